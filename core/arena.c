@@ -1,0 +1,94 @@
+/* Arenas: bump allocation from chunks that double in size. Chunks are kept over a reset, so that a
+ * training loop in its steady state never calls malloc. */
+#include "core/internal.h"
+
+#include <stdlib.h>
+
+struct sg__chunk {
+    sg__chunk *next;
+    size_t bytes; /* usable, behind this header */
+};
+
+enum { FIRST = 64 * 1024, LARGEST = 64 * 1024 * 1024, HEADER = 64 };
+
+static void enter(sg__arena *a, sg__chunk *c)
+{
+    a->now = c;
+    a->at = (char *)c + HEADER;
+    a->end = a->at + c->bytes;
+}
+
+/* Goes on to the first later chunk that is large enough, or a new one. */
+static bool more(sg__arena *a, size_t bytes)
+{
+    while (a->now && a->now->next) {
+        enter(a, a->now->next);
+        if (a->now->bytes >= bytes)
+            return true;
+    }
+    size_t size = a->now ? a->now->bytes : FIRST / 2;
+    size = size < LARGEST / 2 ? size * 2 : LARGEST;
+    if (size < bytes)
+        size = bytes;
+    sg__chunk *c = bytes > SIZE_MAX / 2 ? NULL : malloc(HEADER + size);
+    if (!c)
+        return false;
+    *c = (sg__chunk){.bytes = size};
+    if (a->now)
+        a->now->next = c;
+    else
+        a->first = c;
+    enter(a, c);
+    return true;
+}
+
+static void *take(sg__arena *a, size_t bytes, size_t alignment)
+{
+    for (;;) {
+        uintptr_t at = ((uintptr_t)a->at + alignment - 1) & ~(uintptr_t)(alignment - 1);
+        if (a->at && at <= (uintptr_t)a->end && bytes <= (uintptr_t)a->end - at) {
+            a->at = (char *)at + bytes;
+            return (void *)at;
+        }
+        if (bytes > SIZE_MAX / 4 || !more(a, bytes + alignment))
+            return NULL;
+    }
+}
+
+void *sg__alloc(sg__arena *a, size_t bytes)
+{
+    return take(a, bytes, 16);
+}
+
+void *sg__alloc_aligned(sg__arena *a, size_t bytes)
+{
+    return take(a, bytes, 64);
+}
+
+void sg__arena_reset(sg__arena *a)
+{
+    if (a->first)
+        enter(a, a->first);
+}
+
+void sg__arena_free(sg__arena *a)
+{
+    for (sg__chunk *c = a->first, *next; c; c = next) {
+        next = c->next;
+        free(c);
+    }
+    *a = (sg__arena){0};
+}
+
+bool sg__grow(void **p, size_t *capacity, size_t n, size_t element)
+{
+    if (n <= *capacity)
+        return true;
+    size_t larger = n > SIZE_MAX / 4 / element ? 0 : n + n / 2 + 16;
+    void *q = larger ? realloc(*p, larger * element) : NULL;
+    if (!q)
+        return false;
+    *p = q;
+    *capacity = larger;
+    return true;
+}

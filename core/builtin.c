@@ -1,0 +1,388 @@
+/* The ops that the graph itself needs: looking at a tensor in another shape, broadcasting with its
+ * adjoint, the sum of contributions, stopping a gradient, and assigning. */
+#include "core/internal.h"
+#include "core/sum.h"
+
+typedef struct target {
+    sg_shape shape;
+} target;
+
+static const sg_attr target_attrs[] = {{"shape", 's', offsetof(target, shape)}, {0}};
+
+static target target_of(sg_shape s)
+{
+    target t;
+    memset(&t, 0, sizeof t); /* unused sizes are hashed too */
+    t.shape.rank = s.rank;
+    for (int i = 0; i < s.rank && i < SG_MAX_RANK; i++)
+        t.shape.dim[i] = s.dim[i];
+    return t;
+}
+
+static bool same_view(const void *attr, const sg_array *in, const sg_array *out, int64_t *start,
+                      int64_t *stride)
+{
+    (void)attr;
+    *start = 0;
+    if (out->rank)
+        memcpy(stride, in->stride, (size_t)out->rank * sizeof *stride);
+    return true;
+}
+
+static bool same_infer(sg_infer *c)
+{
+    c->shape = sg_shape_of(c->in[0]);
+    return true;
+}
+
+/* g */
+static sg_tensor *same_vjp(const sg_vjp_call *v, int i)
+{
+    (void)i;
+    return v->g;
+}
+
+/* ---- reshape ------------------------------------------------------------------------------- */
+
+static bool reshape_infer(sg_infer *c)
+{
+    const target *t = c->attr;
+    int64_t known = 1, size = sg_size(c->in[0]);
+    int unknown = -1;
+    c->shape = t->shape;
+    for (int i = 0; i < t->shape.rank; i++) {
+        int64_t d = t->shape.dim[i];
+        if (d == -1 && unknown < 0)
+            unknown = i;
+        else if (d < 0 || (d > 0 && known > INT64_MAX / 16 / d))
+            return sg_refuse(c, "not a shape to reshape to");
+        else
+            known *= d;
+    }
+    if (unknown >= 0 && known > 0)
+        c->shape.dim[unknown] = size / known;
+    if (unknown >= 0 && known == 0)
+        return sg_refuse(c, "-1 is undetermined beside a size of 0");
+    char text[SG_SHAPE_TEXT];
+    if (known * (unknown >= 0 ? c->shape.dim[unknown] : 1) != size)
+        return sg_refuse(c, "%lld elements do not make %s", (long long)size,
+                         sg__shape_text(text, &t->shape));
+    return true;
+}
+
+/* A contiguous operand always; others only if no axis changes but for ones (left to a copy). */
+static bool reshape_view(const void *attr, const sg_array *in, const sg_array *out, int64_t *start,
+                         int64_t *stride)
+{
+    (void)attr;
+    if (!sg__contiguous(in))
+        return false;
+    int64_t step = 1;
+    for (int i = out->rank - 1; i >= 0; i--) {
+        stride[i] = step;
+        step *= out->dim[i] > 0 ? out->dim[i] : 1;
+    }
+    *start = 0;
+    return true;
+}
+
+/* g in x's shape */
+static sg_tensor *reshape_vjp(const sg_vjp_call *v, int i)
+{
+    (void)i;
+    return sg_reshape(v->g, sg_shape_of(v->in[0]));
+}
+
+static const sg_op reshape_op = {
+    .name = "reshape",
+    .args = "x",
+    .arity = 1,
+    .dtypes = SG_ALL,
+    .attr_size = sizeof(target),
+    .attrs = target_attrs,
+    .infer = reshape_infer,
+    .view = reshape_view,
+    .vjp = reshape_vjp,
+};
+
+sg_tensor *sg_reshape(sg_tensor *x, sg_shape shape)
+{
+    target t = target_of(shape);
+    if (!sg_is_nil(x) && shape.rank == sg_rank(x) &&
+        memcmp(t.shape.dim, x->dims->shape.dim, (size_t)shape.rank * sizeof *t.shape.dim) == 0)
+        return x;
+    return sg_record(&reshape_op, &t, 1, &x);
+}
+
+/* ---- broadcast_to and sum_to: adjoint to each other
+ * ---------------------------------------------- */
+
+static bool widens(const sg_shape *narrow, const sg_shape *wide)
+{
+    int shift = wide->rank - narrow->rank;
+    if (shift < 0)
+        return false;
+    for (int i = 0; i < narrow->rank; i++)
+        if (narrow->dim[i] != wide->dim[i + shift] && narrow->dim[i] != 1)
+            return false;
+    return true;
+}
+
+static bool broadcast_infer(sg_infer *c)
+{
+    const target *t = c->attr;
+    char text[SG_SHAPE_TEXT];
+    c->shape = t->shape;
+    return widens(&c->in[0]->dims->shape, &t->shape) ||
+           sg_refuse(c, "does not broadcast to %s", sg__shape_text(text, &t->shape));
+}
+
+static bool broadcast_view(const void *attr, const sg_array *in, const sg_array *out,
+                           int64_t *start, int64_t *stride)
+{
+    (void)attr;
+    int shift = out->rank - in->rank;
+    for (int i = 0; i < out->rank; i++)
+        stride[i] = i < shift || in->dim[i - shift] == 1 ? 0 : in->stride[i - shift];
+    *start = 0;
+    return true;
+}
+
+/* the sum of g over what was repeated */
+static sg_tensor *broadcast_vjp(const sg_vjp_call *v, int i)
+{
+    (void)i;
+    return sg_sum_to(v->g, sg_shape_of(v->in[0]));
+}
+
+static const sg_op broadcast_op = {
+    .name = "broadcast_to",
+    .args = "x",
+    .arity = 1,
+    .dtypes = SG_ALL,
+    .attr_size = sizeof(target),
+    .attrs = target_attrs,
+    .infer = broadcast_infer,
+    .view = broadcast_view,
+    .vjp = broadcast_vjp,
+};
+
+sg_tensor *sg_broadcast_to(sg_tensor *x, sg_shape shape)
+{
+    target t = target_of(shape);
+    return sg_record(&broadcast_op, &t, 1, &x);
+}
+
+static bool sum_infer(sg_infer *c)
+{
+    const target *t = c->attr;
+    char text[SG_SHAPE_TEXT];
+    c->shape = t->shape;
+    return widens(&t->shape, &c->in[0]->dims->shape) ||
+           sg_refuse(c, "does not sum to %s", sg__shape_text(text, &t->shape));
+}
+
+/* Axes of the operand, neighbours of one kind taken together; step: the result's stride, 0 where
+ * an axis is summed. */
+typedef struct axes {
+    int rank;
+    int64_t dim[SG_MAX_RANK], step[SG_MAX_RANK];
+} axes;
+
+static axes collapse(const sg_array *in, const sg_array *out)
+{
+    axes a = {0};
+    int shift = in->rank - out->rank;
+    bool before = false;
+    for (int i = 0; i < in->rank; i++) {
+        bool summed = i < shift || out->dim[i - shift] == 1;
+        if (in->dim[i] == 1)
+            continue;
+        if (a.rank && summed == before) {
+            a.dim[a.rank - 1] *= in->dim[i];
+        } else {
+            a.dim[a.rank] = in->dim[i];
+            a.step[a.rank++] = summed ? 0 : 1;
+        }
+        before = summed;
+    }
+    int64_t step = 1;
+    for (int i = a.rank - 1; i >= 0; i--)
+        if (a.step[i]) {
+            a.step[i] = step;
+            step *= a.dim[i];
+        }
+    return a;
+}
+
+static bool sum_run(const sg_call *c)
+{
+    const sg_array *x = &c->in[0];
+    axes a = collapse(x, &c->out);
+    size_t width = sg__dtype_size(x->dtype);
+    int64_t size = 1, index[SG_MAX_RANK] = {0}, at = 0;
+    for (int i = 0; i < c->out.rank; i++)
+        size *= c->out.dim[i];
+    memset(c->out.data, 0, (size_t)size * width);
+    for (int i = 0; i < x->rank; i++)
+        if (x->dim[i] == 0)
+            return true;
+    sg__sum_row *sum_row = sg__sum_rows[x->dtype][c->isa];
+    sg_map *add = sg__add_map[x->dtype][c->isa];
+    int last = a.rank - 1;
+    int64_t row = a.rank ? a.dim[last] : 1;
+    bool along = a.rank && a.step[last] == 0;
+    const char *from = x->data;
+    for (;;) {
+        char *to = (char *)c->out.data + (size_t)at * width;
+        if (along)
+            sum_row(row, to, from);
+        else
+            add((size_t)row, to, (const void *[]){to, from}, 0);
+        from += (size_t)row * width;
+        int k = last - 1;
+        for (; k >= 0; k--) {
+            at += a.step[k];
+            if (++index[k] < a.dim[k])
+                break;
+            at -= a.step[k] * a.dim[k];
+            index[k] = 0;
+        }
+        if (k < 0)
+            return true;
+    }
+}
+
+/* g, repeated */
+static sg_tensor *sum_vjp(const sg_vjp_call *v, int i)
+{
+    (void)i;
+    return sg_broadcast_to(v->g, sg_shape_of(v->in[0]));
+}
+
+static const sg_op sum_op = {
+    .name = "sum_to",
+    .args = "x",
+    .arity = 1,
+    .dtypes = SG_FLOATS | 1 << SG_I32,
+    .attr_size = sizeof(target),
+    .attrs = target_attrs,
+    .infer = sum_infer,
+    .run = sum_run,
+    .vjp = sum_vjp,
+};
+
+sg_tensor *sg_sum_to(sg_tensor *x, sg_shape shape)
+{
+    target t = target_of(shape);
+    if (!sg_is_nil(x) && shape.rank == sg_rank(x) && widens(&x->dims->shape, &t.shape) &&
+        widens(&t.shape, &x->dims->shape))
+        return x;
+    return sg_record(&sum_op, &t, 1, &x);
+}
+
+/* ---- add_n --------------------------------------------------------------------------------- */
+
+static bool add_n_infer(sg_infer *c)
+{
+    c->shape = sg_shape_of(c->in[0]);
+    for (int i = 1; i < c->n; i++)
+        if (c->in[i]->dims != c->in[0]->dims || c->in[i]->dtype != c->in[0]->dtype)
+            return sg_refuse(c, "shapes or types differ");
+    return true;
+}
+
+static const sg_op add_n_op = {
+    .name = "add_n",
+    .flags = SG_OP_FOLD,
+    .arity = -1,
+    .dtypes = SG_FLOATS | 1 << SG_I32,
+    .infer = add_n_infer,
+    .map = sg__add_map,
+    .vjp = same_vjp,
+};
+
+sg_tensor *sg_add_n(int n, sg_tensor *const *xs)
+{
+    return n == 1 && xs[0] ? xs[0] : sg_record(&add_n_op, NULL, n, xs);
+}
+
+/* ---- stop_gradient, probe, assign ------------------------------------------------------------ */
+
+static const sg_op stop_op = {
+    .name = "stop_gradient",
+    .args = "x",
+    .flags = SG_OP_CONSTANT,
+    .arity = 1,
+    .dtypes = SG_ALL,
+    .infer = same_infer,
+    .view = same_view,
+};
+
+sg_tensor *sg_stop_gradient(sg_tensor *x)
+{
+    return sg_record(&stop_op, NULL, 1, &x);
+}
+
+enum { NAME = 48 };
+typedef struct probe {
+    char name[NAME];
+} probe;
+
+static const sg_attr probe_attrs[] = {{"name", 'c', offsetof(probe, name)}, {0}};
+
+static const sg_op probe_op = {
+    .name = "probe",
+    .args = "x",
+    .arity = 1,
+    .dtypes = SG_ALL,
+    .attr_size = sizeof(probe),
+    .attrs = probe_attrs,
+    .infer = same_infer,
+    .view = same_view,
+    .vjp = same_vjp,
+};
+
+sg_tensor *sg_probe(sg_tensor *x, const char *name)
+{
+    probe p;
+    memset(&p, 0, sizeof p);
+    for (size_t i = 0; name && name[i] && i + 1 < NAME; i++)
+        p.name[i] = name[i];
+    return sg_record(&probe_op, &p, 1, &x);
+}
+
+static bool assign_infer(sg_infer *c)
+{
+    c->shape = sg_shape_of(c->in[0]);
+    if (!sg__param_of(c->in[1]))
+        return sg_refuse(c, "the target is no parameter or buffer");
+    if (c->in[0]->dtype != c->in[1]->dtype) {
+        c->status = SG_BAD_DTYPE;
+        return sg_refuse(c, "types differ");
+    }
+    return c->in[0]->dims == c->in[1]->dims || sg_refuse(c, "shapes differ");
+}
+
+/* The result is the new value; the parameter is only named. See eval.c for the commit. */
+const sg_op sg__assign_op = {
+    .name = "assign",
+    .args = "value param",
+    .flags = SG_OP_CONSTANT | SG_OP_ROOT,
+    .arity = 2,
+    .dtypes = SG_ALL,
+    .infer = assign_infer,
+    .view = same_view,
+};
+
+sg_tensor *sg_assign(sg_tensor *param, sg_tensor *value)
+{
+    sg_tensor *x = sg_record(&sg__assign_op, NULL, 2, (sg_tensor *[]){value, param});
+    if (sg_is_nil(x))
+        return x;
+    sg_context *g = x->g;
+    if (g->registry->contexts > 1)
+        return sg_fail(g, SG_BAD_ARGUMENT, "assign: \"%s\" is shared by several contexts",
+                       sg_name(param));
+    return sg__list_add(g, &g->assigns, x) ? x : g->nil;
+}

@@ -1,0 +1,365 @@
+/* Evaluation: collecting what was asked for, getting its plan, running it, and keeping the values.
+ */
+#include "core/internal.h"
+#include "core/plan/plan.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+sg__plan *sg__plan_of(const sg__request *r)
+{
+    sg_context *g = r->g;
+    sg__code code;
+    if (!sg__encode(r, &code))
+        return NULL;
+    sg__plan *p = sg__cache_find(g->cache, &code);
+    g->stat.hits += p != NULL;
+    if (p)
+        return p;
+    g->stat.misses++;
+    p = sg__plan_make(r);
+    if (p && !sg__cache_add(g->cache, &code, p)) {
+        sg__no_memory(g, "the plan cache");
+        return NULL;
+    }
+    return p;
+}
+
+sg__plan *sg__plan_make(const sg__request *r)
+{
+    sg__plan *p = calloc(1, sizeof *p);
+    if (!p) {
+        sg__no_memory(r->g, "a plan");
+        return NULL;
+    }
+    bool ok = sg__emit(r, p) && sg__place_all(r->g, p);
+#ifndef NDEBUG
+    const char *broken = ok ? sg__verify(p) : NULL;
+    if (broken) {
+        sg_fail(r->g, SG_BAD_ARGUMENT, "internal error: a plan in which %s", broken);
+        ok = false;
+    }
+#endif
+    if (!ok) {
+        sg__plan_free(p);
+        return NULL;
+    }
+    return p;
+}
+
+void sg__plan_free(sg__plan *p)
+{
+    free(p->steps);
+    free(p->buffers);
+    sg__arena_free(&p->arena);
+    free(p);
+}
+
+/* ---- running a request -------------------------------------------------------------------------
+ */
+
+static bool reserve_workspace(sg_context *g, size_t bytes)
+{
+    if (bytes <= g->workspace_bytes)
+        return true;
+    size_t page = 4096, size = (bytes + page - 1) / page * page;
+    void *w = aligned_alloc(page, size);
+    if (!w)
+        return false;
+    free(g->workspace);
+    g->workspace = w;
+    g->workspace_bytes = size;
+    return true;
+}
+
+static sg__arena *arena_of(sg_context *g, const sg_tensor *x)
+{
+    return x->op == &sg__keep_op ? &g->kept[g->generation & 1] : &g->tape;
+}
+
+/* Where leaves are and roots go. */
+static bool fill_bases(const sg__request *r, const sg__plan *p)
+{
+    sg_context *g = r->g;
+    void *bases = g->bases;
+    if (!sg__grow(&bases, &g->base_capacity, p->bases, sizeof *g->bases))
+        return false;
+    g->bases = bases;
+    g->bases[0] = g->workspace;
+    size_t next = 1;
+    for (size_t i = 0; i < g->order.n; i++)
+        if (g->order.x[i]->value)
+            g->bases[next++] = g->order.x[i]->value;
+    for (size_t i = 0; i < r->n; i++) {
+        const sg_tensor *x = r->roots[i];
+        if (p->roots[i].assign)
+            continue;
+        size_t bytes = (size_t)x->dims->size * sg__dtype_size((sg_dtype)x->dtype);
+        void *value = sg__alloc_aligned(arena_of(g, x), bytes ? bytes : 1);
+        if (!value)
+            return false;
+        g->bases[next++] = value;
+    }
+    return true;
+}
+
+static void keep_values(const sg__request *r, const sg__plan *p)
+{
+    sg_context *g = r->g;
+    for (size_t i = 0; i < g->order.n; i++) {
+        sg_tensor *x = g->order.x[i];
+        if (x->value || x->op->view)
+            continue;
+        g->stat.recomputed += (x->flags & SG__COMPUTED) != 0;
+        x->flags |= SG__COMPUTED;
+    }
+    for (size_t i = 0; i < r->n; i++)
+        if (!p->roots[i].assign)
+            r->roots[i]->value = g->bases[p->roots[i].place.base];
+}
+
+static bool execute(const sg__request *r)
+{
+    sg_context *g = r->g;
+    g->busy = true;
+    bool ok = sg__walk(g, (int)r->n, r->roots, SG__STOP_AT_VALUES);
+    sg__plan *p = ok ? sg__plan_of(r) : NULL;
+    if (p && (!reserve_workspace(g, p->workspace) || !fill_bases(r, p))) {
+        sg__no_memory(g, "values");
+        p = NULL;
+    }
+    ok = p && sg__run(r, p);
+    if (ok)
+        keep_values(r, p);
+    g->stat.runs += ok;
+    g->busy = false;
+    return ok;
+}
+
+bool sg__execute(sg_context *g, size_t n, sg_tensor *const *roots)
+{
+    return execute(&(sg__request){g, n, roots});
+}
+
+/* ---- what is asked for ----------------------------------------------------------------------- */
+
+static bool add_root(sg_context *g, sg_tensor *x)
+{
+    if (x->value || x->flags & SG__ROOT)
+        return true;
+    x->flags |= SG__ROOT;
+    return sg__list_add(g, &g->roots, x);
+}
+
+static bool assigned_twice(sg_context *g)
+{
+    for (size_t i = 0; i < g->assigns.n; i++) {
+        sg__param *p = sg__param_of(g->assigns.x[i]->in[1]);
+        if (p->pending == g->stat.runs + 1) {
+            sg_fail(g, SG_BAD_ARGUMENT, "assign: \"%s\" is assigned twice in one evaluation",
+                    p->store->name);
+            return true;
+        }
+        p->pending = g->stat.runs + 1;
+    }
+    for (size_t i = 0; i < g->assigns.n; i++)
+        sg__param_of(g->assigns.x[i]->in[1])->pending = 0;
+    return false;
+}
+
+/* Roots are the tensors asked for, then those wanted and kept before, then assignments. */
+bool sg__collect(sg_context *g, int n, sg_tensor *const *x)
+{
+    bool ok = true;
+    g->roots.n = 0;
+    for (int i = 0; ok && i < n; i++)
+        ok = add_root(g, x[i]);
+    for (size_t i = 0; ok && i < g->wants.n; i++)
+        ok = add_root(g, g->wants.x[i]);
+    for (size_t i = 0; ok && i < g->keeps.n; i++)
+        ok = add_root(g, g->keeps.x[i]);
+    for (size_t i = 0; ok && i < g->assigns.n; i++)
+        ok = add_root(g, g->assigns.x[i]);
+    for (size_t i = 0; i < g->roots.n; i++)
+        g->roots.x[i]->flags &= (uint8_t)~SG__ROOT;
+    return ok && !assigned_twice(g);
+}
+
+sg_status sg_eval_(int n, sg_tensor *const *x)
+{
+    sg_tensor *nil;
+    sg_context *g = sg__together(n, x, "sg_eval", &nil);
+    if (!g)
+        return nil->g->status;
+    if (sg__collect(g, n, x) && g->roots.n)
+        if (execute(&(sg__request){g, g->roots.n, g->roots.x}))
+            g->wants.n = g->assigns.n = 0;
+    return g->status;
+}
+
+const void *sg_data(sg_tensor *x)
+{
+    return sg_eval_(1, &x) == SG_OK ? x->value : NULL;
+}
+
+double sg_item(sg_tensor *x)
+{
+    if (!sg_is_nil(x) && x->dims->size != 1)
+        sg__fail_node(x->g, SG_BAD_SHAPE, x->op, x->scope, (int)x->n, x->in,
+                      "sg_item of a tensor that has not one element");
+    const void *p = sg_data(x);
+    if (!p)
+        return NAN;
+    switch (x->dtype) {
+    case SG_F32:
+        return (double)*(const float *)p;
+    case SG_F64:
+        return *(const double *)p;
+    case SG_I32:
+        return *(const int32_t *)p;
+    default:
+        return *(const uint8_t *)p;
+    }
+}
+
+sg_tensor *sg_want(sg_tensor *x)
+{
+    sg_tensor *nil;
+    sg_context *g = sg__together(1, &x, "sg_want", &nil);
+    if (!g)
+        return nil;
+    return x->value || sg__list_add(g, &g->wants, x) ? x : g->nil;
+}
+
+size_t sg_plan_bytes(int n, sg_tensor *const *x)
+{
+    sg_tensor *nil;
+    sg_context *g = sg__together(n, x, "sg_plan_bytes", &nil);
+    if (!g || !sg__collect(g, n, x) || !g->roots.n)
+        return 0;
+    sg__request r = {g, g->roots.n, g->roots.x};
+    sg__plan *p = sg__walk(g, (int)r.n, r.roots, SG__STOP_AT_VALUES) ? sg__plan_of(&r) : NULL;
+    return p ? p->workspace : 0;
+}
+
+/* ---- keeping over a reset -------------------------------------------------------------------- */
+
+static bool keep_infer(sg_infer *c)
+{
+    c->shape = sg_shape_of(c->in[0]);
+    return true;
+}
+
+static bool keep_view(const void *attr, const sg_array *in, const sg_array *out, int64_t *start,
+                      int64_t *stride)
+{
+    (void)attr;
+    *start = 0;
+    if (out->rank)
+        memcpy(stride, in->stride, (size_t)out->rank * sizeof *stride);
+    return true;
+}
+
+static sg_tensor *keep_vjp(const sg_vjp_call *v, int i)
+{
+    (void)i;
+    return v->g;
+}
+
+const sg_op sg__keep_op = {.name = "keep",
+                           .args = "x",
+                           .arity = 1,
+                           .dtypes = SG_ALL,
+                           .infer = keep_infer,
+                           .view = keep_view,
+                           .vjp = keep_vjp};
+
+/* The node lies where the next reset does not reach: see carry() in context.c. */
+sg_tensor *sg_keep(sg_tensor *x)
+{
+    sg_tensor *nil;
+    sg_context *g = sg__together(1, &x, "sg_keep", &nil);
+    if (!g)
+        return nil;
+    sg_tensor *k = sg__alloc(&g->kept[g->generation & 1], sizeof *k + sizeof k->in[0]);
+    if (!k) {
+        sg__no_memory(g, "a kept tensor");
+        return g->nil;
+    }
+    *k = (sg_tensor){.g = g,
+                     .op = &sg__keep_op,
+                     .dims = x->dims,
+                     .scope = g->scope,
+                     .generation = g->generation,
+                     .serial = g->serial++,
+                     .n = 1,
+                     .dtype = x->dtype};
+    k->in[0] = x;
+    return sg__list_add(g, &g->keeps, k) ? k : g->nil;
+}
+
+/* ---- debug mode ------------------------------------------------------------------------------ */
+
+static void range(char *buf, size_t size, const sg_tensor *x)
+{
+    double low = INFINITY, high = -INFINITY;
+    bool bad = false;
+    for (int64_t i = 0; i < x->dims->size; i++) {
+        double v = x->dtype == SG_F32 ? (double)((const float *)x->value)[i]
+                                      : ((const double *)x->value)[i];
+        bad = bad || !isfinite(v);
+        low = v < low ? v : low;
+        high = v > high ? v : high;
+    }
+    snprintf(buf, size, "%g to %g%s", low, high, bad ? ", not all finite" : "");
+}
+
+static bool finite(const sg_tensor *x)
+{
+    for (int64_t i = 0; i < x->dims->size; i++)
+        if (!isfinite(x->dtype == SG_F32 ? (double)((const float *)x->value)[i]
+                                         : ((const double *)x->value)[i]))
+            return false;
+    return true;
+}
+
+/* Evaluates a node that was just recorded, alone: its operands have their values. Walks that are
+ * under way (sg_grad's) keep their marks. */
+sg_tensor *sg__debug(sg_tensor *x)
+{
+    sg_context *g = x->g;
+    sg__list order = g->order;
+    uint32_t epoch = g->epoch;
+    if (x->op->flags & SG_OP_ROOT)
+        return x;
+    g->order = (sg__list){0};
+    uint32_t *saved = sg__alloc(&g->tape, 2 * x->n * sizeof *saved);
+    for (uint32_t i = 0; saved && i < x->n; i++) {
+        saved[2 * i] = x->in[i]->mark;
+        saved[2 * i + 1] = x->in[i]->index;
+    }
+    bool ok = saved ? execute(&(sg__request){g, 1, &x}) : false;
+    for (uint32_t i = 0; saved && i < x->n; i++) {
+        x->in[i]->mark = saved[2 * i];
+        x->in[i]->index = saved[2 * i + 1];
+    }
+    x->mark = 0;
+    free(g->order.x);
+    g->order = order;
+    g->epoch = epoch;
+    if (!saved)
+        sg__no_memory(g, "debug mode");
+    if (!ok || !sg__is_float(x->dtype) || finite(x))
+        return ok ? x : g->nil;
+    char text[SG_MESSAGE / 2] = "";
+    size_t at = 0;
+    for (uint32_t i = 0; i < x->n && i < 4; i++)
+        if (sg__is_float(x->in[i]->dtype) && at < sizeof text - 1) {
+            char part[80];
+            range(part, sizeof part, x->in[i]);
+            at += (size_t)snprintf(text + at, sizeof text - at, "%s%s", at ? "; " : "", part);
+        }
+    char message[SG_MESSAGE];
+    snprintf(message, sizeof message, "the result is not finite; operands range from %s", text);
+    return sg__fail_node(g, SG_NOT_FINITE, x->op, x->scope, (int)x->n, x->in, message);
+}

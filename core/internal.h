@@ -1,0 +1,222 @@
+/*
+ * What core's sources share and nobody else sees.
+ *
+ * Ownership: the context owns all. The tape's nodes, attributes and values lie in arenas that
+ * sg_reset drops whole; shapes, scopes and parameters live as long as the context.
+ */
+#ifndef SG_INTERNAL_H
+#define SG_INTERNAL_H
+
+#include "core/core.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+/* ---- arena: memory that grows and is dropped whole ----------------------------------------- */
+
+typedef struct sg__chunk sg__chunk;
+typedef struct sg__arena {
+    sg__chunk *first, *now;
+    char *at, *end;
+} sg__arena;
+
+void *sg__alloc(sg__arena *a, size_t bytes); /* 16-byte aligned, not cleared; NULL: no memory */
+void *sg__alloc_aligned(sg__arena *a, size_t bytes); /* 64-byte aligned, for values */
+void sg__arena_reset(sg__arena *a);                  /* keeps the chunks for the next use */
+void sg__arena_free(sg__arena *a);
+
+/* Grows *p to hold at least n elements; false, with *p unchanged, when there is no memory. */
+bool sg__grow(void **p, size_t *capacity, size_t n, size_t element);
+
+/* ---- shapes and scopes: interned, so that equal ones are one pointer ------------------------- */
+
+typedef struct sg__dims {
+    sg_shape shape;
+    int64_t stride[SG_MAX_RANK]; /* row-major */
+    int64_t size;                /* number of elements */
+    uint64_t hash;
+    struct sg__dims *next;
+} sg__dims;
+
+/* NULL after raising an error: negative or too many elements, or no memory. */
+const sg__dims *sg__intern(sg_context *g, sg_shape shape);
+/* Writes "[2,3]" into buf, at most SG_SHAPE_TEXT bytes; returns buf. */
+enum { SG_SHAPE_TEXT = 192 };
+char *sg__shape_text(char *buf, const sg_shape *shape);
+size_t sg__dtype_size(sg_dtype d);
+bool sg__contiguous(const sg_array *a);
+
+typedef struct sg__scope {
+    struct sg__scope *parent, *child, *sibling;
+    char *kind, *name; /* the root's are "" */
+    uint64_t hash;     /* of the path */
+    uint64_t sites;    /* random nodes recorded here since the reset `sites_of` */
+    uint64_t sites_of;
+} sg__scope;
+
+/* Writes `encoder "enc": lstm "fw": ` into buf; the prefix of names is "enc.fw.". */
+void sg__scope_text(char *buf, size_t size, const sg__scope *s);
+bool sg__scope_prefix(char *buf, size_t size, const sg__scope *s);
+void sg__scopes_free(sg__scope *s);
+
+/* ---- tape ----------------------------------------------------------------------------------- */
+
+enum {
+    SG__COMPUTED = 1, /* was in a plan that ran: in another one it counts as recomputed */
+    SG__ROOT = 2,     /* is in the list of roots being collected */
+    SG__FAILED = 4,   /* kept, but never evaluated before its reset */
+    SG__MARKED = 8    /* where a walk of SG__STOP_AT_MARKED stops */
+};
+#define SG__FOREVER UINT64_MAX /* the generation of parameters: no reset ends them */
+
+struct sg_tensor {
+    sg_context *g;
+    const sg_op *op;
+    const sg__dims *dims;
+    void *value; /* NULL until it was asked for */
+    const void *attr;
+    const sg__scope *scope;
+    uint64_t generation;  /* the reset it was made in */
+    uint32_t serial;      /* how many nodes were made before it since the reset */
+    uint32_t mark, index; /* of the walk that came by last: see order.c */
+    uint32_t n;
+    uint8_t dtype, flags;
+    sg_tensor *in[];
+};
+
+extern const sg_op sg__leaf_op, sg__param_op, sg__nil_op, sg__assign_op, sg__keep_op;
+
+static inline bool sg__is_leaf(const sg_tensor *x)
+{
+    return x->n == 0 && x->value;
+}
+static inline bool sg__is_float(int dtype)
+{
+    return dtype == SG_F32 || dtype == SG_F64;
+}
+
+/* A node with room for n operands, not initialized but for the fields that all have. */
+sg_tensor *sg__node(sg_context *g, const sg_op *op, const sg__dims *dims, sg_dtype dtype, int n);
+/* The context of these operands if all are usable together; otherwise NULL after raising an error,
+ * and *nil is the tensor to return. */
+sg_context *sg__together(int n, sg_tensor *const *x, const char *what, sg_tensor **nil);
+sg_tensor *sg__nil(sg_context *g);
+sg_tensor *sg__debug(sg_tensor *x); /* computes a node just made; x, or the inert tensor */
+void sg__fill(void *p, sg_dtype dtype, int64_t n, double v);
+/* For a node about to be recorded or evaluated: raises an error with operands and scope. */
+sg_tensor *sg__fail_node(sg_context *g, sg_status s, const sg_op *op, const sg__scope *scope, int n,
+                         sg_tensor *const *in, const char *message);
+void sg__describe(char *buf, size_t size, const sg_op *op, int n, sg_tensor *const *in);
+
+/* ---- parameters ------------------------------------------------------------------------------ */
+
+typedef struct sg__store { /* one parameter or buffer; shared by contexts of sg_share */
+    char *name;
+    sg_shape shape;
+    sg_dtype dtype;
+    void *data;
+    bool buffer, frozen;
+    bool claimed; /* some constructor asked for it; not so right after a load */
+    double rate, decay;
+    size_t number;                      /* how many were made before it */
+    struct sg__store *next_hash, *next; /* next: in order of creation */
+} sg__store;
+
+typedef struct sg__registry { /* what sg_share shares */
+    int contexts;             /* how many use it */
+    sg__store *first, *last;
+    sg__store **table;
+    size_t count, capacity;
+    char *loaded; /* path of the model file that was loaded: no other parameters */
+    struct sg__text {
+        char *key, *text;
+        struct sg__text *next;
+    } * texts;
+} sg__registry;
+
+typedef struct sg__param { /* attr of a parameter's node: one context's view of a store */
+    sg__store *store;
+    uint64_t assigned_in; /* reset and serial of the last overwrite, for staleness */
+    uint32_t assigned_at;
+    uint64_t pending; /* to find what is assigned twice */
+} sg__param;
+
+static inline sg__param *sg__param_of(const sg_tensor *x)
+{
+    return x->op == &sg__param_op ? (sg__param *)(uintptr_t)x->attr : NULL;
+}
+/* The tensor of this context over a store; NULL without memory. */
+sg_tensor *sg__param_node(sg_context *g, sg__store *s);
+sg__store *sg__find_store(sg_context *g, const char *name);
+sg__store *sg__new_store(sg_context *g, const char *name, sg_dtype dtype, sg_shape shape,
+                         bool buffer);
+void sg__overwritten(sg_tensor *param); /* notes that values recorded before are stale */
+void sg__registry_drop(sg__registry *r);
+void sg__forget_newest(sg__registry *r); /* takes back the store that was made last */
+/* Initial values: a function of the seed, the name, the shape and the scheme. */
+bool sg__initialize(sg_context *g, const sg__store *s, sg_init init, double gain, int blocks);
+bool sg__match(const char *pattern, const char *text);
+
+/* ---- context --------------------------------------------------------------------------------- */
+
+typedef struct sg__cache sg__cache; /* of plans */
+
+typedef struct sg__list { /* of tensors, malloc'd */
+    sg_tensor **x;
+    size_t n, capacity;
+} sg__list;
+
+struct sg_context {
+    sg_status status;
+    char message[SG_MESSAGE];
+    sg_tensor *nil;
+    uint64_t seed, generation; /* generation: number of resets */
+    uint32_t serial, epoch;    /* nodes made since the reset; walks so far */
+    int isa, threads;
+    bool training, debug, busy; /* busy: inside an evaluation */
+
+    sg__arena tape;
+    sg__arena kept[2];              /* by parity of the generation they were kept in */
+    sg__list keeps, wants, assigns; /* roots of the next evaluation, */
+    sg__list roots;                 /* and all of its roots, once it is under way */
+    sg_tensor *stream;
+
+    sg__dims **shapes;
+    size_t shape_count, shape_capacity;
+    sg__scope root, *scope;
+    size_t depth;
+
+    sg__registry *registry;
+    sg_tensor **params; /* this context's parameter nodes, by the number of their store */
+    size_t param_count, param_capacity;
+    sg__arena lasting;
+
+    sg__list order; /* what the last walk listed */
+    void *frames;   /* stack of walks */
+    size_t frame_capacity;
+    sg__cache *cache;
+    void *workspace; /* of all plans, 64-byte aligned */
+    size_t workspace_bytes;
+    void *code, **bases; /* scratch of evaluations: the encoded graph, where arrays are */
+    size_t code_capacity, base_capacity;
+    sg_stat stat;
+};
+
+int sg__isa_named(const char *name); /* -1: unknown, or this CPU lacks it */
+int sg__isa_best(void);
+const char *sg__isa_name(int isa);
+bool sg__list_add(sg_context *g, sg__list *l, sg_tensor *x);
+sg_status sg__no_memory(sg_context *g, const char *what);
+
+/* ---- walks ------------------------------------------------------------------------------------
+ */
+
+/* Lists in g->order, operands first, all nodes that roots need: the canonical order, a function of
+ * the graph alone. Sets mark and index of each. Nodes where it stops are listed, not entered.
+ * False after an error. */
+typedef enum { SG__EVERYTHING, SG__STOP_AT_VALUES, SG__STOP_AT_MARKED } sg__extent;
+bool sg__walk(sg_context *g, int n, sg_tensor *const *roots, sg__extent extent);
+bool sg__collect(sg_context *g, int n, sg_tensor *const *x);        /* into g->roots */
+bool sg__execute(sg_context *g, size_t n, sg_tensor *const *roots); /* eval.c: roots of no value */
+
+#endif

@@ -1,0 +1,75 @@
+/* This file is compiled once for each instruction set, with SG_ISA 0 (any CPU), 1 (AVX2) or 2
+ * (AVX-512); the tables below once. The loops are plain C that compilers vectorize. */
+#include "core/sum.h"
+
+#define PASTE_(a, b) a##_##b
+#define PASTE(a, b)  PASTE_(a, b)
+#define NAME(f)      PASTE(f, SG_ISA)
+
+#define KERNELS(T, A, tag)                                                                         \
+    sg_map NAME(sg__add_##tag);                                                                    \
+    void NAME(sg__add_##tag)(size_t n, void *out, const void *const *in, unsigned single)          \
+    {                                                                                              \
+        T *o = out;                                                                                \
+        const T *x = in[0], *y = in[1];                                                            \
+        if (single & 1)                                                                            \
+            for (size_t i = 0, s = n; i < s; i++)                                                  \
+                o[i] = (T)((A)x[0] + (A)y[single & 2 ? 0 : i]);                                    \
+        else if (single & 2)                                                                       \
+            for (size_t i = 0; i < n; i++)                                                         \
+                o[i] = (T)((A)x[i] + (A)y[0]);                                                     \
+        else                                                                                       \
+            for (size_t i = 0; i < n; i++)                                                         \
+                o[i] = (T)((A)x[i] + (A)y[i]);                                                     \
+    }                                                                                              \
+    sg__sum_row NAME(sg__sum_##tag);                                                               \
+    void NAME(sg__sum_##tag)(int64_t n, void *total, const void *in)                               \
+    {                                                                                              \
+        const T *x = in;                                                                           \
+        A lane[16] = {0};                                                                          \
+        int64_t i = 0;                                                                             \
+        for (; i + 16 <= n; i += 16)                                                               \
+            for (int l = 0; l < 16; l++)                                                           \
+                lane[l] += (A)x[i + l];                                                            \
+        for (int l = 0; i + l < n; l++)                                                            \
+            lane[l] += (A)x[i + l];                                                                \
+        for (int half = 8; half; half /= 2)                                                        \
+            for (int l = 0; l < half; l++)                                                         \
+                lane[l] += lane[l + half];                                                         \
+        *(T *)total = (T)((A) * (T *)total + lane[0]);                                             \
+    }
+
+KERNELS(float, float, f32)
+KERNELS(double, double, f64)
+KERNELS(int32_t, uint32_t, i32) /* wraps around */
+
+#if SG_ISA == 0
+
+#ifdef SG_X86
+#define SETS(f)                                                                                    \
+    {                                                                                              \
+        f##_0, f##_1, f##_2                                                                        \
+    }
+#define DECLARE(type, f) extern type f##_1, f##_2;
+#else
+#define SETS(f)                                                                                    \
+    {                                                                                              \
+        f##_0, 0, 0                                                                                \
+    }
+#define DECLARE(type, f)
+#endif
+
+DECLARE(sg_map, sg__add_f32)
+DECLARE(sg_map, sg__add_f64)
+DECLARE(sg_map, sg__add_i32)
+DECLARE(sg__sum_row, sg__sum_f32)
+DECLARE(sg__sum_row, sg__sum_f64)
+DECLARE(sg__sum_row, sg__sum_i32)
+
+sg_map *const sg__add_map[SG_DTYPES][SG_ISAS] = {
+    [SG_F32] = SETS(sg__add_f32), [SG_F64] = SETS(sg__add_f64), [SG_I32] = SETS(sg__add_i32)};
+
+sg__sum_row *const sg__sum_rows[SG_DTYPES][SG_ISAS] = {
+    [SG_F32] = SETS(sg__sum_f32), [SG_F64] = SETS(sg__sum_f64), [SG_I32] = SETS(sg__sum_i32)};
+
+#endif

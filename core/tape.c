@@ -1,0 +1,258 @@
+/* The tape: recording nodes, leaves, and what can be asked of a tensor without computing it. */
+#include "core/internal.h"
+
+static bool nil_run(const sg_call *c)
+{
+    return sg_stop(c, "inert");
+}
+
+const sg_op sg__nil_op = {.name = "nil", .run = nil_run};
+const sg_op sg__leaf_op = {.name = "leaf"};
+
+/* ---- asking -------------------------------------------------------------------------------- */
+
+sg_shape sg_shape_of(const sg_tensor *x)
+{
+    return x->dims->shape;
+}
+
+int sg_rank(const sg_tensor *x)
+{
+    return x->dims->shape.rank;
+}
+
+int64_t sg_dim(const sg_tensor *x, int axis)
+{
+    int rank = x->dims->shape.rank, i = axis < 0 ? axis + rank : axis;
+    if (i >= 0 && i < rank)
+        return x->dims->shape.dim[i];
+    if (!sg_is_nil(x))
+        sg_fail(x->g, SG_BAD_SHAPE, "sg_dim: axis %d of a tensor of rank %d", axis, rank);
+    return 0;
+}
+
+int64_t sg_size(const sg_tensor *x)
+{
+    return x->dims->size;
+}
+
+sg_dtype sg_type(const sg_tensor *x)
+{
+    return (sg_dtype)x->dtype;
+}
+
+sg_context *sg_context_of(const sg_tensor *x)
+{
+    return x->g;
+}
+
+bool sg_is_nil(const sg_tensor *x)
+{
+    return x->op == &sg__nil_op;
+}
+
+/* ---- recording ----------------------------------------------------------------------------- */
+
+sg_tensor *sg__node(sg_context *g, const sg_op *op, const sg__dims *dims, sg_dtype dtype, int n)
+{
+    size_t bytes = sizeof(sg_tensor) + (size_t)n * sizeof(sg_tensor *);
+    sg_tensor *x = sg__alloc(&g->tape, bytes);
+    if (!x) {
+        sg__no_memory(g, "the tape");
+        return NULL;
+    }
+    *x = (sg_tensor){.g = g,
+                     .op = op,
+                     .dims = dims,
+                     .scope = g->scope,
+                     .generation = g->generation,
+                     .serial = g->serial++,
+                     .n = (uint32_t)n,
+                     .dtype = (uint8_t)dtype};
+    g->stat.nodes++;
+    return x;
+}
+
+static sg_tensor *fail_on(sg_context *g, sg_status s, const char *what, const char *message)
+{
+    return sg_fail(g, s, "%s: %s", what, message);
+}
+
+sg_context *sg__together(int n, sg_tensor *const *x, const char *what, sg_tensor **nil)
+{
+    sg_context *g = NULL;
+    for (int i = 0; i < n && !g; i++)
+        g = x[i] ? x[i]->g : NULL;
+    if (!g) {
+        *nil = sg__nil(NULL);
+        return NULL;
+    }
+    *nil = g->nil;
+    for (int i = 0; i < n && !g->status; i++) {
+        if (!x[i])
+            fail_on(g, SG_BAD_ARGUMENT, what, "an operand is NULL");
+        else if (x[i]->g != g)
+            fail_on(g, SG_BAD_CONTEXT, what, "operands of two contexts");
+        else if (x[i]->generation != g->generation && x[i]->generation != SG__FOREVER)
+            fail_on(g, SG_STALE, what, "an operand was made before the last sg_reset");
+        else if (x[i]->op == &sg__nil_op)
+            fail_on(g, SG_BAD_ARGUMENT, what, "an operand is the inert tensor of an earlier error");
+        else if (x[i]->flags & SG__FAILED)
+            fail_on(g, SG_STALE, what, "an operand was kept, but not evaluated before the reset");
+    }
+    return g->status ? NULL : g;
+}
+
+/* What all ops check before their own infer, which ops by element do not need. */
+static bool infer(sg_infer *c, const sg_op *op)
+{
+    int last = c->in[c->n - 1]->dtype;
+    unsigned allowed = op->dtypes ? op->dtypes : SG_FLOATS;
+    c->dtype = op->result ? (sg_dtype)(op->result - 1) : (sg_dtype)last;
+    if (!(allowed >> last & 1u)) {
+        c->status = SG_BAD_DTYPE;
+        return sg_refuse(c, "not defined for %s", sg_dtype_name((sg_dtype)last));
+    }
+    if (op->infer)
+        return op->infer(c);
+    for (int i = 0; i < c->n; i++)
+        if (c->in[i]->dtype != last) {
+            c->status = SG_BAD_DTYPE;
+            return sg_refuse(c, "operands of different types");
+        }
+    return sg_broadcast_shapes(c);
+}
+
+static sg_tensor *finish(sg_context *g, sg_tensor *x, const sg_op *op, const void *attr)
+{
+    if (op->attr_size) {
+        void *copy = sg__alloc(&g->tape, op->attr_size);
+        if (!copy) {
+            sg__no_memory(g, "the tape");
+            return g->nil;
+        }
+        x->attr = memcpy(copy, attr, op->attr_size);
+    }
+    return g->debug && !g->busy ? sg__debug(x) : x;
+}
+
+sg_tensor *sg_record(const sg_op *op, const void *attr, int n, sg_tensor *const *in)
+{
+    sg_tensor *nil;
+    sg_context *g = sg__together(n, in, op->name, &nil);
+    if (!g)
+        return nil;
+    if (n == 0 || (op->arity >= 0 && n != op->arity))
+        return sg_fail(g, SG_BAD_ARGUMENT, "%s: %d operands", op->name, n);
+
+    const sg__dims *dims = in[0]->dims;
+    sg_dtype dtype = (sg_dtype)in[0]->dtype;
+    bool same = op->map && !op->infer && !op->result;
+    for (int i = 1; i < n && same; i++)
+        same = in[i]->dims == dims && in[i]->dtype == dtype;
+    /* by element over equal shapes: nothing to infer, the way of most nodes */
+    if (!same || !((op->dtypes ? op->dtypes : SG_FLOATS) >> dtype & 1u)) {
+        char message[SG_MESSAGE];
+        sg_infer c = {attr, n, in, dims->shape, dtype, message, SG_BAD_SHAPE};
+        if (!infer(&c, op))
+            return sg__fail_node(g, c.status, op, g->scope, n, in, message);
+        dims = sg__intern(g, c.shape);
+        dtype = c.dtype;
+        if (!dims)
+            return g->nil;
+    }
+    sg_tensor *x = sg__node(g, op, dims, dtype, n);
+    if (!x)
+        return g->nil;
+    for (int i = 0; i < n; i++)
+        x->in[i] = in[i];
+    return finish(g, x, op, attr);
+}
+
+/* ---- leaves -------------------------------------------------------------------------------- */
+
+static sg_tensor *leaf(sg_context *g, sg_dtype dtype, sg_shape shape, void **value, bool room)
+{
+    if (g->status)
+        return g->nil;
+    if ((unsigned)dtype >= SG_DTYPES)
+        return sg_fail(g, SG_BAD_DTYPE, "input: no such type (%d)", (int)dtype);
+    const sg__dims *dims = sg__intern(g, shape);
+    sg_tensor *x = dims ? sg__node(g, &sg__leaf_op, dims, dtype, 0) : NULL;
+    if (!x)
+        return g->nil;
+    if (room) {
+        size_t bytes = (size_t)dims->size * sg__dtype_size(dtype);
+        *value = sg__alloc_aligned(&g->tape, bytes ? bytes : 1);
+        if (!*value) {
+            sg__no_memory(g, "an input");
+            return g->nil;
+        }
+    }
+    x->value = *value;
+    return x;
+}
+
+sg_tensor *sg_input(sg_context *g, sg_dtype dtype, sg_shape shape, const void *data)
+{
+    void *value = NULL;
+    sg_tensor *x = leaf(g, dtype, shape, &value, true);
+    if (sg_is_nil(x))
+        return x;
+    size_t bytes = (size_t)x->dims->size * sg__dtype_size(dtype);
+    if (data && bytes)
+        memcpy(value, data, bytes);
+    else
+        memset(value, 0, bytes);
+    return x;
+}
+
+sg_tensor *sg_borrow(sg_context *g, sg_dtype dtype, sg_shape shape, const void *data)
+{
+    void *value = (void *)(uintptr_t)data; /* never written through */
+    if (!data)
+        return sg_fail(g, SG_BAD_ARGUMENT, "sg_borrow: no array");
+    return leaf(g, dtype, shape, &value, false);
+}
+
+void sg__fill(void *p, sg_dtype dtype, int64_t n, double v)
+{
+    for (int64_t i = 0; i < n; i++)
+        switch (dtype) {
+        case SG_F32:
+            ((float *)p)[i] = (float)v;
+            break;
+        case SG_F64:
+            ((double *)p)[i] = v;
+            break;
+        case SG_I32:
+            ((int32_t *)p)[i] = (int32_t)v;
+            break;
+        default:
+            ((uint8_t *)p)[i] = (uint8_t)v;
+        }
+}
+
+sg_tensor *sg_full(sg_context *g, sg_dtype dtype, sg_shape shape, double v)
+{
+    sg_tensor *x = sg_scalar(g, dtype, v);
+    return sg_is_nil(x) || shape.rank == 0 ? x : sg_broadcast_to(x, shape);
+}
+
+sg_tensor *sg_scalar(sg_context *g, sg_dtype dtype, double v)
+{
+    void *value = NULL;
+    bool fits = (dtype != SG_I32 || (v >= INT32_MIN && v <= INT32_MAX)) &&
+                (dtype != SG_U8 || (v >= 0 && v <= UINT8_MAX));
+    if (!fits)
+        return sg_fail(g, SG_BAD_ARGUMENT, "%g does not fit into %s", v, sg_dtype_name(dtype));
+    sg_tensor *x = leaf(g, dtype, SG_SCALAR, &value, true);
+    if (!sg_is_nil(x))
+        sg__fill(value, dtype, 1, v);
+    return x;
+}
+
+sg_tensor *sg_like(sg_tensor *x, double v)
+{
+    return sg_is_nil(x) ? x : sg_scalar(x->g, sg_type(x), v);
+}

@@ -1,0 +1,107 @@
+/*
+ * The vectors of gemm_own.c by instruction set: of REAL, whose intrinsics end in SUFFIX (ps, pd). A
+ * part says which elements of a vector exist, the first so many: the others are neither read nor
+ * written in memory, and 0 in registers.
+ *
+ * EACH_ROW: a tile of C has at most so many rows of two vectors; their sums, two vectors of B and
+ * an element of A are what the registers hold. EACH_WIDE: tiles of few rows are wider, or too few
+ * sums would be under way at once; (i, w) is i + 1 rows of 2^w vectors.
+ */
+#define VECTOR OF_TYPE(vector)
+#define PART   OF_TYPE(part)
+
+#if SG_ISA == 2
+
+#include <immintrin.h>
+#define SET sg__gemm_avx512
+enum { BYTES = 64, ROWS = 12 };
+#define EACH_ROW(F)  F(0) F(1) F(2) F(3) F(4) F(5) F(6) F(7) F(8) F(9) F(10) F(11)
+#define EACH_WIDE(F) F(0, 2) F(1, 2) F(2, 2) F(3, 2) F(0, 3) F(1, 3)
+typedef __m512 vector_ps;
+typedef __m512d vector_pd;
+typedef __mmask16 part_ps;
+typedef __mmask8 part_pd;
+#define ISA(name)              _mm512_##name
+#define OP_(name, suffix)      _mm512_##name##_##suffix
+#define cross_ps               _mm512_shuffle_f32x4
+#define cross_pd               _mm512_shuffle_f64x2
+#define PART_OF(n)             ((PART)((1u << (n)) - 1))
+#define LOAD_PART(p, part)     OP(maskz_loadu)(part, p)
+#define STORE_PART(p, part, v) OP(mask_storeu)(p, part, v)
+
+#elif SG_ISA == 1
+
+#include <immintrin.h>
+#define SET                    sg__gemm_avx2
+enum { BYTES = 32, ROWS = 6 };
+#define EACH_ROW(F)            F(0) F(1) F(2) F(3) F(4) F(5)
+#define EACH_WIDE(F)           F(0, 2) F(1, 2) F(0, 3)
+typedef __m256 vector_ps;
+typedef __m256d vector_pd;
+typedef __m256i part_ps;
+typedef __m256i part_pd;
+static const int32_t part_bits[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
+#define ISA(name)              _mm256_##name
+#define OP_(name, suffix)      _mm256_##name##_##suffix
+#define PART_OF(n)             _mm256_loadu_si256((const void *)(part_bits + 8 - (n) * (int)sizeof(REAL) / 4))
+#define LOAD_PART(p, part)     OP(maskload)(p, part)
+#define STORE_PART(p, part, v) OP(maskstore)(p, part, v)
+
+#else
+
+#define SET                    sg__gemm_generic
+enum { BYTES = 16, ROWS = 4 };
+#define EACH_ROW(F)            F(0) F(1) F(2) F(3)
+#define EACH_WIDE(F)           F(0, 2) F(1, 2) F(0, 3)
+typedef float vector_ps __attribute__((vector_size(16)));
+typedef double vector_pd __attribute__((vector_size(16)));
+typedef int part_ps;
+typedef int part_pd;
+#define PART_OF(n)             (n)
+
+#define LOAD(p)                OF_TYPE(load)(p, LANES)
+#define LOAD_PART(p, part)     OF_TYPE(load)(p, part)
+#define STORE(p, v)            OF_TYPE(store)(p, LANES, v)
+#define STORE_PART(p, part, v) OF_TYPE(store)(p, part, v)
+#define ZERO()                 ((VECTOR){0})
+#define SPREAD(x)              ((x) - (VECTOR){0}) /* of -0 too */
+#define ADD(x, y)              ((x) + (y))
+#define MULTIPLY_ADD(x, y, z)  ((x) * (y) + (z))
+
+#endif
+
+#if SG_ISA
+
+#define OP__(name, suffix)    OP_(name, suffix)
+#define OP(name)              OP__(name, SUFFIX)
+#define LOAD(p)               OP(loadu)(p)
+#define STORE(p, v)           OP(storeu)(p, v)
+#define ZERO()                OP(setzero)()
+#define SPREAD(x)             OP(set1)(x)
+#define ADD(x, y)             OP(add)(x, y)
+#define MULTIPLY_ADD(x, y, z) OP(fmadd)(x, y, z)
+
+/* A square of vectors is transposed in two steps: the small squares in their 16-byte lanes, then
+ * lanes against each other. First step, of 4 or 2 vectors read from columns: */
+INLINE void read_lanes_ps(vector_ps *v, const float *const *column, int64_t at)
+{
+    const vector_ps a = ISA(loadu_ps)(column[0] + at), b = ISA(loadu_ps)(column[1] + at);
+    const vector_ps c = ISA(loadu_ps)(column[2] + at), d = ISA(loadu_ps)(column[3] + at);
+    const vector_pd ab = ISA(castps_pd)(ISA(unpacklo_ps)(a, b));
+    const vector_pd cd = ISA(castps_pd)(ISA(unpacklo_ps)(c, d));
+    const vector_pd ef = ISA(castps_pd)(ISA(unpackhi_ps)(a, b));
+    const vector_pd gh = ISA(castps_pd)(ISA(unpackhi_ps)(c, d));
+    v[0] = ISA(castpd_ps)(ISA(unpacklo_pd)(ab, cd));
+    v[1] = ISA(castpd_ps)(ISA(unpackhi_pd)(ab, cd));
+    v[2] = ISA(castpd_ps)(ISA(unpacklo_pd)(ef, gh));
+    v[3] = ISA(castpd_ps)(ISA(unpackhi_pd)(ef, gh));
+}
+
+INLINE void read_lanes_pd(vector_pd *v, const double *const *column, int64_t at)
+{
+    const vector_pd a = ISA(loadu_pd)(column[0] + at), b = ISA(loadu_pd)(column[1] + at);
+    v[0] = ISA(unpacklo_pd)(a, b);
+    v[1] = ISA(unpackhi_pd)(a, b);
+}
+
+#endif

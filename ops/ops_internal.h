@@ -1,0 +1,63 @@
+/* What the sources of ops share and nobody else sees. */
+#ifndef SG_OPS_INTERNAL_H
+#define SG_OPS_INTERNAL_H
+
+#include "ops/ops.h"
+
+#include <string.h>
+
+/* A row-major array seen along one axis: [outer, size, inner]. */
+typedef struct sg__around {
+    int64_t outer, size, inner;
+} sg__around;
+
+static inline sg__around sg__split_at(const sg_array *a, int64_t axis)
+{
+    sg__around s = {1, a->dim[axis], 1};
+    for (int64_t i = 0; i < axis; i++)
+        s.outer *= a->dim[i];
+    for (int64_t i = axis + 1; i < a->rank; i++)
+        s.inner *= a->dim[i];
+    return s;
+}
+
+/* As above for the last axis, where a scalar is one row of one element. */
+static inline sg__around sg__rows(const sg_array *a)
+{
+    static const sg__around scalar = {1, 1, 1};
+    return a->rank ? sg__split_at(a, a->rank - 1) : scalar;
+}
+
+static inline int64_t sg__elements(const sg_array *a)
+{
+    int64_t n = 1;
+    for (int i = 0; i < a->rank; i++)
+        n *= a->dim[i];
+    return n;
+}
+
+static inline size_t sg__width(sg_dtype d)
+{
+    static const unsigned char bytes[SG_DTYPES] = {4, 8, 4, 1};
+    return bytes[d];
+}
+
+/* The inert tensor of x's context, for wrappers of ops once an error was raised. */
+static inline sg_tensor *sg__inert(const sg_tensor *x)
+{
+    return sg_fail(sg_context_of(x), SG_OK, "inert");
+}
+
+/* x's shape filled with one value: a view of a scalar. */
+static inline sg_tensor *sg__filled(sg_tensor *x, double value)
+{
+    return sg_broadcast_to(sg_like(x, value), sg_shape_of(x));
+}
+
+/* Elements start, start + step, … of an axis, count of them; all must exist. step is not 0. */
+sg_tensor *sg__take_every(sg_tensor *x, int axis, int64_t start, int64_t count, int64_t step);
+/* `before` values, x's elements with step - 1 values between them, `after` values; step > 0. */
+sg_tensor *sg__spread(sg_tensor *x, int axis, int64_t before, int64_t after, int64_t step,
+                      double value);
+
+#endif

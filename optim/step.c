@@ -1,0 +1,155 @@
+/* Optimizers: the update of a parameter as a composition, assigned in the plan of the step. */
+#include "optim/optim.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static double or_else(double x, double standard)
+{
+    return x == SG_ZERO ? 0 : x == 0 ? standard : x;
+}
+
+sg_optimizer sg_make_optimizer(sg_optimizer_options o)
+{
+    o.rate = or_else(o.rate, o.kind == SG_SGD ? 0.01 : 0.001);
+    o.beta1 = or_else(o.beta1, 0.9);
+    o.beta2 = or_else(o.beta2, 0.999);
+    o.epsilon = or_else(o.epsilon, 1e-8);
+    o.accumulate = o.accumulate ? o.accumulate : 1;
+    bool betas = o.beta1 >= 0 && o.beta1 < 1 && o.beta2 >= 0 && o.beta2 < 1;
+    if (!(o.rate >= 0 && o.momentum >= 0 && o.epsilon >= 0 && o.decay >= 0 && o.clip_norm >= 0 &&
+          o.clip_value >= 0 && betas && o.accumulate > 0))
+        sg_fail(o.g, SG_BAD_ARGUMENT,
+                "optimizer: an option is out of its range (rate %g, decay %g)", o.rate, o.decay);
+    return (sg_optimizer){.o = o};
+}
+
+/* A parameter's buffer: a moment, or the gradients accumulated so far. */
+static sg_tensor *buffer_of(sg_tensor *p, const char *kind)
+{
+    sg_context *g = sg_context_of(p);
+    char name[256];
+    int n = snprintf(name, sizeof name, "optim.%s.%s", kind, sg_name(p));
+    if (n < 0 || (size_t)n >= sizeof name)
+        return sg_fail(g, SG_BAD_ARGUMENT, "optimizer: the name \"%s\" is too long", sg_name(p));
+    return sg_buffer(g, name, sg_type(p), sg_shape_of(p), 0);
+}
+
+static sg_tensor *times(double a, sg_tensor *x)
+{
+    return sg_mul(sg_like(x, a), x);
+}
+
+/* v = momentum · v + d;  step rate · v, or with Nesterov rate · (d + momentum · v) */
+static sg_tensor *sgd(const sg_optimizer_options *o, sg_tensor *p, sg_tensor *d, double rate)
+{
+    if (o->momentum > 0) {
+        sg_tensor *v = buffer_of(p, "v");
+        sg_tensor *next = sg_add(times(o->momentum, v), d);
+        sg_assign(v, next);
+        d = o->nesterov ? sg_add(d, times(o->momentum, next)) : next;
+    }
+    return times(rate, d);
+}
+
+/* m = b1·m + (1-b1)·d, v = b2·v + (1-b2)·d²; step rate/(1-b1^t) · m / (sqrt(v / (1-b2^t)) + e)
+ * (Kingma & Ba 2015; Loshchilov & Hutter 2019 for AdamW) */
+static sg_tensor *adam(const sg_optimizer_options *o, sg_tensor *p, sg_tensor *d, double rate,
+                       int64_t t)
+{
+    sg_tensor *m = buffer_of(p, "m"), *v = buffer_of(p, "v");
+    double correct1 = 1 - pow(o->beta1, (double)t), correct2 = 1 - pow(o->beta2, (double)t);
+    sg_tensor *m1 = sg_add(times(o->beta1, m), times(1 - o->beta1, d));
+    sg_tensor *v1 = sg_add(times(o->beta2, v), times(1 - o->beta2, sg_square(d)));
+    sg_tensor *root = sg_add(times(1 / sqrt(correct2), sg_sqrt(v1)), sg_like(v1, o->epsilon));
+    sg_assign(m, m1);
+    sg_assign(v, v1);
+    return times(rate / correct1, sg_div(m1, root));
+}
+
+static void update(const sg_optimizer_options *o, sg_tensor *p, sg_tensor *d, double rate,
+                   int64_t t)
+{
+    double decay = o->decay * sg_group_decay(p);
+    rate *= sg_group_rate(p);
+    if (decay > 0 && o->kind != SG_ADAMW)
+        d = sg_add(d, times(decay, p));
+    sg_tensor *from = decay > 0 && o->kind == SG_ADAMW ? times(1 - rate * decay, p) : p;
+    sg_tensor *step = o->kind == SG_SGD ? sgd(o, p, d, rate) : adam(o, p, d, rate, t);
+    sg_assign(p, sg_sub(from, step));
+}
+
+/* Adds the gradients to those of earlier steps; true when it is time for an update, with their mean
+ * in grads. */
+static bool accumulate(const sg_optimizer_options *o, int n, sg_tensor *const *params,
+                       sg_tensor **grads)
+{
+    if (o->accumulate == 1)
+        return true;
+    sg_tensor *count = sg_buffer(o->g, "optim.accumulated", SG_I32, SG_SCALAR, 0);
+    int so_far = (int)sg_item(count) + 1;
+    bool due = so_far >= o->accumulate;
+    sg_assign(count, sg_scalar(o->g, SG_I32, due ? 0 : so_far));
+    for (int i = 0; i < n; i++) {
+        sg_tensor *sum = buffer_of(params[i], "g");
+        grads[i] = sg_add(sum, grads[i]);
+        sg_assign(sum, due ? sg_full(o->g, sg_type(sum), sg_shape_of(sum), 0) : grads[i]);
+        if (due)
+            grads[i] = times(1.0 / o->accumulate, grads[i]);
+    }
+    return due;
+}
+
+static int trainable(sg_context *g, sg_tensor **params)
+{
+    int n = 0;
+    for (sg_tensor *p = NULL; (p = sg_next_param(g, p, false));)
+        if (!sg_frozen(p)) {
+            if (params)
+                params[n] = p;
+            n++;
+        }
+    return n;
+}
+
+static void record(sg_optimizer *s, int n, sg_tensor **params, sg_tensor **grads, sg_tensor *loss)
+{
+    const sg_optimizer_options *o = &s->o;
+    sg_grad(loss, n, params, grads);
+    if (!accumulate(o, n, params, grads))
+        return;
+    sg_tensor *steps = sg_buffer(o->g, "optim.steps", SG_I32, SG_SCALAR, 0);
+    s->steps = (int64_t)sg_item(steps) + 1;
+    sg_assign(steps, sg_scalar(o->g, SG_I32, (double)s->steps));
+    if (o->clip_value > 0)
+        sg_clip_value(n, grads, o->clip_value);
+    if (o->clip_norm > 0)
+        s->norm = sg_want(sg_clip_norm(n, grads, o->clip_norm));
+    double rate = sg_schedule_rate(&o->schedule, o->rate, s->steps);
+    for (int i = 0; i < n; i++)
+        update(o, params[i], grads[i], rate, s->steps);
+}
+
+sg_status sg_step(sg_optimizer *s, sg_tensor *loss)
+{
+    sg_context *g = s->o.g;
+    if (!sg_ok(g))
+        return sg_error(g);
+    int n = trainable(g, NULL);
+    sg_tensor **both = malloc(2 * ((size_t)n + 1) * sizeof *both);
+    if (!both) {
+        sg_fail(g, SG_NO_MEMORY, "no memory for the gradients of %d parameters", n);
+        return sg_error(g);
+    }
+    s->norm = NULL;
+    trainable(g, both);
+    sg_push(g, "optimizer", NULL);
+    if (n == 0)
+        sg_fail(g, SG_BAD_ARGUMENT, "there is no parameter to train");
+    else
+        record(s, n, both, both + n, loss);
+    sg_pop(g);
+    free(both);
+    return sg_eval(loss);
+}
