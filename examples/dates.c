@@ -311,7 +311,7 @@ static void put_field(text *t, char letter, const int *value)
 
 static bool leap(int year)
 {
-    return (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+    return year % 4 == 0; /* 2000, the only century of the window, was one too */
 }
 
 static int days_in(int year, int month)

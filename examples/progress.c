@@ -55,8 +55,8 @@ static void add(line *l, const char *format, ...)
     va_start(list, format);
     int n = vsnprintf(l->s + l->length, sizeof l->s - l->length, format, list);
     va_end(list);
-    if (n < 0 || (size_t)n >= sizeof l->s - l->length || l->end < l->length)
-        return; /* no room, or none for a part before this one */
+    if (n < 0 || (size_t)n >= sizeof l->s - l->length)
+        return;
     l->length += (size_t)n;
     if (l->length <= l->room)
         l->end = l->length;

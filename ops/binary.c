@@ -8,17 +8,17 @@
 
 /* g; g */
 SG_MAP2(add, FLOATS, x + y);
-SG_EACH2(add, i32, i32, (i32)((uint32_t)x + (uint32_t)y));
+SG_EACH2(add, i32, i32, (i32)((u32)x + (u32)y));
 SG_BINARY(add, NUMBERS, SG_OP_COMMUTES, g, g);
 
 /* g; -g */
 SG_MAP2(sub, FLOATS, x - y);
-SG_EACH2(sub, i32, i32, (i32)((uint32_t)x - (uint32_t)y));
+SG_EACH2(sub, i32, i32, (i32)((u32)x - (u32)y));
 SG_BINARY(sub, NUMBERS, 0, g, sg_neg(g));
 
 /* g y; g x */
 SG_MAP2(mul, FLOATS, x *y);
-SG_EACH2(mul, i32, i32, (i32)((uint32_t)x *(uint32_t)y));
+SG_EACH2(mul, i32, i32, (i32)((u32)x *(u32)y));
 SG_BINARY(mul, NUMBERS, SG_OP_COMMUTES, sg_mul(g, y), sg_mul(g, x));
 
 /* g / y; -g z / y */

@@ -62,20 +62,26 @@ TRUTH1(logical_not, U8);
 
 /* ---- where -------------------------------------------------------------------------------- */
 
-#define WHERE(T)                                                                                   \
+/* Elements are moved as bits; a mask of them needs no branch, so all compilers make vectors of it.
+ */
+#define WHERE(T, bits)                                                                             \
+    static inline bits where_##T(u8 c, bits x, bits y)                                             \
+    {                                                                                              \
+        return (bits)(y ^ ((x ^ y) & (bits) - (bits)(c != 0)));                                    \
+    }                                                                                              \
     sg_map SG__NAME(where, T);                                                                     \
     void SG__NAME(where, T)(size_t n, void *out, const void *const *in, unsigned single)           \
     {                                                                                              \
         SG__SCALARS(u8, c, 0)                                                                      \
-        SG__SCALARS(T, x, 1)                                                                       \
-        SG__SCALARS(T, y, 2)                                                                       \
-        SG__BLOCKS(T, c[(i & c_mask) + k] ? x[(i & x_mask) + k] : y[(i & y_mask) + k])             \
+        SG__SCALARS(bits, x, 1)                                                                    \
+        SG__SCALARS(bits, y, 2)                                                                    \
+        SG__BLOCKS(bits, where_##T(c[(i & c_mask) + k], x[(i & x_mask) + k], y[(i & y_mask) + k])) \
     }
 
-WHERE(f32)
-WHERE(f64)
-WHERE(i32)
-WHERE(u8)
+WHERE(f32, u32)
+WHERE(f64, u64)
+WHERE(i32, u32)
+WHERE(u8, u8)
 
 #if SG_ISA == 0
 

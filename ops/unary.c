@@ -9,7 +9,7 @@
 
 /* -g */
 SG_MAP1(neg, FLOATS, -x);
-SG_EACH1(neg, i32, i32, (i32)(0u - (uint32_t)x));
+SG_EACH1(neg, i32, i32, (i32)(0u - (u32)x));
 SG_UNARY(neg, NUMBERS, 0, sg_neg(g));
 
 /* g y */
@@ -77,7 +77,7 @@ SG_UNARY(cos, FLOATS, 0, sg_neg(sg_mul(g, sg_sin(x))));
 
 /* g sign x */
 SG_MAP1(abs, FLOATS, v_abs(x));
-SG_EACH1(abs, i32, i32, (i32)(x < 0 ? 0u - (uint32_t)x : (uint32_t)x));
+SG_EACH1(abs, i32, i32, (i32)(x < 0 ? 0u - (u32)x : (u32)x));
 SG_UNARY(abs, NUMBERS, 0, sg_mul(g, sg_sign(x)));
 
 /* 0 */

@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 /* The sanitizer's allocator must not be replaced: there, tests of allocations do not exist. */
@@ -26,11 +27,12 @@
 #endif
 
 static struct {
-    long calls;      /* seen while `on` */
-    long fail;       /* the number of the call that fails, from 1; 0: none */
-    int error;       /* with which errno */
-    size_t piece;    /* read and write move at most as many bytes; 0: no limit */
-    bool interrupts; /* every second call fails with EINTR */
+    long calls;         /* seen while `on` */
+    long fail;          /* the number of the call that fails, from 1; 0: none */
+    int error;          /* with which errno */
+    size_t piece;       /* read and write move at most as many bytes; 0: no limit */
+    bool interrupts;    /* every second call fails with EINTR */
+    bool stopped_clock; /* the time is always 0 */
     bool on, interrupted;
     char log[256]; /* a letter for each call: those below */
 } fault_io;
@@ -73,6 +75,7 @@ typedef int fault_fchmod(int, mode_t);
 typedef int fault_renameat(int, const char *, int, const char *);
 typedef int fault_fstat(int, struct stat *);
 typedef int fault_fstatat(int, const char *, struct stat *, int);
+typedef int fault_clock(clockid_t, struct timespec *);
 
 int open(const char *path, int flags, ...)
 {
@@ -149,6 +152,16 @@ int fstatat(int directory, const char *path, struct stat *info, int flags)
 {
     FAULT_REAL(fault_fstatat, "fstatat")
     return fault_io_here('a', false) ? -1 : real(directory, path, info, flags);
+}
+
+int clock_gettime(clockid_t clock, struct timespec *now)
+{
+    FAULT_REAL(fault_clock, "clock_gettime")
+    if (fault_io.on && fault_io.stopped_clock) {
+        *now = (struct timespec){0, 0};
+        return 0;
+    }
+    return real(clock, now);
 }
 
 #ifndef FAULT_NO_MALLOC

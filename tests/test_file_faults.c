@@ -292,6 +292,31 @@ Test(file, lets_many_write_at_once, .init = enter_folder, .fini = leave_folder)
     cr_assert_eq(count_entries(".", ".tmp"), 0);
 }
 
+/* What a killed process left is neither used nor removed, even if its number comes back. */
+Test(file, passes_over_leftovers, .init = enter_folder, .fini = leave_folder)
+{
+    char name[64];
+    for (int i = 0; i < 100; i++) {
+        snprintf(name, sizeof name, ".seqgrad-%ld-%x.tmp", (long)getpid(), i);
+        fault_io.stopped_clock = fault_io.on = true;
+        bool ok = write_model("m.st", ends);
+        fault_io.on = false;
+        cr_assert(ok, "%s", message);
+        cr_assert_eq(count_entries(".", ".tmp"), i);
+        put_file(name, "x", 1);
+    }
+    fault_io.on = true;
+    bool ok = write_model("m.st", other_ends);
+    fault_io.on = false;
+    for (int i = 0; i < 100; i++) {
+        struct stat info;
+        snprintf(name, sizeof name, ".seqgrad-%ld-%x.tmp", (long)getpid(), i);
+        cr_assert(stat(name, &info) == 0 && info.st_size == 1);
+    }
+    cr_assert(!ok && status == SG_IO);
+    cr_assert_str_eq(message, "m.st: cannot be written: File exists");
+}
+
 Test(file, leaks_no_descriptors, .init = enter_folder, .fini = leave_folder)
 {
     put_file("bad", "not a model, surely", 19);

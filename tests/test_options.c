@@ -96,6 +96,7 @@ Test(options, mistakes)
     } rows[] = {
         {"--hiden 3", "unknown option --hiden; is it --hidden?"},
         {"--hdiden=3", "unknown option --hdiden; is it --hidden?"},
+        {"--lgo x", "unknown option --lgo; is it --log?"},
         {"--cells gru", "unknown option --cells; is it --cell?"},
         {"--no-atention", "unknown option --no-atention; is it --no-attention?"},
         {"--no-hidden", "unknown option --no-hidden; is it --hidden?"},

@@ -95,6 +95,26 @@ Test(plot, heatmap_of_ascii)
                            " 0.5 | .:-=+*#%@| 0.75\n");
 }
 
+Test(plot, heatmap_range)
+{
+    static const struct {
+        float values[3];
+        const char *map;
+    } rows[] = {
+        {{0.25f, 0.5f, 1}, " |::++@@|\n 0 | .:-=+*#%@| 1\n"},
+        {{-1, 0, 1}, " |  ++@@|\n -1 | .:-=+*#%@| 1\n"},
+        {{0, INFINITY, 2}, " |  @@@@|\n 0 | .:-=+*#%@| 2\n"},
+        {{-INFINITY, NAN, 0.5f}, " |  ??@@|\n 0 | .:-=+*#%@| 0.5\n"},
+        {{NAN, NAN, NAN}, " |??????|\n 0 | .:-=+*#%@| 1\n"},
+        {{0, 0, 0}, " |      |\n 0 | .:-=+*#%@| 1\n"},
+        {{-2, -2, -2}, " |++++++|\n -3 | .:-=+*#%@| -1\n"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        DRAW(.rows = 1, .columns = 3, .values = rows[i].values);
+        cr_assert_str_eq(text, rows[i].map, "row %zu: %s", i, text);
+    }
+}
+
 Test(plot, standing_and_lying_labels)
 {
     static const float values[6] = {0};

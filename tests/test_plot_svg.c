@@ -7,8 +7,10 @@
 
 #include <ctype.h>
 #include <math.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 #include <utf8proc.h>
 #include <criterion/criterion.h>
@@ -137,7 +139,7 @@ static const char *const sample[] = {"一",     "&<a href=\"x\">'",
                                      " ",      "much longer than its cell"};
 enum { SAMPLES = sizeof sample / sizeof *sample };
 
-Test(plot_svg, heatmap, .init = make_folder, .fini = remove_folder)
+Test(plot_svg, heatmap, .init = make_folder)
 {
     static const struct {
         int rows, columns, kinds;
@@ -170,9 +172,10 @@ Test(plot_svg, heatmap, .init = make_folder, .fini = remove_folder)
     cr_assert_eq(count("&amp;&lt;a href=&quot;x&quot;&gt;&#39;</text>"), 2);
     cr_assert_eq(count("linearGradient id=\"scale\""), 1);
     sg_close(g);
+    remove_folder();
 }
 
-Test(plot_svg, curves, .init = make_folder, .fini = remove_folder)
+Test(plot_svg, curves, .init = make_folder)
 {
     static float y[20000], x[20000];
     sg_context *g = sg_open();
@@ -183,8 +186,12 @@ Test(plot_svg, curves, .init = make_folder, .fini = remove_folder)
     const struct {
         int n;
         const float *x;
-        int bands, dots; /* moves of the pen, dots at the end */
-    } rows[] = {{20000, x, 2, 1}, {20000, NULL, 2, 1}, {300, x, 0, 1}, {1, x, 0, 1}, {0, x, 0, 0}};
+        int bands, lines, dots; /* areas without a gap; lines of curve and areas; the last point */
+    } rows[] = {{20000, x, 2, 3 * 285 - 4, 1},
+                {20000, NULL, 2, 3 * 285 - 4, 1},
+                {300, x, 0, 299, 1},
+                {1, x, 0, 0, 1},
+                {0, x, 0, 0, 0}};
     for (size_t k = 0; k < sizeof rows / sizeof *rows; k++) {
         sg_curve curve = {"a < b", rows[k].n, rows[k].x, y};
         cr_assert_eq(sg_plot_curves(g, .count = 1, .curves = &curve, .title = "loss & more",
@@ -194,15 +201,17 @@ Test(plot_svg, curves, .init = make_folder, .fini = remove_folder)
         check_xml(text);
         check_with_xmllint();
         cr_assert_eq(count("Z"), rows[k].bands, "row %zu", k);
+        cr_assert_eq(count("L"), rows[k].lines, "row %zu: %d", k, count("L"));
         cr_assert_eq(count("<circle "), rows[k].dots, "row %zu", k);
         cr_assert_eq(count(">a &lt; b</text>"), 1);
         cr_assert_eq(count(">损失</text>"), 1);
         cr_assert(strstr(text, "nan") == NULL && strstr(text, "inf") == NULL, "row %zu", k);
     }
     sg_close(g);
+    remove_folder();
 }
 
-Test(plot_svg, ticks_are_round, .init = make_folder, .fini = remove_folder)
+Test(plot_svg, ticks_are_round, .init = make_folder)
 {
     static const struct {
         float low, high;
@@ -226,11 +235,12 @@ Test(plot_svg, ticks_are_round, .init = make_folder, .fini = remove_folder)
         cr_assert_leq(count("text-anchor=\"end\">"), 8);
     }
     sg_close(g);
+    remove_folder();
 }
 
 /* ---- files --------------------------------------------------------------------- */
 
-Test(plot_svg, a_file_is_replaced_as_a_whole, .init = make_folder, .fini = remove_folder)
+Test(plot_svg, a_file_is_replaced_as_a_whole, .init = make_folder)
 {
     static const float value[] = {1};
     FILE *f = fopen(path, "w");
@@ -254,6 +264,26 @@ Test(plot_svg, a_file_is_replaced_as_a_whole, .init = make_folder, .fini = remov
     cr_assert_gt(readlink(link, text, sizeof text), 0);
     unlink(link);
     sg_close(g);
+    remove_folder();
+}
+
+Test(plot_svg, a_disk_that_is_full_leaves_the_old_file, .init = make_folder)
+{
+    static const float value[] = {1};
+    FILE *f = fopen(path, "w");
+    fputs("old", f);
+    fclose(f);
+    signal(SIGXFSZ, SIG_IGN);
+    setrlimit(RLIMIT_FSIZE, &(struct rlimit){100, 100});
+    sg_context *g = sg_open();
+    cr_assert_eq(sg_plot_heatmap(g, .rows = 1, .columns = 1, .values = value, .svg = path), SG_IO);
+    cr_assert_not_null(strstr(sg_errmsg(g), "File too large"), "%s", sg_errmsg(g));
+    f = fopen(path, "r");
+    cr_assert_not_null(fgets(text, sizeof text, f));
+    cr_assert_str_eq(text, "old");
+    fclose(f);
+    sg_close(g);
+    remove_folder();
 }
 
 Test(plot_svg, files_that_cannot_be_written)

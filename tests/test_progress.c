@@ -155,6 +155,26 @@ Test(progress, a_redrawn_line_never_wraps)
     }
 }
 
+Test(progress, a_shorter_line_covers_a_longer_one)
+{
+    progress p;
+    char screen[256];
+    FILE *f = open_memstream(&buffer, &size);
+    progress_open(&p, (progress_options){.out = f, .clock = test_clock, .live = 1, .width = 80});
+    progress_epoch(&p, 1, 100);
+    for (int i = 0; i < 2; i++) {
+        now += 1;
+        progress_step(&p, 2, 10);
+        p.o.width = 24; /* the window has become narrower */
+    }
+    progress_close(&p);
+    fclose(f);
+    show(screen, 80);
+    cr_assert_eq(strncmp(screen, "epoch 1  step 2/100  ", 21), 0);
+    cr_assert_eq(strspn(screen + 19, " "), strlen(screen + 19) - 1, "something is left: %s",
+                 screen);
+}
+
 Test(progress, redrawing_is_rare)
 {
     step_seconds = 0.001;

@@ -62,10 +62,15 @@ static inline T TYPED(extremum)(int64_t n, const AT *x, bool least)
         }
     T lane[LANES];
     memcpy(lane, best, sizeof lane);
-    for (int l = 1; l < LANES; l++)
-        if ((least ? lane[l] < lane[0] : lane[l] > lane[0]) || lane[l] != lane[l])
-            lane[0] = lane[l];
-    return lane[0];
+    int nan = 0;
+    for (int l = 0; l < LANES; l++)
+        nan |= lane[l] != lane[l];
+    for (int half = LANES / 2; half; half /= 2)
+        for (int l = 0; l < half; l++) {
+            T a = lane[l], b = lane[l + half];
+            lane[l] = least ? (b < a ? b : a) : (b > a ? b : a);
+        }
+    return nan ? (T)NAN : lane[0];
 }
 
 static void TYPED(max)(int64_t n, void *y, const void *x)
@@ -113,8 +118,10 @@ static void TYPED(softmax)(int64_t n, void *y, const void *x, const uint8_t *mas
     AT *to = y;
     if (mask) {
         const AT *from = x;
-        for (int64_t i = 0; i < n; i++)
-            to[i] = mask[i] ? from[i] : -(T)INFINITY;
+        for (int64_t i = 0; i < n; i++) {
+            T v = from[i];
+            to[i] = mask[i] ? v : -(T)INFINITY;
+        }
         x = y;
     }
     T sum = TYPED(sum_exp)(n, to, x, TYPED(base)(n, x));

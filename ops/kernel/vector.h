@@ -44,12 +44,16 @@ typedef float f32;
 typedef double f64;
 typedef int32_t i32;
 typedef uint8_t u8;
+typedef uint32_t u32;
+typedef uint64_t u64;
 
 /* The same in an operand's memory, whatever its alignment and whatever was stored there before. */
 typedef f32 f32_at __attribute__((may_alias, aligned(1)));
 typedef f64 f64_at __attribute__((may_alias, aligned(1)));
 typedef i32 i32_at __attribute__((may_alias, aligned(1)));
 typedef u8 u8_at __attribute__((may_alias, aligned(1)));
+typedef u32 u32_at __attribute__((may_alias, aligned(1)));
+typedef u64 u64_at __attribute__((may_alias, aligned(1)));
 
 #if SG_ISA == 2
 enum { SG_VECTOR = 64 }; /* bytes */
@@ -63,8 +67,8 @@ typedef f32 v_f32 __attribute__((vector_size(SG_VECTOR)));
 typedef f64 v_f64 __attribute__((vector_size(SG_VECTOR)));
 typedef i32 v_i32 __attribute__((vector_size(SG_VECTOR)));
 typedef int64_t v_i64 __attribute__((vector_size(SG_VECTOR)));
-typedef uint32_t v_u32 __attribute__((vector_size(SG_VECTOR)));
-typedef uint64_t v_u64 __attribute__((vector_size(SG_VECTOR)));
+typedef u32 v_u32 __attribute__((vector_size(SG_VECTOR)));
+typedef u64 v_u64 __attribute__((vector_size(SG_VECTOR)));
 
 /* Whole vectors; the same in every set. */
 #define SG__MOVES(T)                                                                               \

@@ -31,17 +31,22 @@ static inline v_f32 reduce(v_f32 x, v_f32 *r)
     return n;
 }
 
-/* e^x = 2^n e^r, for x <= 89 or NaN: below -104 all is 0. */
-static inline v_f32 exp_below(v_f32 x)
+/* h in e^r = 1 + h r, for |r| <= ln 2 / 2 */
+static inline v_f32 exp_slope(v_f32 r)
 {
-    v_f32 r, n = reduce(v_max(v_splat_f32(-105), x), &r);
     v_f32 q = v_splat_f32(0x1.6a1a28p-10f);
     q = horner(q, r, 0x1.123fb8p-7f);
     q = horner(q, r, 0x1.5558dep-5f);
     q = horner(q, r, 0x1.55548ap-3f);
     q = horner(q, r, 0x1.fffffcp-2f);
-    q = horner(q, r, 1);
-    return v_scale(horner(q, r, 1), n);
+    return horner(q, r, 1);
+}
+
+/* e^x = 2^n e^r, for x <= 89 or NaN: below -104 all is 0. */
+static inline v_f32 exp_below(v_f32 x)
+{
+    v_f32 r, n = reduce(v_max(v_splat_f32(-105), x), &r);
+    return v_scale(horner(exp_slope(r), r, 1), n);
 }
 
 static inline v_f32 v_exp(v_f32 x)
@@ -91,14 +96,14 @@ static inline v_f32 v_tanh(v_f32 x)
     return v_copysign(v_select(v_less(a, v_splat_f32(0.55f)), v_fma(p * z, a, a), y), x);
 }
 
-/* With x = n ln 2 + r: 1 / (1 + e^-x) = 2^n / (2^n + e^-r), where the smallest terms of the sum
- * are added first. Nothing overflows; beyond 18 it is 1. */
+/* With x = n ln 2 + r: 1 / (1 + e^-x) = 2^n / (2^n + e^-r): nothing overflows. What 2^n + 1 would
+ * round away is taken off r. Beyond 18 all is 1. */
 static inline v_f32 v_sigmoid(v_f32 x)
 {
     v_f32 r, n = reduce(v_min(v_splat_f32(18), v_max(v_splat_f32(-105), x)), &r);
-    v_f32 power = v_power_of_two(v_max(v_splat_f32(-126), n)), one = v_splat_f32(1);
-    v_f32 small = v_fma(r * r, expm1_term(-r), v_min(power, one) - r);
-    return v_scale(1 / (v_max(power, one) + small), n);
+    v_f32 power = v_power_of_two(v_max(v_splat_f32(-126), n));
+    r -= v_select(v_less(n, v_splat_f32(-23)), power, v_splat_f32(0));
+    return v_scale(1 / v_fma(exp_slope(-r), -r, power + 1), n);
 }
 
 /* n ln 2 + log(1 + f), for integral n and f in [-1/3, 1/3] */
