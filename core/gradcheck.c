@@ -16,6 +16,7 @@ typedef struct check {
     sg_context *g;
     int n;
     sg_tensor **xs;   /* f64 leaves */
+    sg_tensor **roots; /* room for as many, or for one y */
     double h, *saved; /* their values, one after the other */
     int64_t size;     /* of all xs together */
     uint32_t key[2], counter;
@@ -56,12 +57,27 @@ static void restore(check *c)
         *element(c, i) = c->saved[i];
 }
 
-/* F at the leaves as they are now: computed anew, values that were kept are dropped first. */
+/* Forgets what was computed of ys; a leaf (y may be one, or a gradient the covector itself) is its
+ * own value. Lists the others in c->roots, each once; their number. */
+static size_t forget(check *c, int m, sg_tensor **ys)
+{
+    size_t n = 0;
+    for (int k = 0; k < m; k++)
+        if (!sg__is_leaf(ys[k]) && !(ys[k]->flags & SG__ROOT)) {
+            ys[k]->value = NULL;
+            ys[k]->flags |= SG__ROOT;
+            c->roots[n++] = ys[k];
+        }
+    for (size_t k = 0; k < n; k++)
+        c->roots[k]->flags &= (uint8_t)~SG__ROOT;
+    return n;
+}
+
+/* F at the leaves as they are now: computed anew. */
 static bool evaluate(check *c, int m, sg_tensor **ys, sg_tensor *const *covectors, double *f)
 {
-    for (int k = 0; k < m; k++)
-        ys[k]->value = NULL;
-    if (!sg__execute(c->g, (size_t)m, ys))
+    size_t n = forget(c, m, ys);
+    if (n && !sg__execute(c->g, n, c->roots))
         return false;
     *f = 0;
     for (int k = 0; k < m; k++)
@@ -168,6 +184,7 @@ static bool check_order(check *c, int m, sg_tensor **ys, sg_tensor **grads, doub
             gradient[at++] = d[j];
     }
     bool ok = !g->status && check_elements(c, m, ys, covectors, gradient, tolerance);
+    forget(c, m, ys); /* the last is a value at other leaves, which gradients must not read */
     free(gradient);
     return ok;
 }
@@ -213,9 +230,10 @@ sg_gradcheck_result sg_gradcheck_(sg_gradcheck_options o)
     c.key[0] = (uint32_t)o.seed ^ 0x5EED;
     c.key[1] = (uint32_t)(o.seed >> 32);
     c.xs = sg__alloc(&g->tape, (size_t)o.n * sizeof *c.xs);
+    c.roots = sg__alloc(&g->tape, (size_t)o.n * sizeof *c.roots);
     grads = sg__alloc(&g->tape, (size_t)o.n * sizeof *grads);
     twice = sg__alloc(&g->tape, (size_t)o.n * sizeof *twice);
-    if (!c.xs || !grads || !twice)
+    if (!c.xs || !c.roots || !grads || !twice)
         sg__no_memory(g, "a gradient check");
     if (!g->status && to_doubles(&c, &o, &y)) {
         c.saved = malloc(((size_t)c.size + 1) * sizeof *c.saved);

@@ -143,7 +143,7 @@ typedef struct sg__param { /* attr of a parameter's node: one context's view of 
 
 static inline sg__param *sg__param_of(const sg_tensor *x)
 {
-    return x->op == &sg__param_op ? (sg__param *)(uintptr_t)x->attr : NULL;
+    return x && x->op == &sg__param_op ? (sg__param *)(uintptr_t)x->attr : NULL;
 }
 /* The tensor of this context over a store; NULL without memory. */
 sg_tensor *sg__param_node(sg_context *g, sg__store *s);

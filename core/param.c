@@ -338,7 +338,7 @@ void sg__overwritten(sg_tensor *param)
 
 sg_status sg_set(sg_tensor *param, const void *data)
 {
-    sg_context *g = param->g;
+    sg_context *g = sg_context_of(param);
     sg__param *p = sg__param_of(param);
     if (g->status)
         return g->status;

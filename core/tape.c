@@ -11,19 +11,25 @@ const sg_op sg__leaf_op = {.name = "leaf"};
 
 /* ---- asking -------------------------------------------------------------------------------- */
 
+/* NULL is no tensor that we return, but what a mistake may pass: it counts as inert. */
+static const sg_tensor *or_nil(const sg_tensor *x)
+{
+    return x ? x : sg__nil(NULL);
+}
+
 sg_shape sg_shape_of(const sg_tensor *x)
 {
-    return x->dims->shape;
+    return or_nil(x)->dims->shape;
 }
 
 int sg_rank(const sg_tensor *x)
 {
-    return x->dims->shape.rank;
+    return or_nil(x)->dims->shape.rank;
 }
 
 int64_t sg_dim(const sg_tensor *x, int axis)
 {
-    int rank = x->dims->shape.rank, i = axis < 0 ? axis + rank : axis;
+    int rank = sg_rank(x), i = axis < 0 ? axis + rank : axis;
     if (i >= 0 && i < rank)
         return x->dims->shape.dim[i];
     if (!sg_is_nil(x))
@@ -33,22 +39,22 @@ int64_t sg_dim(const sg_tensor *x, int axis)
 
 int64_t sg_size(const sg_tensor *x)
 {
-    return x->dims->size;
+    return or_nil(x)->dims->size;
 }
 
 sg_dtype sg_type(const sg_tensor *x)
 {
-    return (sg_dtype)x->dtype;
+    return (sg_dtype)or_nil(x)->dtype;
 }
 
 sg_context *sg_context_of(const sg_tensor *x)
 {
-    return x->g;
+    return or_nil(x)->g;
 }
 
 bool sg_is_nil(const sg_tensor *x)
 {
-    return x->op == &sg__nil_op;
+    return or_nil(x)->op == &sg__nil_op;
 }
 
 /* ---- recording ----------------------------------------------------------------------------- */

@@ -134,7 +134,8 @@ SG_API sg_tensor *sg_reverse_sequence(sg_tensor *x, const int *lengths);
 /* Windows of `size` elements of an axis at every `step`: the axis becomes their number and a new
  * last axis holds them. Any. */
 SG_API sg_tensor *sg_unfold(sg_tensor *x, int axis, int64_t size, int64_t step);
-/* Its adjoint: the windows, the last axis of x, added into an axis of `length`. */
+/* Its adjoint: the windows, the last axis of x, added into an axis of `length`. The axis is counted
+ * in the result, so that sg_fold(sg_unfold(x, -1, ...), -1, ...) has x's shape. */
 SG_API sg_tensor *sg_fold(sg_tensor *x, int axis, int64_t length, int64_t step);
 /* u8 [batch, time]: 1 where t < lengths[b]. */
 SG_API sg_tensor *sg_length_mask(sg_context *g, int batch, int64_t time, const int *lengths);

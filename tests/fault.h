@@ -220,5 +220,17 @@ void free(void *p)
     __libc_free(p);
 }
 
+/* Not under valgrind, which has replaced malloc before. */
+static bool fault_malloc_works(void)
+{
+    void *(*volatile allocate)(size_t) = malloc; /* or the compiler leaves it out */
+    fault_malloc.calls = 0;
+    fault_malloc.on = true;
+    void *probe = allocate(1);
+    fault_malloc.on = false;
+    free(probe);
+    return fault_malloc.calls == 1;
+}
+
 #endif
 #endif

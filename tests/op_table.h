@@ -33,13 +33,12 @@ typedef struct op_input {
 
 enum {
     OP_CONSTANT = 1,   /* gradients stop: they are all 0 */
-    OP_LINEAR = 2,     /* in each input, locally: the second derivative is 0 everywhere */
+    OP_LINEAR = 2,     /* in all inputs, locally: all second derivatives are 0 */
     OP_BY_ELEMENT = 4, /* takes any shapes that broadcast, not only the row's */
     OP_APART = 8,      /* has kinks: no two numbers drawn, nor any and 0, may be close */
     OP_DRAWS = 16,     /* random: another reset, another result */
     OP_HOLES = 32,     /* makes NaN or infinity on the way, which debug mode would stop at */
-    OP_FAILS = 64,     /* the result is the inert tensor of an error */
-    OP_IDLE = 128      /* the result does not depend on the first input, rightly */
+    OP_FAILS = 64      /* the result is the inert tensor of an error */
 };
 
 typedef struct op_row {
@@ -50,14 +49,13 @@ typedef struct op_row {
     double (*reference)(const op_array *in, const int64_t *i, int rank);
     unsigned flags;
     sg_shape result;
-    op_input in[OP_INPUTS]; /* ended by a shape with `low` and `high` both NaN: see op_inputs */
+    op_input in[OP_INPUTS]; /* as many as have an axis */
     /* Sizes that may be 0 in all inputs, and the shape of the result then. */
     struct {
         int64_t size;
         sg_shape result;
     } empty[OP_EMPTIES];
     unsigned types; /* of its OP_FLOAT inputs, others are refused; 0 means SG_FLOATS */
-    int inputs;
 } op_row;
 
 typedef struct op_rows {

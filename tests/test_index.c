@@ -86,9 +86,9 @@ Test(index, one_hot)
 {
     sg_context *g = sg_open();
     for (int d = 0; d < SG_DTYPES; d++) {
-        sg_tensor *y = sg_one_hot(INDEX(SG_SHAPE(4), 2, -1, 0, 3), 3, (sg_dtype)d);
+        sg_tensor *y = sg_one_hot(INDEX(SG_SHAPE(4), 0, -1, 2, 3), 3, (sg_dtype)d);
         cr_assert_eq(sg_type(y), (sg_dtype)d);
-        IS(y, "one_hot", 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0);
+        IS(y, "one_hot", 1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0);
         has_shape(sg_one_hot(INDEX(SG_SCALAR, 2), 0, (sg_dtype)d), SG_SHAPE(0), "no classes");
     }
     FAILS(g, sg_one_hot(INDEX(SG_SHAPE(1), 2), -1, SG_F32), "negative size");

@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const fields[SG__FIELDS] = {"dtype", "shape", "data_offsets"};
+enum { DTYPE, SHAPE, OFFSETS, FIELDS };
+static const char *const fields[FIELDS] = {"dtype", "shape", "data_offsets"};
 
 typedef struct scanner {
     const sg__file_error *error;
@@ -90,9 +91,9 @@ static bool scan_shape(sg__json *j, sg__file_entry *t)
 static bool scan_value(sg__json *j, sg__file_entry *t, int field)
 {
     switch (field) {
-    case SG__FIELD_DTYPE:
+    case DTYPE:
         return sg__json_string(j, &t->dtype);
-    case SG__FIELD_SHAPE:
+    case SHAPE:
         return scan_shape(j, t);
     default:
         return sg__json_expect(j, '[') && sg__json_int(j, &t->begin) && sg__json_expect(j, ',') &&
@@ -100,22 +101,22 @@ static bool scan_value(sg__json *j, sg__file_entry *t, int field)
     }
 }
 
-static bool scan_field(scanner *s, sg__file_entry *t)
+static bool scan_field(scanner *s, sg__file_entry *t, unsigned *seen)
 {
     const char *key;
     if (!sg__json_string(&s->json, &key) || !sg__json_expect(&s->json, ':')) {
         return false;
     }
     int field = 0;
-    while (field < SG__FIELDS && strcmp(key, fields[field]) != 0) {
+    while (field < FIELDS && strcmp(key, fields[field]) != 0) {
         field++;
     }
-    if (field == SG__FIELDS || (t->seen >> field & 1) != 0) {
+    if (field == FIELDS || (*seen >> field & 1) != 0) {
         return sg__file_fail(
             s->error, SG_BAD_FILE, "tensor \"%s\" has %s \"%s\"", sg__show(t->name).s,
-            field == SG__FIELDS ? "an unknown field" : "twice the field", sg__show(key).s);
+            field == FIELDS ? "an unknown field" : "twice the field", sg__show(key).s);
     }
-    t->seen |= 1u << field;
+    *seen |= 1u << field;
     return scan_value(&s->json, t, field);
 }
 
@@ -129,15 +130,21 @@ static bool scan_tensor(scanner *s, const char *name)
     h->entries = grown;
     sg__file_entry *t = &h->entries[h->n++];
     *t = (sg__file_entry){.name = name};
+    unsigned seen = 0;
     bool ok = sg__json_expect(&s->json, '{');
-    if (!ok || sg__json_next(&s->json, '}')) {
-        return ok;
+    if (ok && !sg__json_next(&s->json, '}')) {
+        do {
+            if (!scan_field(s, t, &seen)) {
+                return false;
+            }
+        } while (sg__json_more(&s->json, '}', &ok));
     }
-    do {
-        if (!scan_field(s, t)) {
-            return false;
+    for (int i = 0; ok && i < FIELDS; i++) {
+        if ((seen >> i & 1) == 0) {
+            ok = sg__file_fail(s->error, SG_BAD_FILE, "tensor \"%s\" has no \"%s\"",
+                               sg__show(name).s, fields[i]);
         }
-    } while (sg__json_more(&s->json, '}', &ok));
+    }
     return ok;
 }
 
@@ -206,9 +213,4 @@ void sg__file_header_clean(sg__file_header *h)
     free(h->entries);
     free(h->texts);
     free(h->json);
-}
-
-const char *sg__file_field(int field)
-{
-    return fields[field];
 }

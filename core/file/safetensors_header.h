@@ -1,6 +1,7 @@
 /*
  * The header of a safetensors file, taken apart but not yet compared with the file: what the JSON
- * says, as long as it is of the form that the format prescribes, without a name or key twice.
+ * says, as long as it is of the form that the format prescribes: every tensor with its three
+ * fields, no name or key twice.
  */
 #ifndef SG_FILE_SAFETENSORS_HEADER_H
 #define SG_FILE_SAFETENSORS_HEADER_H
@@ -8,15 +9,12 @@
 #include "core/file/file.h"
 #include "core/file/safetensors.h"
 
-enum { SG__FIELD_DTYPE, SG__FIELD_SHAPE, SG__FIELD_OFFSETS, SG__FIELDS };
-
 /* What it says about a tensor */
 typedef struct sg__file_entry {
     const char *name, *dtype;
     sg_shape shape;
     int64_t rank; /* may be more than the shape holds */
     int64_t begin, end;
-    unsigned seen;             /* bits of the fields that are there */
     const sg__file_type *type; /* to be set by the reader */
 } sg__file_entry;
 
@@ -31,6 +29,5 @@ typedef struct sg__file_header {
 bool sg__file_header_scan(const sg__file_error *e, const unsigned char *json, size_t length,
                           sg__file_header *out);
 void sg__file_header_clean(sg__file_header *h);
-const char *sg__file_field(int field);
 
 #endif

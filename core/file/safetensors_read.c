@@ -112,12 +112,6 @@ static bool check_model(const reader *r)
 static bool check_tensor(const sg__file_error *e, sg__file_entry *t)
 {
     const char *name = t->name;
-    for (int i = 0; i < SG__FIELDS; i++) {
-        if ((t->seen >> i & 1) == 0) {
-            return sg__file_fail(e, SG_BAD_FILE, "tensor \"%s\" has no \"%s\"", sg__show(name).s,
-                                 sg__file_field(i));
-        }
-    }
     t->type = sg__file_type_named(t->dtype);
     if (t->type == NULL) {
         return sg__file_fail(e, SG_BAD_FILE,

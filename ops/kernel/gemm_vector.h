@@ -81,27 +81,57 @@ typedef int part_pd;
 #define ADD(x, y)             OP(add)(x, y)
 #define MULTIPLY_ADD(x, y, z) OP(fmadd)(x, y, z)
 
-/* A square of vectors is transposed in two steps: the small squares in their 16-byte lanes, then
- * lanes against each other. First step, of 4 or 2 vectors read from columns: */
-INLINE void read_lanes_ps(vector_ps *v, const float *const *column, int64_t at)
+/* Vectors whose 16-byte lanes come from every 4th (2nd) of some columns, from element p of each */
+#if SG_ISA == 2
+INLINE vector_ps lanes_ps(const float *const *column, int64_t p)
 {
-    const vector_ps a = ISA(loadu_ps)(column[0] + at), b = ISA(loadu_ps)(column[1] + at);
-    const vector_ps c = ISA(loadu_ps)(column[2] + at), d = ISA(loadu_ps)(column[3] + at);
+    vector_ps v = _mm512_castps128_ps512(_mm_loadu_ps(column[0] + p));
+    v = _mm512_insertf32x4(v, _mm_loadu_ps(column[4] + p), 1);
+    v = _mm512_insertf32x4(v, _mm_loadu_ps(column[8] + p), 2);
+    return _mm512_insertf32x4(v, _mm_loadu_ps(column[12] + p), 3);
+}
+
+INLINE vector_pd lanes_pd(const double *const *column, int64_t p)
+{
+    vector_pd v = _mm512_castpd128_pd512(_mm_loadu_pd(column[0] + p));
+    v = _mm512_insertf64x2(v, _mm_loadu_pd(column[2] + p), 1);
+    v = _mm512_insertf64x2(v, _mm_loadu_pd(column[4] + p), 2);
+    return _mm512_insertf64x2(v, _mm_loadu_pd(column[6] + p), 3);
+}
+#else
+INLINE vector_ps lanes_ps(const float *const *column, int64_t p)
+{
+    const vector_ps v = _mm256_castps128_ps256(_mm_loadu_ps(column[0] + p));
+    return _mm256_insertf128_ps(v, _mm_loadu_ps(column[4] + p), 1);
+}
+
+INLINE vector_pd lanes_pd(const double *const *column, int64_t p)
+{
+    const vector_pd v = _mm256_castpd128_pd256(_mm_loadu_pd(column[0] + p));
+    return _mm256_insertf128_pd(v, _mm_loadu_pd(column[2] + p), 1);
+}
+#endif
+
+/* Rows p, p + 1, … of as many columns as a vector has elements: 4 rows of f32, 2 of f64 */
+INLINE void transpose_ps(const float *const *column, int64_t p, int64_t next, float *out)
+{
+    const vector_ps a = lanes_ps(column, p), b = lanes_ps(column + 1, p);
+    const vector_ps c = lanes_ps(column + 2, p), d = lanes_ps(column + 3, p);
     const vector_pd ab = ISA(castps_pd)(ISA(unpacklo_ps)(a, b));
     const vector_pd cd = ISA(castps_pd)(ISA(unpacklo_ps)(c, d));
     const vector_pd ef = ISA(castps_pd)(ISA(unpackhi_ps)(a, b));
     const vector_pd gh = ISA(castps_pd)(ISA(unpackhi_ps)(c, d));
-    v[0] = ISA(castpd_ps)(ISA(unpacklo_pd)(ab, cd));
-    v[1] = ISA(castpd_ps)(ISA(unpackhi_pd)(ab, cd));
-    v[2] = ISA(castpd_ps)(ISA(unpacklo_pd)(ef, gh));
-    v[3] = ISA(castpd_ps)(ISA(unpackhi_pd)(ef, gh));
+    ISA(storeu_ps)(out, ISA(castpd_ps)(ISA(unpacklo_pd)(ab, cd)));
+    ISA(storeu_ps)(out + next, ISA(castpd_ps)(ISA(unpackhi_pd)(ab, cd)));
+    ISA(storeu_ps)(out + 2 * next, ISA(castpd_ps)(ISA(unpacklo_pd)(ef, gh)));
+    ISA(storeu_ps)(out + 3 * next, ISA(castpd_ps)(ISA(unpackhi_pd)(ef, gh)));
 }
 
-INLINE void read_lanes_pd(vector_pd *v, const double *const *column, int64_t at)
+INLINE void transpose_pd(const double *const *column, int64_t p, int64_t next, double *out)
 {
-    const vector_pd a = ISA(loadu_pd)(column[0] + at), b = ISA(loadu_pd)(column[1] + at);
-    v[0] = ISA(unpacklo_pd)(a, b);
-    v[1] = ISA(unpackhi_pd)(a, b);
+    const vector_pd a = lanes_pd(column, p), b = lanes_pd(column + 1, p);
+    ISA(storeu_pd)(out, ISA(unpacklo_pd)(a, b));
+    ISA(storeu_pd)(out + next, ISA(unpackhi_pd)(a, b));
 }
 
 #endif

@@ -1,0 +1,158 @@
+/*
+ * matmul: products of matrices, over leading axes that broadcast. Operands are read by their
+ * strides, so a transpose costs nothing. A product whose right operand is one matrix for all rows
+ * is one gemm over all of them, and so is its gradient by that matrix: K = batch * time.
+ */
+#include "ops/kernel/gemm.h"
+#include "ops/ops.h"
+
+static bool matmul_infer(sg_infer *c)
+{
+    sg_shape x = sg_shape_of(c->in[0]), y = sg_shape_of(c->in[1]);
+    if (sg_type(c->in[0]) != sg_type(c->in[1])) {
+        c->status = SG_BAD_DTYPE;
+        return sg_refuse(c, "operands of different types");
+    }
+    if (x.rank < 2 || y.rank < 2)
+        return sg_refuse(c, "operands have at least one axis");
+    if (x.dim[x.rank - 1] != y.dim[y.rank - 2])
+        return sg_refuse(c, "inner dimensions differ");
+    int rank = x.rank > y.rank ? x.rank : y.rank;
+    c->shape = (sg_shape){.rank = rank};
+    for (int i = 3; i <= rank; i++) {
+        int64_t a = i <= x.rank ? x.dim[x.rank - i] : 1, b = i <= y.rank ? y.dim[y.rank - i] : 1;
+        if (a != b && a != 1 && b != 1)
+            return sg_refuse(c, "leading dimensions do not broadcast");
+        c->shape.dim[rank - i] = a == 1 ? b : a;
+    }
+    c->shape.dim[rank - 2] = x.dim[x.rank - 2];
+    c->shape.dim[rank - 1] = y.dim[y.rank - 1];
+    return true;
+}
+
+/* The product of one pair of matrices, without pointers. */
+static sg__gemm_call one(const sg_call *c)
+{
+    const sg_array *x = &c->in[0], *y = &c->in[1], *z = &c->out;
+    return (sg__gemm_call){.dtype = z->dtype,
+                           .isa = c->isa,
+                           .m = x->dim[x->rank - 2],
+                           .n = y->dim[y->rank - 1],
+                           .k = x->dim[x->rank - 1],
+                           .a_row = x->stride[x->rank - 2],
+                           .a_col = x->stride[x->rank - 1],
+                           .b_row = y->stride[y->rank - 2],
+                           .b_col = y->stride[y->rank - 1],
+                           .c_row = z->stride[z->rank - 2],
+                           .c_col = z->stride[z->rank - 1]};
+}
+
+/* Leading axes of x that continue its rows, while y has one matrix for them, are taken as rows:
+ * how many leading axes remain to loop over. */
+static int join_rows(const sg_call *c, sg__gemm_call *p)
+{
+    const sg_array *x = &c->in[0], *y = &c->in[1], *z = &c->out;
+    int left = z->rank - 2;
+    for (; left > 0; left--) {
+        int xi = left - 1 - (z->rank - x->rank), yi = left - 1 - (z->rank - y->rank);
+        int64_t size = z->dim[left - 1];
+        if (size == 1)
+            continue;
+        bool one_y = yi < 0 || y->dim[yi] == 1;
+        bool rows_x =
+            xi >= 0 && x->dim[xi] == size && (p->m == 1 || x->stride[xi] == p->m * p->a_row);
+        if (!one_y || !rows_x)
+            break;
+        if (p->m == 1) {
+            p->a_row = x->stride[xi];
+            p->c_row = z->stride[left - 1];
+        }
+        p->m *= size;
+    }
+    return left;
+}
+
+static size_t matmul_scratch(const sg_call *c)
+{
+    sg__gemm_call p = one(c);
+    join_rows(c, &p);
+    return sg__gemm_scratch(&p);
+}
+
+static int64_t leading_step(const sg_array *a, int rank, int axis)
+{
+    int i = axis - (rank - a->rank);
+    return i < 0 || a->dim[i] == 1 ? 0 : a->stride[i];
+}
+
+static bool matmul_run(const sg_call *c)
+{
+    const sg_array *x = &c->in[0], *y = &c->in[1], *z = &c->out;
+    sg__gemm_call p = one(c);
+    int left = join_rows(c, &p);
+    int64_t width = z->dtype == SG_F32 ? 4 : 8, index[SG_MAX_RANK] = {0};
+    const char *a = x->data, *b = y->data;
+    char *out = z->data;
+    p.scratch = c->scratch;
+    for (int i = 0; i < z->rank; i++)
+        if (z->dim[i] == 0)
+            return true;
+    for (;;) {
+        p.a = a;
+        p.b = b;
+        p.c = out;
+        sg__gemm(&p);
+        int i = left - 1;
+        for (; i >= 0; i--) {
+            int64_t xs = leading_step(x, z->rank, i), ys = leading_step(y, z->rank, i);
+            a += xs * width;
+            b += ys * width;
+            out += z->stride[i] * width;
+            if (++index[i] < z->dim[i])
+                break;
+            a -= xs * width * z->dim[i];
+            b -= ys * width * z->dim[i];
+            out -= z->stride[i] * width * z->dim[i];
+            index[i] = 0;
+        }
+        if (i < 0)
+            return true;
+    }
+}
+
+/* All rows of a tensor as one matrix. */
+static sg_tensor *as_rows(sg_tensor *x)
+{
+    return sg_rank(x) == 2 ? x : sg_reshape(x, SG_SHAPE(sg_size(x) / sg_dim(x, -1), sg_dim(x, -1)));
+}
+
+/* by x: g yᵀ;  by y: xᵀ g, over all rows at once where y is one matrix */
+static sg_tensor *matmul_vjp(const sg_vjp_call *v, int i)
+{
+    sg_tensor *x = v->in[0], *y = v->in[1];
+    if (i == 0)
+        return sg_matmul(v->g, sg_transpose(y, -2, -1));
+    bool rows = sg_rank(y) == 2 && sg_size(x) > 0 && sg_size(v->g) > 0;
+    return rows ? sg_matmul(sg_transpose(as_rows(x), 0, 1), as_rows(v->g))
+                : sg_matmul(sg_transpose(x, -2, -1), v->g);
+}
+
+static const sg_op matmul_op = {
+    .name = "matmul",
+    .args = "x y",
+    .flags = SG_OP_STRIDED,
+    .arity = 2,
+    .infer = matmul_infer,
+    .run = matmul_run,
+    .scratch = matmul_scratch,
+    .vjp = matmul_vjp,
+};
+
+sg_tensor *sg_matmul(sg_tensor *x, sg_tensor *y)
+{
+    bool row = sg_rank(x) == 1, column = sg_rank(y) == 1;
+    sg_tensor *a = row ? sg_expand_dims(x, 0) : x, *b = column ? sg_expand_dims(y, 1) : y;
+    sg_tensor *z = sg_record(&matmul_op, NULL, 2, (sg_tensor *[]){a, b});
+    z = column && !sg_is_nil(z) ? sg_squeeze(z, -1) : z;
+    return row && !sg_is_nil(z) ? sg_squeeze(z, column ? -1 : -2) : z;
+}
