@@ -150,6 +150,7 @@ SG_API bool sg_is_nil(const sg_tensor *x); /* the inert tensor that an error ret
  * belongs together: what was not asked for may be computed again by a later call. */
 #define sg_eval(...) sg_eval_(SG_LIST_(__VA_ARGS__))
 SG_API sg_status sg_eval_(int n, sg_tensor *const *x);
+/* Reading a value that is there already runs nothing. */
 SG_API const void *sg_data(sg_tensor *x); /* row-major, until the reset; NULL on error */
 SG_API double sg_item(sg_tensor *x);      /* of a tensor with one element; NaN on error */
 SG_API sg_tensor *sg_want(sg_tensor *x);  /* the next evaluation computes x too; returns x */

@@ -199,7 +199,10 @@ sg_status sg_eval_(int n, sg_tensor *const *x)
 
 const void *sg_data(sg_tensor *x)
 {
-    return sg_eval_(1, &x) == SG_OK ? x->value : NULL;
+    sg_tensor *nil;
+    if (!sg__together(1, &x, "sg_data", &nil))
+        return NULL;
+    return x->value || sg_eval_(1, &x) == SG_OK ? x->value : NULL;
 }
 
 double sg_item(sg_tensor *x)

@@ -37,7 +37,7 @@ enum {
     OP_BY_ELEMENT = 4, /* takes any shapes that broadcast, not only the row's */
     OP_APART = 8,      /* has kinks: no two numbers drawn, nor any and 0, may be close */
     OP_DRAWS = 16,     /* random: another reset, another result */
-    OP_HOLES = 32,     /* makes NaN or infinity on the way, which debug mode would stop at */
+    OP_HOLES = 32,     /* makes NaN on the way, which debug mode would stop at */
     OP_FAILS = 64      /* the result is the inert tensor of an error */
 };
 

@@ -315,6 +315,7 @@ Test(safetensors, takes_all_that_the_format_allows)
          4, 3, 1},
         {ONE("U8", "1,1,1,1,1,1,1,1", 0, 1), 1, 1, 0},
         {ONE("U8", "0,9223372036854775807", 0, 0), 0, 1, 0},
+        {"{\"a\":" BODY("U8", "1", 0, 1) ",\"b\":" BODY("F64", "0", 1, 1) "}", 1, 2, 0},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         size_t size, length = strlen(rows[i].json);
@@ -325,7 +326,10 @@ Test(safetensors, takes_all_that_the_format_allows)
         json_t *header = json_loadb(rows[i].json, length, JSON_REJECT_DUPLICATES, NULL);
         cr_assert_not_null(header, "%s", rows[i].json);
         for (int k = 0; k < s->n; k++) {
-            cr_assert_not_null(json_object_get(header, s->tensors[k].name), "%s", rows[i].json);
+            const sg__file_tensor *x = &s->tensors[k];
+            cr_assert_not_null(json_object_get(header, x->name), "%s", rows[i].json);
+            cr_assert_eq((uintptr_t)x->data % sg__file_type_of(x->dtype)->size, 0, "%s",
+                         rows[i].json);
         }
         json_decref(header);
         sg__safetensors_free(s);

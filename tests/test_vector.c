@@ -583,3 +583,168 @@ Test(vector, casts)
                       fetch(y, row[i].to, 0));
         }
 }
+
+/* ---- derivatives where a formula meets a kink or a pole ------------------------------------- */
+
+/* Element i of the derivative of the sum of y by x, and of its derivative. */
+static void derivatives(sg_tensor *y, sg_tensor *x, double *first, double *second, int64_t n)
+{
+    sg_tensor *d, *dd, *sum = sg_sum(y, SG_ALL_AXES, false);
+    sg_grad(sum, 1, &x, &d);
+    sg_grad(sg_sum(d, SG_ALL_AXES, false), 1, &x, &dd);
+    cr_assert(sg_eval(d, dd) == SG_OK, "%s", sg_errmsg(sg_context_of(x)));
+    const float *p = sg_data(d), *q = sg_data(dd);
+    for (int64_t i = 0; i < n; i++) {
+        first[i] = (double)p[i];
+        second[i] = (double)q[i];
+    }
+}
+
+Test(vector, derivatives_at_special_points)
+{
+    static const struct {
+        sg_tensor *(*op)(sg_tensor *x);
+        float x;
+        double first, second;
+    } row[] = {
+        {sg_softplus, 0, 0.5, 0.25},
+        {sg_softplus, -200, 0, 0},
+        {sg_softplus, 200, 1, 0},
+        {sg_relu, 0, 0, 0},
+        {sg_abs, 0, 0, 0},
+        {sg_abs, -2, -1, 0},
+        {sg_sign, 3, 0, 0},
+        {sg_sigmoid, 0, 0.25, 0},
+        {sg_sigmoid, -200, 0, 0},
+        {sg_tanh, 0, 1, 0},
+        {sg_tanh, 200, 0, 0},
+        {sg_erf, 100, 0, 0},
+        {sg_expm1, -20, 2.0611536e-9, 2.0611536e-9},
+        {sg_gelu, 0, 0.5, 0.7978846},
+        {sg_silu, 0, 0.5, 0.5},
+        {sg_square, 0, 0, 2},
+        {sg_log1p, 0, 1, -1},
+    };
+    sg_context *g = sg_open();
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        double first, second;
+        sg_tensor *x = sg_input(g, SG_F32, SG_SHAPE(1), &row[i].x);
+        derivatives(row[i].op(x), x, &first, &second, 1);
+        cr_expect(fabs(first - row[i].first) <= 1e-6 * fabs(row[i].first) &&
+                      fabs(second - row[i].second) <= 1e-6 * fabs(row[i].second),
+                  "row %zu: %.9g %.9g", i, first, second);
+    }
+    sg_close(g);
+}
+
+Test(vector, derivatives_of_pow_at_and_below_0)
+{
+    /* of x^y by x twice, and by y where x <= 0: 0 */
+    static const struct {
+        float x, y;
+        double first, second;
+    } row[] = {
+        {0, 0, 0, 0}, {0, 1, 1, 0}, {0, 2, 0, 2},     {0, 3, 0, 0},
+        {2, 0, 0, 0}, {2, 1, 1, 0}, {-2, 3, 12, -12}, {-2, 0, 0, 0},
+    };
+    sg_context *g = sg_open();
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        double first, second;
+        sg_tensor *x = sg_input(g, SG_F32, SG_SHAPE(1), &row[i].x), *d;
+        sg_tensor *y = sg_input(g, SG_F32, SG_SHAPE(1), &row[i].y), *z = sg_pow(x, y);
+        derivatives(z, x, &first, &second, 1);
+        cr_expect(first == row[i].first && second == row[i].second, "row %zu: %g %g", i, first,
+                  second);
+        if (row[i].x > 0)
+            continue;
+        derivatives(z, y, &first, &second, 1);
+        cr_expect(first == 0 && second == 0, "row %zu, by y: %g %g", i, first, second);
+        sg_grad(sg_sum(z, SG_ALL_AXES, false), 1, &y, &d);
+        sg_grad(sg_sum(d, SG_ALL_AXES, false), 1, &x, &d);
+        cr_expect(sg_item(d) == 0, "row %zu, by y and x: %g", i, sg_item(d));
+    }
+    sg_close(g);
+}
+
+Test(vector, ties_go_to_the_first_operand)
+{
+    static const float a[3] = {1, 2, 3}, b[3] = {2, 2, 2};
+    sg_tensor *(*const op[2])(sg_tensor *, sg_tensor *) = {sg_maximum, sg_minimum};
+    static const float want[2][2][3] = {{{0, 1, 1}, {1, 0, 0}}, {{1, 1, 0}, {0, 0, 1}}};
+    sg_context *g = sg_open();
+    for (int k = 0; k < 2; k++) {
+        sg_tensor *x = sg_input(g, SG_F32, SG_SHAPE(3), a),
+                  *y = sg_input(g, SG_F32, SG_SHAPE(3), b);
+        sg_tensor *d[2];
+        sg_grad(sg_sum(op[k](x, y), SG_ALL_AXES, false), 2, (sg_tensor *[]){x, y}, d);
+        cr_assert(sg_eval_(2, d) == SG_OK, "%s", sg_errmsg(g));
+        for (int j = 0; j < 2; j++)
+            cr_expect(memcmp(sg_data(d[j]), want[k][j], sizeof want[k][j]) == 0, "op %d by %d", k,
+                      j);
+    }
+    sg_close(g);
+}
+
+Test(vector, what_where_does_not_select_does_no_harm)
+{
+    static const float a[3] = {-1, 0, 2};
+    static const double want[2][3] = {{1, 1, 0.5}, {0, 0, -0.25}};
+    double first[3], second[3];
+    sg_context *g = sg_open();
+    sg_tensor *x = sg_input(g, SG_F32, SG_SHAPE(3), a), *positive = sg_greater(x, sg_like(x, 0));
+    sg_tensor *safe = sg_where(positive, x, sg_like(x, 1));
+    derivatives(sg_where(positive, sg_log(safe), x), x, first, second, 3);
+    for (int i = 0; i < 3; i++)
+        cr_expect(first[i] == want[0][i] && second[i] == want[1][i], "%d: %g %g", i, first[i],
+                  second[i]);
+    sg_close(g);
+}
+
+Test(vector, gradients_pass_casts_between_floats_only)
+{
+    static const float a[2] = {1.5f, -2};
+    double first[2], second[2];
+    sg_context *g = sg_open();
+    sg_tensor *x = sg_input(g, SG_F32, SG_SHAPE(2), a);
+    sg_tensor *wide = sg_square(sg_cast(x, SG_F64)), *whole = sg_cast(x, SG_I32);
+    cr_expect(sg_type(wide) == SG_F64 && sg_type(whole) == SG_I32);
+    cr_expect(sg_cast(x, SG_F32) == x, "nothing to do");
+    sg_tensor *y = sg_add(sg_cast(wide, SG_F32), sg_cast(whole, SG_F32));
+    derivatives(y, x, first, second, 2);
+    cr_expect(first[0] == 3 && first[1] == -4 && second[0] == 2 && second[1] == 2);
+    cr_expect(sg_item(sg_sum(y, SG_ALL_AXES, false)) == 6.25 + 1 - 2);
+    sg_close(g);
+}
+
+Test(vector, errors)
+{
+    sg_context *g = sg_open();
+    sg_tensor *x = sg_input(g, SG_F32, SG_SHAPE(2, 3), NULL);
+    sg_tensor *i = sg_input(g, SG_I32, SG_SHAPE(3), NULL);
+    sg_tensor *u = sg_input(g, SG_U8, SG_SHAPE(3), NULL);
+    sg_tensor *d = sg_input(g, SG_F64, SG_SHAPE(3), NULL);
+    sg_tensor *far = sg_input(g, SG_F32, SG_SHAPE(4), NULL);
+    const struct {
+        int call;
+        sg_status status;
+        const char *message;
+    } row[] = {
+        {0, SG_BAD_DTYPE, ""}, {1, SG_BAD_DTYPE, ""}, {2, SG_BAD_SHAPE, ""}, {3, SG_BAD_DTYPE, ""},
+        {4, SG_BAD_DTYPE, ""}, {5, SG_BAD_DTYPE, ""}, {6, SG_BAD_DTYPE, ""}, {7, SG_BAD_SHAPE, ""},
+    };
+    for (size_t k = 0; k < sizeof row / sizeof *row; k++) {
+        sg_tensor *y = k == 0   ? sg_where(x, x, x)
+                       : k == 1 ? sg_where(u, x, d)
+                       : k == 2 ? sg_where(u, x, far)
+                       : k == 3 ? sg_add(x, d)
+                       : k == 4 ? sg_exp(i)
+                       : k == 5 ? sg_logical_not(x)
+                       : k == 6 ? sg_cast(x, SG_DTYPES)
+                                : sg_less(x, far);
+        cr_expect(sg_is_nil(y) && sg_error(g) == row[k].status, "row %zu", k);
+        printf("%s\n", sg_errmsg(g));
+        sg_clear(g);
+        break;
+    }
+    sg_close(g);
+}

@@ -204,12 +204,16 @@ static size_t elements(const sg__file_entry *t)
     return (size_t)(t->end - t->begin) / t->type->size;
 }
 
-/* Bytes of the copy that a tensor needs: none if its bytes are usable where they are. */
+/* Is it of another type than in memory, or not aligned? */
+static bool needs_copy(const reader *r, const sg__file_entry *t)
+{
+    return t->type->widen != NULL || (uintptr_t)(r->data + t->begin) % t->type->size != 0;
+}
+
 static size_t copy_size(const reader *r, const sg__file_entry *t)
 {
-    bool aligned = (uintptr_t)(r->data + t->begin) % t->type->size == 0;
     size_t bytes = elements(t) * sg__file_type_of(t->type->dtype)->size;
-    return t->type->widen == NULL && aligned ? 0 : (bytes + 7) / 8 * 8;
+    return needs_copy(r, t) ? (bytes + 7) / 8 * 8 : 0;
 }
 
 static bool copy(const reader *r, const sg__file_entry *t, void *to)
@@ -240,13 +244,13 @@ static bool make_tensors(reader *r)
     }
     for (size_t i = 0; i < n; i++) {
         const sg__file_entry *t = &r->header.entries[i];
-        size_t size = copy_size(r, t);
+        bool copied = needs_copy(r, t);
         r->tensors[i] = (sg__file_tensor){t->name, t->type->dtype, t->shape,
-                                          size > 0 ? r->widened + at : r->data + t->begin};
-        if (size > 0 && !copy(r, t, r->widened + at)) {
+                                          copied ? r->widened + at : r->data + t->begin};
+        if (copied && !copy(r, t, r->widened + at)) {
             return false;
         }
-        at += size;
+        at += copy_size(r, t);
     }
     return true;
 }
