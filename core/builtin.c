@@ -384,5 +384,6 @@ sg_tensor *sg_assign(sg_tensor *param, sg_tensor *value)
     if (g->registry->contexts > 1)
         return sg_fail(g, SG_BAD_ARGUMENT, "assign: \"%s\" is shared by several contexts",
                        sg_name(param));
-    return sg__list_add(g, &g->assigns, x) ? x : g->nil;
+    /* not the node, which has no memory of its own: its value goes where the parameter is */
+    return sg__list_add(g, &g->assigns, x) ? value : g->nil;
 }

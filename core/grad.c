@@ -81,6 +81,8 @@ static bool by_lower(sweep *s, sg_tensor *x, sg_tensor *g)
             floats[n++] = in[i];
     }
     vjp(x->op->lower(x->attr, (int)x->n, in), g, n, floats, d, SG__STOP_AT_MARKED);
+    for (uint32_t i = 0; i < x->n; i++) /* gradients of the gradient go through */
+        in[i]->flags &= (uint8_t)~SG__MARKED;
     n = 0;
     for (uint32_t i = 0; i < x->n && !s->g->status; i++)
         if (sg__is_float(in[i]->dtype)) {

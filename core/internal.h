@@ -116,7 +116,7 @@ typedef struct sg__store { /* one parameter or buffer; shared by contexts of sg_
     sg_dtype dtype;
     void *data;
     bool buffer, frozen;
-    bool claimed; /* some constructor asked for it; not so right after a load */
+    bool in_file; /* scratch of loading */
     double rate, decay;
     size_t number;                      /* how many were made before it */
     struct sg__store *next_hash, *next; /* next: in order of creation */

@@ -204,7 +204,6 @@ sg_tensor *sg_param_(sg_param_options o)
     } else if (!agrees(g, s, o.dtype, o.shape, false)) {
         return g->nil;
     }
-    s->claimed = true;
     sg_tensor *x = sg__param_node(g, s);
     return x ? x : g->nil;
 }
@@ -225,7 +224,6 @@ sg_tensor *sg_buffer(sg_context *g, const char *key, sg_dtype dtype, sg_shape sh
     } else if (!agrees(g, s, dtype, shape, true)) {
         return g->nil;
     }
-    s->claimed = true;
     sg_tensor *x = sg__param_node(g, s);
     return x ? x : g->nil;
 }

@@ -14,35 +14,47 @@ static char *copy_text(const char *text)
     return copy ? memcpy(copy, text, n) : NULL;
 }
 
+static struct sg__text *text_of(sg__registry *r, const char *key)
+{
+    struct sg__text *t = r->texts;
+    while (t && strcmp(t->key, key) != 0)
+        t = t->next;
+    return t;
+}
+
 const char *sg_meta(const sg_context *g, const char *key)
 {
-    for (struct sg__text *t = g->registry ? g->registry->texts : NULL; t; t = t->next)
-        if (strcmp(t->key, key) == 0)
-            return t->text;
-    return NULL;
+    struct sg__text *t = g->registry ? text_of(g->registry, key) : NULL;
+    return t ? t->text : NULL;
+}
+
+static struct sg__text *new_text(sg__registry *r, const char *key)
+{
+    struct sg__text *t = calloc(1, sizeof *t), **at = &r->texts;
+    if (!t || !(t->key = copy_text(key))) {
+        free(t);
+        return NULL;
+    }
+    while (*at)
+        at = &(*at)->next;
+    return *at = t;
 }
 
 void sg_set_meta(sg_context *g, const char *key, const char *text)
 {
     if (g->status)
         return;
-    struct sg__text **at = &g->registry->texts, *t;
-    while (*at && strcmp((*at)->key, key) != 0)
-        at = &(*at)->next;
     char *value = copy_text(text);
-    t = *at ? *at : calloc(1, sizeof *t);
-    if (t && !t->key)
-        t->key = copy_text(key);
-    if (!value || !t || !t->key) {
+    struct sg__text *t = value ? text_of(g->registry, key) : NULL;
+    if (value && !t)
+        t = new_text(g->registry, key);
+    if (!t) {
         free(value);
-        if (t != *at)
-            free(t);
         sg__no_memory(g, "a text");
         return;
     }
     free(t->text);
     t->text = value;
-    *at = t;
 }
 
 /* ---- saving -------------------------------------------------------------------------------- */
@@ -133,30 +145,26 @@ static bool same_shape(const sg_shape *a, const sg_shape *b)
     return a->rank == b->rank && memcmp(a->dim, b->dim, (size_t)a->rank * sizeof *a->dim) == 0;
 }
 
-static const sg__file_tensor *in_file(const sg__safetensors *f, const char *name)
-{
-    for (int i = 0; i < f->n; i++)
-        if (strcmp(f->tensors[i].name, name) == 0)
-            return &f->tensors[i];
-    return NULL;
-}
-
 /* Everything that could be refused is, before anything is changed. */
 static bool acceptable(sg_context *g, const char *path, const sg__safetensors *f)
 {
     char have[SG_SHAPE_TEXT], want[SG_SHAPE_TEXT];
+    for (sg__store *s = g->registry->first; s; s = s->next)
+        s->in_file = false;
     for (int i = 0; i < f->n; i++) {
         const sg__file_tensor *t = &f->tensors[i];
-        const sg__store *s = sg__find_store(g, t->name);
+        sg__store *s = sg__find_store(g, t->name);
         if (s && (s->dtype != t->dtype || !same_shape(&s->shape, &t->shape))) {
             sg_fail(g, SG_BAD_FILE, "%s: \"%s\" is %s%s there, %s%s here", path, t->name,
                     sg_dtype_name(t->dtype), sg__shape_text(have, &t->shape),
                     sg_dtype_name(s->dtype), sg__shape_text(want, &s->shape));
             return false;
         }
+        if (s)
+            s->in_file = true;
     }
     for (const sg__store *s = g->registry->first; s; s = s->next)
-        if (!s->buffer && !in_file(f, s->name)) {
+        if (!s->buffer && !s->in_file) {
             sg_fail(g, SG_BAD_FILE, "%s: has no \"%s\"", path, s->name);
             return false;
         }
@@ -220,13 +228,15 @@ sg_status sg_load(sg_context *g, const char *path)
     if (f && !loaded)
         sg__no_memory(g, "loading");
     if (loaded && acceptable(g, path, f) && make_stores(g, f, "", false)) {
-        take_all(g, f, "");
         for (int i = 0; i < f->m; i++)
             if (strcmp(f->texts[i].key, BUFFERS) != 0)
                 sg_set_meta(g, f->texts[i].key, f->texts[i].value);
-        free(g->registry->loaded);
-        g->registry->loaded = loaded;
-        loaded = NULL;
+        if (sg_ok(g)) {
+            take_all(g, f, "");
+            free(g->registry->loaded);
+            g->registry->loaded = loaded;
+            loaded = NULL;
+        }
     }
     free(loaded);
     sg__safetensors_free(f);

@@ -169,13 +169,14 @@ int clock_gettime(clockid_t clock, struct timespec *now)
 static struct {
     long calls, fail; /* as above */
     long live;        /* blocks allocated less blocks freed, while on */
-    bool on;
+    bool on, forever; /* forever: all calls from `fail` on fail */
 } fault_malloc;
 
 void *__libc_malloc(size_t size);
 void *__libc_calloc(size_t n, size_t size);
 void *__libc_realloc(void *p, size_t size);
 void __libc_free(void *p);
+void *__libc_memalign(size_t alignment, size_t size);
 
 static bool fault_malloc_here(void)
 {
@@ -183,7 +184,8 @@ static bool fault_malloc_here(void)
         return false;
     }
     fault_malloc.calls++;
-    if (fault_malloc.calls == fault_malloc.fail) {
+    bool later = fault_malloc.forever && fault_malloc.fail && fault_malloc.calls > fault_malloc.fail;
+    if (fault_malloc.calls == fault_malloc.fail || later) {
         errno = ENOMEM;
         return true;
     }
@@ -204,6 +206,11 @@ void *malloc(size_t size)
 void *calloc(size_t n, size_t size)
 {
     return fault_malloc_here() ? NULL : fault_count(__libc_calloc(n, size));
+}
+
+void *aligned_alloc(size_t alignment, size_t size)
+{
+    return fault_malloc_here() ? NULL : fault_count(__libc_memalign(alignment, size));
 }
 
 void *realloc(void *p, size_t size)

@@ -1,0 +1,144 @@
+/*
+ * A small sequence-to-sequence model through its whole life, with every allocation failing in turn,
+ * once and from then on: an error each time, no crash, no leak, no parameter changed by a step that
+ * failed, and a context that works again after sg_clear.
+ */
+#define _GNU_SOURCE
+#pragma GCC visibility push(default) /* jansson, zlib and utf8proc are to call these too */
+#include "tests/fault.h"
+#pragma GCC visibility pop
+#include "models/models.h"
+#include "optim/optim.h"
+
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+#ifndef FAULT_NO_MALLOC
+
+static char path[] = "/tmp/test_faults_XXXXXX";
+static const char *const texts[] = {"a b c", "b", "c a", "x y", "y", "z x y x"};
+
+typedef struct life {
+    sg_context *g;
+    sg_vocabulary *v;
+    sg_batches *d;
+    sg_seq2seq m;
+    sg_optimizer adam;
+} life;
+
+static void begin(life *l, sg_context *g)
+{
+    l->g = g;
+    sg_corpus *c = sg_corpus_of(g, 3, texts, texts + 3);
+    l->v = sg_vocabulary_build(g, 6, texts);
+    l->d = sg_batches_make(g, c, l->v, l->v, .size = 2, .source_stop = true);
+    sg_corpus_free(c);
+    int size = sg_vocabulary_size(l->v) > SG_RESERVED ? sg_vocabulary_size(l->v) : 10;
+    l->m = sg_make_seq2seq(g, "m", .source_count = size, .target_count = size, .embed = 3,
+                           .hidden = 4, .cell = SG_CELL_LSTM, .score = SG_CONCAT);
+    l->adam = sg_adam(g, .clip_norm = 1);
+}
+
+static bool step(life *l)
+{
+    sg_batch b = {.seed = 1};
+    if (!sg_ok(l->g) || !sg_batch_next(l->d, &b))
+        return false;
+    sg_loss loss = sg_seq2seq_loss(&l->m, &b, 0.1);
+    return sg_step(&l->adam, loss.mean) == SG_OK;
+}
+
+static bool rest(life *l)
+{
+    sg_reset(l->g);
+    sg_set_meta(l->g, "vocabulary", sg_vocabulary_json(l->v));
+    bool saved = sg_save(l->g, path) == SG_OK;
+    static const int32_t source[] = {5, 6, 7};
+    sg_greedy r = sg_seq2seq_greedy(&l->m, source, 1, 3, NULL, 4);
+    sg_reset(l->g);
+    return saved && r.ids && sg_load(l->g, path) == SG_OK;
+}
+
+static void end(life *l)
+{
+    sg_batches_free(l->d);
+    sg_vocabulary_free(l->v);
+    sg_close(l->g);
+}
+
+static float *parameters(sg_context *g, size_t *n)
+{
+    float *copy = NULL;
+    *n = 0;
+    for (sg_tensor *p = NULL; (p = sg_next_param(g, p, false));) {
+        size_t size = (size_t)sg_size(p);
+        copy = realloc(copy, (*n + size) * sizeof *copy);
+        memcpy(copy + *n, sg_data(p), size * sizeof *copy);
+        *n += size;
+    }
+    return copy;
+}
+
+/* A step that fails changes nothing, and the next one, after sg_clear, succeeds. */
+static void check_step(life *l, long n)
+{
+    size_t count = 0, after = 0;
+    fault_malloc.on = false;
+    float *before = parameters(l->g, &count);
+    fault_malloc.on = true;
+    bool ok = step(l);
+    fault_malloc.on = false;
+    if (!ok && sg_find(l->g, "m.out.w")) {
+        cr_expect(!sg_ok(l->g), "allocation %ld: a step fails without an error", n);
+        sg_clear(l->g);
+        float *now = parameters(l->g, &after);
+        cr_expect(count == after && memcmp(before, now, count * sizeof *now) == 0,
+                  "allocation %ld: the step failed and changed a parameter", n);
+        free(now);
+        cr_expect(step(l), "allocation %ld: not usable after sg_clear: %s", n, sg_errmsg(l->g));
+    }
+    free(before);
+    fault_malloc.on = true;
+}
+
+static bool whole_life(long n, bool forever)
+{
+    life l = {0};
+    fault_malloc.calls = fault_malloc.live = 0;
+    fault_malloc.fail = n;
+    fault_malloc.forever = forever;
+    fault_malloc.on = true;
+    begin(&l, sg_open());
+    long built = fault_malloc.calls;
+    bool ok = sg_ok(l.g);
+    if (n && ok && built < n && !forever)
+        check_step(&l, n);
+    else
+        ok = ok && step(&l);
+    ok = ok && rest(&l);
+    bool told = ok || !sg_ok(l.g);
+    bool failed = fault_malloc.calls >= n;
+    end(&l);
+    fault_malloc.on = false;
+    cr_expect(told, "allocation %ld%s: it failed without an error", n, forever ? " on" : "");
+    cr_expect(fault_malloc.live == 0, "allocation %ld%s: %ld blocks leaked", n,
+              forever ? " on" : "", fault_malloc.live);
+    return failed;
+}
+
+Test(faults, every_allocation_may_fail)
+{
+    if (!fault_malloc_works())
+        cr_skip("this malloc cannot be replaced");
+    close(mkstemp(path));
+    cr_assert(whole_life(0, false), "it works when nothing fails");
+    long calls = fault_malloc.calls;
+    cr_assert(calls > 100);
+    for (int forever = 0; forever < 2; forever++)
+        for (long n = 1; n <= calls; n++)
+            whole_life(n, forever);
+    unlink(path);
+}
+
+#endif
