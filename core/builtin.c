@@ -1,5 +1,5 @@
-/* The ops that the graph itself needs: looking at a tensor in another shape, broadcasting with its
- * adjoint, the sum of contributions, stopping a gradient, and assigning. */
+/* Ops that the graph itself needs: looking at a tensor in another shape, broadcasting with its
+ * adjoint, the sum of contributions. */
 #include "core/internal.h"
 #include "core/sum.h"
 
@@ -17,29 +17,6 @@ static target target_of(sg_shape s)
     for (int i = 0; i < s.rank && i < SG_MAX_RANK; i++)
         t.shape.dim[i] = s.dim[i];
     return t;
-}
-
-static bool same_view(const void *attr, const sg_array *in, const sg_array *out, int64_t *start,
-                      int64_t *stride)
-{
-    (void)attr;
-    *start = 0;
-    if (out->rank)
-        memcpy(stride, in->stride, (size_t)out->rank * sizeof *stride);
-    return true;
-}
-
-static bool same_infer(sg_infer *c)
-{
-    c->shape = sg_shape_of(c->in[0]);
-    return true;
-}
-
-/* g */
-static sg_tensor *same_vjp(const sg_vjp_call *v, int i)
-{
-    (void)i;
-    return v->g;
 }
 
 /* ---- reshape ------------------------------------------------------------------------------- */
@@ -70,19 +47,51 @@ static bool reshape_infer(sg_infer *c)
     return true;
 }
 
-/* A contiguous operand always; others only if no axis changes but for ones (left to a copy). */
-static bool reshape_view(const void *attr, const sg_array *in, const sg_array *out, int64_t *start,
-                         int64_t *stride)
+static void row_major(const sg_array *out, int64_t *stride)
 {
-    (void)attr;
-    if (!sg__contiguous(in))
-        return false;
     int64_t step = 1;
     for (int i = out->rank - 1; i >= 0; i--) {
         stride[i] = step;
         step *= out->dim[i] > 0 ? out->dim[i] : 1;
     }
+}
+
+/* Of an operand that is not contiguous: from the last axes on, axes of both shapes are taken until
+ * their sizes agree; those of the operand must then lie in one run of memory. */
+static bool regroup(const sg_array *in, const sg_array *out, int64_t *stride)
+{
+    int i = in->rank - 1, o = out->rank - 1;
+    while (o >= 0) {
+        if (out->dim[o] == 1) {
+            stride[o--] = 0;
+            continue;
+        }
+        while (in->dim[i] == 1)
+            i--;
+        int64_t step = in->stride[i], have = in->dim[i--], made = out->dim[o];
+        stride[o--] = step;
+        while (have != made) {
+            if (made < have) {
+                stride[o] = step * made;
+                made *= out->dim[o--];
+            } else if (in->dim[i] == 1 || in->stride[i] == step * have) {
+                have *= in->dim[i--];
+            } else {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+static bool reshape_view(const void *attr, const sg_array *in, const sg_array *out, int64_t *start,
+                         int64_t *stride)
+{
+    (void)attr;
     *start = 0;
+    if (!sg__contiguous(in))
+        return regroup(in, out, stride);
+    row_major(out, stride);
     return true;
 }
 
@@ -292,6 +301,13 @@ static bool add_n_infer(sg_infer *c)
     return true;
 }
 
+/* g, for each */
+static sg_tensor *add_n_vjp(const sg_vjp_call *v, int i)
+{
+    (void)i;
+    return v->g;
+}
+
 static const sg_op add_n_op = {
     .name = "add_n",
     .flags = SG_OP_FOLD,
@@ -299,91 +315,10 @@ static const sg_op add_n_op = {
     .dtypes = SG_FLOATS | 1 << SG_I32,
     .infer = add_n_infer,
     .map = sg__add_map,
-    .vjp = same_vjp,
+    .vjp = add_n_vjp,
 };
 
 sg_tensor *sg_add_n(int n, sg_tensor *const *xs)
 {
     return n == 1 && xs[0] ? xs[0] : sg_record(&add_n_op, NULL, n, xs);
-}
-
-/* ---- stop_gradient, probe, assign ------------------------------------------------------------ */
-
-static const sg_op stop_op = {
-    .name = "stop_gradient",
-    .args = "x",
-    .flags = SG_OP_CONSTANT,
-    .arity = 1,
-    .dtypes = SG_ALL,
-    .infer = same_infer,
-    .view = same_view,
-};
-
-sg_tensor *sg_stop_gradient(sg_tensor *x)
-{
-    return sg_record(&stop_op, NULL, 1, &x);
-}
-
-enum { NAME = 48 };
-typedef struct probe {
-    char name[NAME];
-} probe;
-
-static const sg_attr probe_attrs[] = {{"name", 'c', offsetof(probe, name)}, {0}};
-
-static const sg_op probe_op = {
-    .name = "probe",
-    .args = "x",
-    .arity = 1,
-    .dtypes = SG_ALL,
-    .attr_size = sizeof(probe),
-    .attrs = probe_attrs,
-    .infer = same_infer,
-    .view = same_view,
-    .vjp = same_vjp,
-};
-
-sg_tensor *sg_probe(sg_tensor *x, const char *name)
-{
-    probe p;
-    memset(&p, 0, sizeof p);
-    for (size_t i = 0; name && name[i] && i + 1 < NAME; i++)
-        p.name[i] = name[i];
-    return sg_record(&probe_op, &p, 1, &x);
-}
-
-static bool assign_infer(sg_infer *c)
-{
-    c->shape = sg_shape_of(c->in[0]);
-    if (!sg__param_of(c->in[1]))
-        return sg_refuse(c, "the target is no parameter or buffer");
-    if (c->in[0]->dtype != c->in[1]->dtype) {
-        c->status = SG_BAD_DTYPE;
-        return sg_refuse(c, "types differ");
-    }
-    return c->in[0]->dims == c->in[1]->dims || sg_refuse(c, "shapes differ");
-}
-
-/* The result is the new value; the parameter is only named. See eval.c for the commit. */
-const sg_op sg__assign_op = {
-    .name = "assign",
-    .args = "value param",
-    .flags = SG_OP_CONSTANT | SG_OP_ROOT,
-    .arity = 2,
-    .dtypes = SG_ALL,
-    .infer = assign_infer,
-    .view = same_view,
-};
-
-sg_tensor *sg_assign(sg_tensor *param, sg_tensor *value)
-{
-    sg_tensor *x = sg_record(&sg__assign_op, NULL, 2, (sg_tensor *[]){value, param});
-    if (sg_is_nil(x))
-        return x;
-    sg_context *g = x->g;
-    if (g->registry->contexts > 1)
-        return sg_fail(g, SG_BAD_ARGUMENT, "assign: \"%s\" is shared by several contexts",
-                       sg_name(param));
-    /* not the node, which has no memory of its own: its value goes where the parameter is */
-    return sg__list_add(g, &g->assigns, x) ? value : g->nil;
 }

@@ -245,62 +245,6 @@ size_t sg_plan_bytes(int n, sg_tensor *const *x)
     return p ? p->workspace : 0;
 }
 
-/* ---- keeping over a reset -------------------------------------------------------------------- */
-
-static bool keep_infer(sg_infer *c)
-{
-    c->shape = sg_shape_of(c->in[0]);
-    return true;
-}
-
-static bool keep_view(const void *attr, const sg_array *in, const sg_array *out, int64_t *start,
-                      int64_t *stride)
-{
-    (void)attr;
-    *start = 0;
-    if (out->rank)
-        memcpy(stride, in->stride, (size_t)out->rank * sizeof *stride);
-    return true;
-}
-
-static sg_tensor *keep_vjp(const sg_vjp_call *v, int i)
-{
-    (void)i;
-    return v->g;
-}
-
-const sg_op sg__keep_op = {.name = "keep",
-                           .args = "x",
-                           .arity = 1,
-                           .dtypes = SG_ALL,
-                           .infer = keep_infer,
-                           .view = keep_view,
-                           .vjp = keep_vjp};
-
-/* The node lies where the next reset does not reach: see carry() in context.c. */
-sg_tensor *sg_keep(sg_tensor *x)
-{
-    sg_tensor *nil;
-    sg_context *g = sg__together(1, &x, "sg_keep", &nil);
-    if (!g)
-        return nil;
-    sg_tensor *k = sg__alloc(&g->kept[g->generation & 1], sizeof *k + sizeof k->in[0]);
-    if (!k) {
-        sg__no_memory(g, "a kept tensor");
-        return g->nil;
-    }
-    *k = (sg_tensor){.g = g,
-                     .op = &sg__keep_op,
-                     .dims = x->dims,
-                     .scope = g->scope,
-                     .generation = g->generation,
-                     .serial = g->serial++,
-                     .n = 1,
-                     .dtype = x->dtype};
-    k->in[0] = x;
-    return sg__list_add(g, &g->keeps, k) ? k : g->nil;
-}
-
 /* ---- debug mode ------------------------------------------------------------------------------ */
 
 static void range(char *buf, size_t size, const sg_tensor *x)
