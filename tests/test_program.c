@@ -1,0 +1,169 @@
+/* The program seq2seq as its users meet it: commands, files, errors, Ctrl-C. */
+#include "examples/dates.h"
+
+#include <criterion/criterion.h>
+#include <jansson.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static char folder[] = "/tmp/test_program_XXXXXX";
+
+/* Runs a command of the shell in the folder; its output, both streams, in text. Returns its status.
+ */
+static int run(char text[16384], const char *format, ...)
+{
+    char command[2048], all[2300];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(command, sizeof command, format, args);
+    va_end(args);
+    snprintf(all, sizeof all, "cd %s && PATH=%s:$PATH && { %s; } 2>&1", folder, SG_BIN_DIR,
+             command);
+    FILE *f = popen(all, "r");
+    size_t n = fread(text, 1, 16383, f);
+    text[n] = 0;
+    return WEXITSTATUS(pclose(f));
+}
+
+/* A small corpus in a file; the model of it is small, too. */
+static void begin(void)
+{
+    enum { N = 400 };
+    static date_pair pairs[N];
+    cr_assert(mkdtemp(folder));
+    dates_generate(3, false, N, pairs);
+    char path[64];
+    snprintf(path, sizeof path, "%s/pairs.tsv", folder);
+    FILE *f = fopen(path, "w");
+    for (int i = 0; i < N; i++)
+        fprintf(f, "%s\t%s\n", pairs[i].source, pairs[i].target);
+    cr_assert(fclose(f) == 0);
+}
+
+static void end(void)
+{
+    char text[16384];
+    cr_expect(run(text, "rm -rf %s", folder) == 0);
+}
+
+#define SMALL "--embed 8 --hidden 16 --batch 32 --epochs 2 --threads 1 --seed 5"
+
+Test(program, trains_translates_and_evaluates, .init = begin, .fini = end)
+{
+    char text[16384], again[16384];
+    int status = run(text, "seq2seq train --train pairs.tsv --valid pairs.tsv --model a " SMALL
+                           " --log a.log");
+    cr_assert(status == 0, "%s", text);
+    cr_expect(strstr(text, "epoch 2/2") && strstr(text, "saved a"), "%s", text);
+    run(text, "seq2seq train --train pairs.tsv --valid pairs.tsv --model b " SMALL
+              " --log b.log | cut -d'|' -f1; cmp a b && echo same");
+    cr_expect(strstr(text, "same"), "one seed, one model: %s", text);
+    run(text, "wc -l < a.log; grep -c loss a.log");
+    cr_expect(atoi(text) > 20, "%s", text);
+
+    status = run(text, "head -5 pairs.tsv | cut -f1 > s; seq2seq translate --model a "
+                       "--attention-plot a.svg < s; head -c 5 a.svg; wc -l < s");
+    cr_expect(status == 0, "%s", text);
+    int lines = 0;
+    for (const char *p = text; *p; p++)
+        lines += *p == '\n';
+    cr_expect(lines == 6 && strstr(text, "<?xml"), "five translations, a picture: %s", text);
+    run(again, "printf 'x\\n\\ny\\n' | seq2seq translate --model a | wc -l");
+    cr_expect(atoi(again) == 3, "a line for each line, also for an empty one: %s", again);
+
+    status = run(text, "seq2seq evaluate --model a --test pairs.tsv");
+    json_t *j = json_loads(text, 0, NULL);
+    cr_assert(status == 0 && j, "%s", text);
+    cr_expect(json_integer_value(json_object_get(j, "sentences")) == 400);
+    cr_expect(json_integer_value(json_object_get(j, "tokens")) == 400 * 11);
+    cr_expect(json_real_value(json_object_get(j, "perplexity")) > 1);
+    cr_expect(json_is_number(json_object_get(j, "bleu")) &&
+              json_is_number(json_object_get(j, "exact")));
+    json_decref(j);
+}
+
+Test(program, takes_every_kind_of_model_and_file, .init = begin, .fini = end)
+{
+    static const char *const ways[] = {
+        "--cell rnn --attention none",
+        "--cell lstm --attention concat --attend pre --units char,word",
+        "--cell gru --attention general --feed --layers 2 --dropout 0.2",
+        "--cell gru --units word,char --lower --smoothing 0.1 --clip 0 --max-vocabulary 50",
+    };
+    char text[16384];
+    int status = run(text, "cut -f1 pairs.tsv | gzip > s.gz; cut -f2 pairs.tsv > t; "
+                           "printf '\\357\\273\\277' > bom; cat bom pairs.tsv > p.tsv");
+    cr_assert(status == 0, "%s", text);
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+        status = run(text,
+                     "seq2seq train --train-src s.gz --train-tgt t --valid p.tsv --model m "
+                     "%s " SMALL " --epochs 1 && seq2seq evaluate --model m --test p.tsv",
+                     ways[i]);
+        cr_expect(status == 0 && strstr(text, "\"exact\""), "%s: %s", ways[i], text);
+    }
+}
+
+Test(program, says_what_is_wrong, .init = begin, .fini = end)
+{
+    static const struct {
+        const char *command, *message;
+        int status;
+    } rows[] = {
+        {"seq2seq train", "seq2seq: no training data: --train F, or --train-src F --train-tgt F",
+         2},
+        {"seq2seq train --train absent", "absent", 1},
+        {"seq2seq train --train empty", "seq2seq: the training data has no sentence pair", 1},
+        {"seq2seq train --train pairs.tsv --hidden 7", "even", 1},
+        {"seq2seq train --train pairs.tsv --model none/m " SMALL " --epochs 1", "none/m", 1},
+        {"seq2seq train --cell lstn", "lstn", 2},
+        {"seq2seq train --hiden 3", "hiden", 2},
+        {"seq2seq train --units words", "seq2seq: units are \"words\"", 2},
+        {"seq2seq translate --model absent < s", "absent", 1},
+        {"seq2seq translate --model s < s", "s: is", 1},
+        {"seq2seq evaluate --model absent", "seq2seq: no test data: --test F", 2},
+        {"seq2seq paint", "seq2seq: no command \"paint\"; see seq2seq --help", 2},
+        {"seq2seq train extra", "seq2seq: not understood: \"extra\"", 2},
+    };
+    char text[16384];
+    run(text, ": > empty; echo hello > s");
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        int status = run(text, "%s", rows[i].command);
+        cr_expect(status == rows[i].status, "%s: status %d: %s", rows[i].command, status, text);
+        cr_expect(strstr(text, rows[i].message), "%s: %s", rows[i].command, text);
+    }
+    static const char *const told[] = {
+        "--train ", "--valid ",          "--model ",   "--cell ",   "--attention ", "--attend ",
+        "--units ", "--embed ",          "--hidden ",  "--layers ", "--batch ",     "--epochs ",
+        "--lr ",    "--clip ",           "--dropout ", "--seed ",   "--threads ",   "--log ",
+        "--test ",  "--attention-plot ", "translate",  "evaluate"};
+    cr_expect(run(text, "seq2seq --help") == 0);
+    for (size_t i = 0; i < sizeof told / sizeof *told; i++)
+        cr_expect(strstr(text, told[i]), "help does not tell of %s", told[i]);
+}
+
+Test(program, a_damaged_model_is_refused, .init = begin, .fini = end)
+{
+    char text[16384];
+    int status = run(text, "seq2seq train --train pairs.tsv --model m " SMALL " --epochs 1 && "
+                           "printf '\\001' | dd of=m bs=1 seek=$(($(wc -c < m) - 9)) conv=notrunc "
+                           "status=none && seq2seq translate --model m < pairs.tsv");
+    cr_expect(status == 1 && strstr(text, "checksum"), "%s", text);
+}
+
+Test(program, an_interrupt_saves, .init = begin, .fini = end)
+{
+    char text[16384];
+    int status =
+        run(text, "seq2seq train --train pairs.tsv --model m " SMALL " --epochs 100000 & p=$!; "
+                  "sleep 1; kill -INT $p; wait $p && seq2seq evaluate --model m --test pairs.tsv");
+    cr_expect(status == 0, "%s", text);
+    cr_expect(strstr(text, "interrupted: the model is saved as it is") && strstr(text, "saved m") &&
+                  strstr(text, "\"bleu\""),
+              "%s", text);
+}
