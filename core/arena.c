@@ -9,7 +9,7 @@ struct sg__chunk {
     size_t bytes; /* usable, behind this header */
 };
 
-enum { FIRST = 64 * 1024, LARGEST = 64 * 1024 * 1024, HEADER = 64 };
+enum { FIRST = 32 * 1024, LARGEST = 64 * 1024 * 1024, HEADER = 64 };
 
 static void enter(sg__arena *a, sg__chunk *c)
 {
@@ -69,6 +69,14 @@ void sg__arena_reset(sg__arena *a)
 {
     if (a->first)
         enter(a, a->first);
+}
+
+size_t sg__arena_bytes(const sg__arena *a)
+{
+    size_t bytes = 0;
+    for (const sg__chunk *c = a->first; c; c = c->next)
+        bytes += HEADER + c->bytes;
+    return bytes;
 }
 
 void sg__arena_free(sg__arena *a)

@@ -55,6 +55,12 @@ void sg__plan_free(sg__plan *p)
     free(p);
 }
 
+size_t sg__plan_size(const sg__plan *p)
+{
+    return sizeof *p + p->step_capacity * sizeof *p->steps +
+           p->buffer_capacity * sizeof *p->buffers + sg__arena_bytes(&p->arena);
+}
+
 /* ---- running a request -------------------------------------------------------------------------
  */
 

@@ -10,6 +10,7 @@
 #include "core/core.h"
 
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <string.h>
 
 /* ---- arena: memory that grows and is dropped whole ----------------------------------------- */
@@ -24,6 +25,7 @@ void *sg__alloc(sg__arena *a, size_t bytes); /* 16-byte aligned, not cleared; NU
 void *sg__alloc_aligned(sg__arena *a, size_t bytes); /* 64-byte aligned, for values */
 void sg__arena_reset(sg__arena *a);                  /* keeps the chunks for the next use */
 void sg__arena_free(sg__arena *a);
+size_t sg__arena_bytes(const sg__arena *a);
 
 /* Grows *p to hold at least n elements; false, with *p unchanged, when there is no memory. */
 bool sg__grow(void **p, size_t *capacity, size_t n, size_t element);
@@ -123,7 +125,7 @@ typedef struct sg__store { /* one parameter or buffer; shared by contexts of sg_
 } sg__store;
 
 typedef struct sg__registry { /* what sg_share shares */
-    int contexts;             /* how many use it */
+    atomic_int contexts;      /* how many use it, on whatever threads */
     sg__store *first, *last;
     sg__store **table;
     size_t count, capacity;

@@ -95,7 +95,7 @@ void sg__forget_newest(sg__registry *r)
 
 void sg__registry_drop(sg__registry *r)
 {
-    if (--r->contexts > 0)
+    if (atomic_fetch_sub(&r->contexts, 1) > 1)
         return;
     for (sg__store *s = r->first, *next; s; s = next) {
         next = s->next;

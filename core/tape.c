@@ -158,7 +158,7 @@ sg_tensor *sg_record(const sg_op *op, const void *attr, int n, sg_tensor *const 
         same = in[i]->dims == dims && in[i]->dtype == dtype;
     /* by element over equal shapes: nothing to infer, the way of most nodes */
     if (!same || !((op->dtypes ? op->dtypes : SG_FLOATS) >> dtype & 1u)) {
-        char message[SG_MESSAGE];
+        char message[SG_MESSAGE] = "";
         sg_infer c = {attr, n, in, dims->shape, dtype, message, SG_BAD_SHAPE};
         if (!infer(&c, op))
             return sg__fail_node(g, c.status, op, g->scope, n, in, message);

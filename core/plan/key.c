@@ -60,12 +60,12 @@ typedef struct entry {
     struct entry *newer, *older; /* by use */
 } entry;
 
-enum { SLOTS = 1024 };
+enum { SLOTS = 1024, MOST_BYTES = 256 << 20 }; /* of all plans together */
 
 struct sg__cache {
     entry *slots[SLOTS];
     entry *newest, *oldest;
-    size_t count, limit;
+    size_t count, limit, bytes;
 };
 
 sg__cache *sg__cache_open(void)
@@ -87,6 +87,11 @@ static void link_use(sg__cache *c, entry *e)
     c->newest = e;
 }
 
+static size_t bytes_of(const entry *e)
+{
+    return e->n * sizeof *e->words + sg__plan_size(e->plan);
+}
+
 static void drop(sg__cache *c, entry *e)
 {
     entry **at = &c->slots[e->hash % SLOTS];
@@ -95,6 +100,7 @@ static void drop(sg__cache *c, entry *e)
     *at = e->next;
     unlink_use(c, e);
     c->count--;
+    c->bytes -= bytes_of(e);
     sg__plan_free(e->plan);
     free(e->words);
     free(e);
@@ -147,7 +153,8 @@ bool sg__cache_add(sg__cache *c, const sg__code *code, sg__plan *p)
     c->slots[code->hash % SLOTS] = e;
     link_use(c, e);
     c->count++;
-    while (c->count > c->limit && c->oldest != e)
+    c->bytes += bytes_of(e);
+    while ((c->count > c->limit || c->bytes > MOST_BYTES) && c->oldest != e)
         drop(c, c->oldest);
     return true;
 }

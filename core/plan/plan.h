@@ -96,6 +96,7 @@ sg__plan *sg__plan_make(const sg__request *r);
 bool sg__emit(const sg__request *r, sg__plan *p);
 bool sg__place_all(sg_context *g, sg__plan *p);
 void sg__plan_free(sg__plan *p);
+size_t sg__plan_size(const sg__plan *p); /* bytes that it takes itself */
 /* debug builds: NULL if the plan keeps its promises, else what it breaks */
 const char *sg__verify(const sg__plan *p);
 
