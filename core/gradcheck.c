@@ -15,10 +15,10 @@ enum { FEW = 96, DIRECTIONS = 6, SAMPLES = 24 };
 typedef struct check {
     sg_context *g;
     int n;
-    sg_tensor **xs;   /* f64 leaves */
+    sg_tensor **xs;    /* f64 leaves */
     sg_tensor **roots; /* room for as many, or for one y */
-    double h, *saved; /* their values, one after the other */
-    int64_t size;     /* of all xs together */
+    double h, *saved;  /* their values, one after the other */
+    int64_t size;      /* of all xs together */
     uint32_t key[2], counter;
     sg_gradcheck_result *result;
     int order;

@@ -41,7 +41,7 @@ typedef struct sg__dims {
 } sg__dims;
 
 /* NULL after raising an error: negative or too many elements, or no memory. */
-const sg__dims *sg__intern(sg_context *g, sg_shape shape);
+const sg__dims *sg__intern(sg_context *g, const char *op, sg_shape shape);
 /* Writes "[2,3]" into buf, at most SG_SHAPE_TEXT bytes; returns buf. */
 enum { SG_SHAPE_TEXT = 192 };
 char *sg__shape_text(char *buf, const sg_shape *shape);

@@ -50,7 +50,7 @@ sg__store *sg__new_store(sg_context *g, const char *name, sg_dtype dtype, sg_sha
                          bool buffer)
 {
     sg__registry *r = g->registry;
-    const sg__dims *dims = sg__intern(g, shape);
+    const sg__dims *dims = sg__intern(g, "", shape);
     if (!dims)
         return NULL;
     size_t bytes = (size_t)dims->size * sg__dtype_size(dtype), length = strlen(name) + 1;
@@ -128,7 +128,7 @@ sg_tensor *sg__param_node(sg_context *g, sg__store *s)
     g->params = table;
     while (g->param_count <= s->number)
         g->params[g->param_count++] = NULL;
-    const sg__dims *dims = sg__intern(g, s->shape);
+    const sg__dims *dims = sg__intern(g, "", s->shape);
     sg_tensor *x = dims ? sg__alloc(&g->lasting, sizeof *x) : NULL;
     sg__param *p = x ? sg__alloc(&g->lasting, sizeof *p) : NULL;
     if (!p) {
@@ -194,7 +194,7 @@ sg_tensor *sg_param_(sg_param_options o)
         s = sg__new_store(g, name, o.dtype, o.shape, false);
         if (!s)
             return g->nil;
-        size_t bytes = (size_t)sg__intern(g, o.shape)->size * sg__dtype_size(o.dtype);
+        size_t bytes = (size_t)sg__intern(g, "", o.shape)->size * sg__dtype_size(o.dtype);
         if (o.data)
             memcpy(s->data, o.data, bytes);
         else if (!sg__initialize(g, s, o.init, o.gain == 0 ? 1 : o.gain, o.blocks ? o.blocks : 1)) {
@@ -220,7 +220,7 @@ sg_tensor *sg_buffer(sg_context *g, const char *key, sg_dtype dtype, sg_shape sh
         s = sg__new_store(g, name, dtype, shape, true);
         if (!s)
             return g->nil;
-        sg__fill(s->data, dtype, sg__intern(g, shape)->size, v);
+        sg__fill(s->data, dtype, sg__intern(g, "", shape)->size, v);
     } else if (!agrees(g, s, dtype, shape, true)) {
         return g->nil;
     }

@@ -179,7 +179,7 @@ static sg__store *store_for(sg_context *g, const sg__file_tensor *t, const char 
 
 static void take_data(sg_context *g, sg__store *s, const sg__file_tensor *t)
 {
-    const sg__dims *dims = sg__intern(g, t->shape);
+    const sg__dims *dims = sg__intern(g, "", t->shape);
     if (dims && dims->size)
         memcpy(s->data, t->data, (size_t)dims->size * sg__dtype_size(t->dtype));
     if (s->number < g->param_count && g->params[s->number])

@@ -82,19 +82,21 @@ static bool measure(sg__dims *d)
     return true;
 }
 
-const sg__dims *sg__intern(sg_context *g, sg_shape s)
+const sg__dims *sg__intern(sg_context *g, const char *op, sg_shape s)
 {
     char text[SG_SHAPE_TEXT];
+    const char *colon = *op ? ": " : "";
     if (g->status)
         return NULL;
     if (s.rank < 0 || s.rank > SG_MAX_RANK) {
-        sg_fail(g, SG_BAD_SHAPE, "a shape of %d axes: at most %d are possible", s.rank,
-                SG_MAX_RANK);
+        sg_fail(g, SG_BAD_SHAPE, "%s%sa shape of %d axes: at most %d are possible", op, colon,
+                s.rank, SG_MAX_RANK);
         return NULL;
     }
     for (int i = 0; i < s.rank; i++)
         if (s.dim[i] < 0) {
-            sg_fail(g, SG_BAD_SHAPE, "negative size in shape %s", sg__shape_text(text, &s));
+            sg_fail(g, SG_BAD_SHAPE, "%s%snegative size in shape %s", op, colon,
+                    sg__shape_text(text, &s));
             return NULL;
         }
     uint64_t h = hash_of(&s);
@@ -115,7 +117,8 @@ const sg__dims *sg__intern(sg_context *g, sg_shape s)
     *d = (sg__dims){.hash = h, .shape.rank = s.rank};
     memcpy(d->shape.dim, s.dim, (size_t)s.rank * sizeof *s.dim);
     if (!measure(d)) { /* the block stays with the context, unused */
-        sg_fail(g, SG_BAD_SHAPE, "too many elements in shape %s", sg__shape_text(text, &s));
+        sg_fail(g, SG_BAD_SHAPE, "%s%stoo many elements in shape %s", op, colon,
+                sg__shape_text(text, &s));
         return NULL;
     }
     d->next = g->shapes[h & (g->shape_capacity - 1)];

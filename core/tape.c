@@ -109,6 +109,17 @@ sg_context *sg__together(int n, sg_tensor *const *x, const char *what, sg_tensor
     return g->status ? NULL : g;
 }
 
+/* An operand that has but one type (indices, a mask) is named, by the last of the op's names. */
+static bool refuse_type(sg_infer *c, const sg_op *op, unsigned allowed, sg_dtype type)
+{
+    const char *name = op->args ? strrchr(op->args, ' ') : NULL;
+    for (int only = 0; name && only < SG_DTYPES; only++)
+        if (allowed == 1u << only)
+            return sg_refuse(c, "the type of%s is %s, not %s", name, sg_dtype_name(type),
+                             sg_dtype_name((sg_dtype)only));
+    return sg_refuse(c, "not defined for %s", sg_dtype_name(type));
+}
+
 /* What all ops check before their own infer, which ops by element do not need. */
 static bool infer(sg_infer *c, const sg_op *op)
 {
@@ -117,7 +128,7 @@ static bool infer(sg_infer *c, const sg_op *op)
     c->dtype = op->result ? (sg_dtype)(op->result - 1) : (sg_dtype)last;
     if (!(allowed >> last & 1u)) {
         c->status = SG_BAD_DTYPE;
-        return sg_refuse(c, "not defined for %s", sg_dtype_name((sg_dtype)last));
+        return refuse_type(c, op, allowed, (sg_dtype)last);
     }
     if (op->infer)
         return op->infer(c);
@@ -162,7 +173,7 @@ sg_tensor *sg_record(const sg_op *op, const void *attr, int n, sg_tensor *const 
         sg_infer c = {attr, n, in, dims->shape, dtype, message, SG_BAD_SHAPE};
         if (!infer(&c, op))
             return sg__fail_node(g, c.status, op, g->scope, n, in, message);
-        dims = sg__intern(g, c.shape);
+        dims = sg__intern(g, op->name, c.shape);
         dtype = c.dtype;
         if (!dims)
             return g->nil;
@@ -183,7 +194,7 @@ static sg_tensor *leaf(sg_context *g, sg_dtype dtype, sg_shape shape, void **val
         return g->nil;
     if ((unsigned)dtype >= SG_DTYPES)
         return sg_fail(g, SG_BAD_DTYPE, "input: no such type (%d)", (int)dtype);
-    const sg__dims *dims = sg__intern(g, shape);
+    const sg__dims *dims = sg__intern(g, "", shape);
     sg_tensor *x = dims ? sg__node(g, &sg__leaf_op, dims, dtype, 0) : NULL;
     if (!x)
         return g->nil;

@@ -1,5 +1,5 @@
 /* Linear layers, embeddings, dropout. */
-#include "models/models.h"
+#include "models/internal.h"
 
 #include <math.h>
 
@@ -7,10 +7,9 @@
 sg_affine sg_linear_(sg_linear_options o)
 {
     sg_affine a = {0};
-    if (o.in <= 0 || o.out <= 0)
-        a.w = sg_fail(o.g, SG_BAD_ARGUMENT, "linear \"%s\": %d inputs, %d outputs", o.name, o.in,
-                      o.out);
     sg_push(o.g, "linear", o.name);
+    if (o.in <= 0 || o.out <= 0)
+        sg_fail(o.g, SG_BAD_ARGUMENT, "%d inputs, %d outputs", o.in, o.out);
     a.w = sg_param(o.g, "w", SG_SHAPE(o.in, o.out), o.init, o.gain, .dtype = o.dtype);
     if (!o.no_bias)
         a.b = sg_param(o.g, "b", SG_SHAPE(o.out), SG_ZEROS, .dtype = o.dtype);
@@ -26,10 +25,10 @@ sg_tensor *sg_apply(sg_affine a, sg_tensor *x)
 
 sg_tensor *sg_embedding_(sg_embedding_options o)
 {
+    double gain = o.gain == 0 && o.size > 0 ? 1 / sqrt(o.size) : o.gain;
     if (o.count <= 0 || o.size <= 0)
-        return sg_fail(o.g, SG_BAD_ARGUMENT, "embedding \"%s\": %d rows of %d", o.name, o.count,
-                       o.size);
-    double gain = o.gain == 0 ? 1 / sqrt(o.size) : o.gain;
+        return sg_fail(o.g, SG_BAD_ARGUMENT, "embedding \"%s\": %d rows of %d features",
+                       o.name ? o.name : "", o.count, o.size);
     return sg_param(o.g, o.name, SG_SHAPE(o.count, o.size), SG_NORMAL, gain, .dtype = o.dtype);
 }
 
@@ -37,10 +36,17 @@ sg_tensor *sg_embedding_(sg_embedding_options o)
 sg_tensor *sg_dropout(sg_tensor *x, double p)
 {
     sg_context *g = sg_context_of(x);
-    if (!(p >= 0 && p < 1))
-        return sg_fail(g, SG_BAD_ARGUMENT, "dropout: probability %g", p);
-    if (p == 0 || !sg_training(g))
+    if (!sg__good_dropout(g, p))
+        return sg__nothing(g);
+    if (p == 0 || !sg_training(g) || sg_is_nil(x))
         return x;
-    sg_tensor *kept = sg_random_bernoulli(g, sg_shape_of(x), 1 - p);
-    return sg_where(kept, sg_mul(x, sg_like(x, 1 / (1 - p))), sg_like(x, 0));
+    sg_tensor *m = sg_random_bernoulli(g, sg_shape_of(x), 1 - p);
+    return sg_where(m, sg_mul(x, sg_like(x, 1 / (1 - p))), sg_like(x, 0));
+}
+
+bool sg__good_dropout(sg_context *g, double p)
+{
+    if (!(p >= 0 && p < 1))
+        sg_fail(g, SG_BAD_ARGUMENT, "dropout: a probability of %g is not in [0, 1)", p);
+    return sg_ok(g);
 }

@@ -20,8 +20,7 @@
 extern "C" {
 #endif
 
-/* ---- linear, embedding, dropout ---------------------------------------------------------------
- */
+/* ---- linear, embedding, dropout ------------------------------------------------------------- */
 
 typedef struct sg_affine {
     sg_tensor *w, *b; /* [in, out], [out] or NULL */
@@ -37,7 +36,8 @@ typedef struct sg_linear_options {
     sg_dtype dtype;
     int end_;
 } sg_linear_options;
-/* y = x W + b. sg_affine out = sg_linear(g, "out", .in = 128, .out = 10); y = sg_apply(out, x); */
+/* y = x W + b, with parameters NAME.w and NAME.b.
+ * sg_affine out = sg_linear(g, "out", .in = 128, .out = 10); y = sg_apply(out, x); */
 #define sg_linear(...) sg_linear_((sg_linear_options){__VA_ARGS__, .end_ = 0})
 SG_API sg_affine sg_linear_(sg_linear_options o);
 SG_API sg_tensor *sg_apply(sg_affine a, sg_tensor *x); /* [..., in] -> [..., out] */
@@ -50,15 +50,14 @@ typedef struct sg_embedding_options {
     sg_dtype dtype;
     int end_;
 } sg_embedding_options;
-/* A table [count, size]; sg_take(table, ids) looks rows up. */
+/* A table NAME [count, size]; sg_take(table, ids) looks rows up. */
 #define sg_embedding(...) sg_embedding_((sg_embedding_options){__VA_ARGS__, .end_ = 0})
 SG_API sg_tensor *sg_embedding_(sg_embedding_options o);
 
 /* In training mode: each element is 0 with probability p, else divided by 1 - p; otherwise x. */
 SG_API sg_tensor *sg_dropout(sg_tensor *x, double p);
 
-/* ---- cells ------------------------------------------------------------------------------------
- */
+/* ---- cells ---------------------------------------------------------------------------------- */
 
 typedef struct sg_state {
     sg_tensor *h, *c; /* [batch, hidden]; c is NULL where a cell has no second state */
@@ -66,7 +65,8 @@ typedef struct sg_state {
 
 /* A cell is a pure function of its parameters, an input and a state. wx and b are applied to the
  * inputs of all time steps at once: step gets xw = x_t wx + b (x_t itself where wx is NULL). Fill
- * in such a struct to have a cell of your own; everything below works with it. */
+ * in such a struct to have a cell of your own, with step, g, hidden and states at least; everything
+ * below works with it. */
 typedef struct sg_cell sg_cell;
 struct sg_cell {
     sg_state (*step)(const sg_cell *p, sg_tensor *xw, sg_state s);
@@ -109,7 +109,8 @@ SG_API sg_cell sg_rnn_(sg_cell_options o);
 #define sg_lstm(...) sg_lstm_((sg_cell_options){__VA_ARGS__, .end_ = 0})
 SG_API sg_cell sg_lstm_(sg_cell_options o);
 /* R, Z = sigmoid(x Wx + b + h Wh), in the order R Z N (PyTorch's); N = H~ = tanh(…) by `reset`, H
- * by `update` (Cho et al. 2014). With SG_RESET_AFTER there is a second bias, NAME.bh. */
+ * by `update` (Cho et al. 2014). SG_RESET_BEFORE has N's weights of the state apart, as NAME.whn;
+ * SG_RESET_AFTER has a second bias, NAME.bh. */
 #define sg_gru(...) sg_gru_((sg_cell_options){__VA_ARGS__, .end_ = 0})
 SG_API sg_cell sg_gru_(sg_cell_options o);
 
@@ -117,8 +118,7 @@ SG_API sg_state sg_zero_state(const sg_cell *p, int64_t batch);
 /* One step from x_t [batch, in]. */
 SG_API sg_state sg_cell_step(const sg_cell *p, sg_tensor *x, sg_state s);
 
-/* ---- sequences --------------------------------------------------------------------------------
- */
+/* ---- sequences ------------------------------------------------------------------------------ */
 
 typedef struct sg_unroll_options {
     sg_cell cell;
@@ -126,7 +126,8 @@ typedef struct sg_unroll_options {
     const int *lengths;
     bool reverse;     /* from each sequence's own end to its beginning */
     sg_state initial; /* zeros where NULL */
-    sg_state *final;  /* the state after each sequence's last element, if wanted */
+    sg_state *final;  /* if wanted, the state after each sequence's last element; the initial one
+                         where a sequence is empty */
     int end_;
 } sg_unroll_options;
 /* The cell over a sequence: h at every step, [batch, time, hidden], 0 behind the length.
@@ -136,11 +137,10 @@ SG_API sg_tensor *sg_unroll_(sg_unroll_options o);
 /* Both directions, joined: [batch, time, 2 * hidden]. final: the two final states, joined. */
 SG_API sg_tensor *sg_bidirectional(sg_cell forward, sg_cell backward, sg_tensor *x,
                                    const int *lengths, sg_state *final);
-/* h at each row's element lengths[b] - 1: [batch, hidden]. */
+/* h at each row's element lengths[b] - 1, zeros for an empty one: [batch, hidden]. */
 SG_API sg_tensor *sg_last(sg_tensor *h, const int *lengths);
 
-/* ---- attention --------------------------------------------------------------------------------
- */
+/* ---- attention ------------------------------------------------------------------------------ */
 
 typedef enum {
     SG_DOT,        /* q . k (Luong et al. 2015) */
@@ -151,7 +151,7 @@ typedef enum {
 
 typedef struct sg_attention {
     sg_score score;
-    sg_tensor *wq, *wk, *v; /* [query, …], [key, hidden], [hidden, 1] */
+    sg_tensor *wq, *wk, *v; /* [query, hidden], [key, hidden], [hidden, 1]; Wa is wq [query, key] */
 } sg_attention;
 
 typedef struct sg_attention_options {
@@ -163,43 +163,43 @@ typedef struct sg_attention_options {
     sg_dtype dtype;
     int end_;
 } sg_attention_options;
+/* Parameters NAME.wa (general), or NAME.wq, .wk, .v (concat). */
 #define sg_make_attention(...) sg_make_attention_((sg_attention_options){__VA_ARGS__, .end_ = 0})
 SG_API sg_attention sg_make_attention_(sg_attention_options o);
 
 /* What is attended to, prepared once: values, projected keys and the mask of the lengths. */
 typedef struct sg_memory {
-    sg_tensor *values, *keys; /* [batch, time, …] */
+    sg_tensor *values, *keys; /* [batch, time, …]; keys as the score reads them */
     sg_tensor *mask;          /* u8 [batch, 1, time], or NULL */
 } sg_memory;
 SG_API sg_memory sg_remember(const sg_attention *a, sg_tensor *values, const int *lengths);
 
 typedef struct sg_attended {
     sg_tensor *context; /* [batch, key], or [batch, queries, key] */
-    sg_tensor *weights; /* [batch, time], or [batch, queries, time]; rows sum to 1 */
+    sg_tensor *weights; /* [batch, time], or [batch, queries, time]; rows sum to 1, those over an
+                           empty sequence are 0 */
 } sg_attended;
 /* query: [batch, query], or [batch, queries, query] for several at once. */
 SG_API sg_attended sg_attend(const sg_attention *a, const sg_memory *m, sg_tensor *query);
 
-/* ---- losses -----------------------------------------------------------------------------------
- */
+/* ---- losses --------------------------------------------------------------------------------- */
 
 typedef struct sg_label_loss_options {
     sg_tensor *logits;     /* [batch, time, classes] */
-    const int32_t *labels; /* batch * time of them */
+    const int32_t *labels; /* batch * time of them, copied */
     const int *lengths;
-    double smoothing;
+    double smoothing; /* as in sg_cross_entropy */
     int end_;
 } sg_label_loss_options;
 typedef struct sg_loss {
     sg_tensor *sum;  /* of -log p(label) over real tokens */
-    sg_tensor *mean; /* a real token */
+    sg_tensor *mean; /* sum / tokens; 0 of none */
     int64_t tokens;
 } sg_loss;
 #define sg_label_loss(...) sg_label_loss_((sg_label_loss_options){__VA_ARGS__, .end_ = 0})
 SG_API sg_loss sg_label_loss_(sg_label_loss_options o);
 
-/* ---- encoder, decoder, sequence to sequence
- * -------------------------------------------------------- */
+/* ---- encoder, decoder, sequence to sequence ------------------------------------------------- */
 
 typedef enum { SG_CELL_RNN, SG_CELL_GRU, SG_CELL_LSTM } sg_cell_kind;
 enum { SG_MAX_LAYERS = 8 };
@@ -220,12 +220,15 @@ typedef struct sg_seq2seq_options {
     int end_;
 } sg_seq2seq_options;
 
-/* A bidirectional encoder of `layers` layers, each direction with hidden / 2 units, so that what is
- * attended to has the decoder's size `hidden`, an even number; a decoder whose state starts from
- * q(h_N), one tanh
- * layer of the encoder's final states; attention over the encoder's states; readout
- * tanh(Wc [context; h]) and an output layer. Without attention the context is the encoder's final
- * state at every step. */
+/* A bidirectional encoder of `layers` layers, each direction with hidden / 2 units (so `hidden`,
+ * the size of the decoder and of what is attended to, is even); a decoder of as many layers, whose
+ * initial states h, and c, are q(h_N), q(c_N): a tanh layer each of the final states of the
+ * encoder's layer beside it; attention over the states of the encoder's top layer from those of the
+ * decoder's; readout tanh(Wc [context; h]), and an output layer. The context is an input of the
+ * decoder's first cell, too, unless `post` is set. Without attention the context is the encoder's
+ * final state, at every step. Dropout acts on the inputs of all layers and on the readout.
+ * Parameters NAME.source, .target (embeddings), .forward0, .backward0, .decoder0 … (cells),
+ * .bridge0h, .bridge0c …, .readout, .out (linear), .attention. The name is not kept. */
 typedef struct sg_seq2seq {
     sg_seq2seq_options o;
     sg_tensor *source_table, *target_table;
@@ -243,25 +246,27 @@ typedef struct sg_encoded {
     sg_state state[SG_MAX_LAYERS]; /* initial ones of the decoder */
     sg_tensor *feed;               /* attentional state of the step before, [batch, hidden] */
 } sg_encoded;
-/* source: batch * time ids, padded. */
+/* source: batch * time ids, padded; copied, like lengths. */
 SG_API sg_encoded sg_seq2seq_encode(const sg_seq2seq *m, const int32_t *source, int batch, int time,
                                     const int *lengths);
 
 /* Teacher forcing: logits [batch, time, target_count] from the true tokens before each step (which
- * begin with the start token); weights, if not NULL, gets the attention [batch, time, source]. */
+ * begin with the start token); weights, if not NULL, gets the attention [batch, time, source], or
+ * NULL where there is none. */
 SG_API sg_tensor *sg_seq2seq_decode(const sg_seq2seq *m, const sg_encoded *e, const int32_t *target,
                                     int batch, int time, sg_tensor **weights);
-/* The loss of a batch, encoder to label loss. */
+/* The loss of a batch, from the encoder to the label loss. */
 SG_API sg_loss sg_seq2seq_loss(const sg_seq2seq *m, const sg_batch *b, double smoothing);
 
 typedef struct sg_greedy {
-    int32_t *ids;   /* batch * most, each row ended by SG_STOP if it came, and padded */
-    int *lengths;   /* tokens before the end */
-    float *weights; /* batch * most * source time, or NULL without attention */
-    int most;
+    int32_t *ids;   /* batch * most, each row ended by SG_STOP if it came, and padded by SG_PAD */
+    int *lengths;   /* [batch]: tokens before the stop token */
+    float *weights; /* batch * most * source time, 0 in the padding; NULL without attention */
+    int most;       /* steps taken: no more than were asked for */
 } sg_greedy;
-/* The most probable token at each step, until the stop token or `most` tokens. Decoding a sentence
- * alone or in a batch gives the same. The arrays are the context's, until its reset. */
+/* The most probable token at each step, until the stop token or `most` tokens, without dropout.
+ * Decoding a sentence alone or in a batch gives the same. The arrays are the context's, until its
+ * reset; NULL on error. */
 SG_API sg_greedy sg_seq2seq_greedy(const sg_seq2seq *m, const int32_t *source, int batch, int time,
                                    const int *lengths, int most);
 

@@ -1,40 +1,73 @@
-/* Encoder, decoder and attention put together, for training: see sg_seq2seq in models.h. */
-#include "models/seq2seq.h"
-
-/* ---- making one --------------------------------------------------------------------------------
+/*
+ * Sequence to sequence: a bidirectional encoder, a decoder, attention in between (Sutskever et al.
+ * 2014, Cho et al. 2014, Bahdanau et al. 2015, Luong et al. 2015).
+ *
+ * What does not depend on the step before is computed for all steps at once: the embeddings' part
+ * of the first cell's inputs, the output layer, and with Luong's attention without input feeding
+ * everything else but the recurrence.
  */
+#include "models/internal.h"
 
-static sg_cell make_cell(const sg_seq2seq_options *o, const char *name, int in, int hidden)
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- making --------------------------------------------------------------------------------- */
+
+/* Sizes of what the decoder's first cell gets beside the embedding. */
+static int context_size(const sg_seq2seq_options *o)
 {
-    sg_cell_options c = {
-        .g = o->g, .name = name, .in = in, .hidden = hidden, .dtype = o->dtype, .reset = o->reset};
-    return o->cell == SG_CELL_LSTM ? sg_lstm_(c) : o->cell == SG_CELL_GRU ? sg_gru_(c) : sg_rnn_(c);
+    return o->post ? 0 : o->hidden;
 }
 
-static const char *layer_name(char *buf, size_t size, const char *name, int layer)
+static int feed_size(const sg_seq2seq_options *o)
 {
-    snprintf(buf, size, "%s%d", name, layer);
-    return buf;
+    return o->input_feeding ? o->hidden : 0;
 }
 
-static void make_layer(sg_seq2seq *m, int l)
+static bool good(const sg_seq2seq_options *o)
+{
+    sg_context *g = o->g;
+    if (o->source_count <= 0 || o->target_count <= 0)
+        sg_fail(g, SG_BAD_ARGUMENT, "vocabularies of %d and %d tokens", o->source_count,
+                o->target_count);
+    if (o->embed <= 0 || o->hidden <= 0 || o->hidden % 2)
+        sg_fail(g, SG_BAD_ARGUMENT,
+                "embeddings of %d features, %d hidden units: not positive, and the latter even",
+                o->embed, o->hidden);
+    if (o->layers < 1 || o->layers > SG_MAX_LAYERS)
+        sg_fail(g, SG_BAD_ARGUMENT, "%d layers are not in 1..%d", o->layers, SG_MAX_LAYERS);
+    if ((unsigned)o->cell > SG_CELL_LSTM)
+        sg_fail(g, SG_BAD_ARGUMENT, "no such cell (%d)", (int)o->cell);
+    return sg__good_dropout(g, o->dropout);
+}
+
+static sg_cell make_cell(const sg_seq2seq_options *o, const char *name, int layer, int in,
+                         int hidden)
+{
+    static sg_cell (*const make[])(sg_cell_options) = {sg_rnn_, sg_gru_, sg_lstm_};
+    char numbered[32];
+    snprintf(numbered, sizeof numbered, "%s%d", name, layer);
+    return make[o->cell]((sg_cell_options){.g = o->g,
+                                           .name = numbered,
+                                           .in = in,
+                                           .hidden = hidden,
+                                           .reset = o->reset,
+                                           .dtype = o->dtype});
+}
+
+static void make_layer(sg_seq2seq *m, int layer)
 {
     const sg_seq2seq_options *o = &m->o;
-    char name[16];
-    int half = o->hidden / 2;
-    int context = o->no_attention || !o->post ? o->hidden : 0,
-        feed = o->input_feeding ? o->hidden : 0;
-    m->forward[l] =
-        make_cell(o, layer_name(name, sizeof name, "forward", l), l ? o->hidden : o->embed, half);
-    m->backward[l] =
-        make_cell(o, layer_name(name, sizeof name, "backward", l), l ? o->hidden : o->embed, half);
-    m->decoder[l] = make_cell(o, layer_name(name, sizeof name, "decoder", l),
-                              l ? o->hidden : o->embed + context + feed, o->hidden);
-    m->bridge[l][0] = sg_linear(o->g, layer_name(name, sizeof name, "bridge", l), .in = o->hidden,
-                                .out = o->hidden, .dtype = o->dtype);
-    if (o->cell == SG_CELL_LSTM)
-        m->bridge[l][1] = sg_linear(o->g, layer_name(name, sizeof name, "bridge_c", l),
-                                    .in = o->hidden, .out = o->hidden, .dtype = o->dtype);
+    int encoder = layer ? o->hidden : o->embed;
+    int decoder = layer ? o->hidden : o->embed + context_size(o) + feed_size(o);
+    m->forward[layer] = make_cell(o, "forward", layer, encoder, o->hidden / 2);
+    m->backward[layer] = make_cell(o, "backward", layer, encoder, o->hidden / 2);
+    m->decoder[layer] = make_cell(o, "decoder", layer, decoder, o->hidden);
+    for (int s = 0; s < m->decoder[layer].states; s++) {
+        char name[32];
+        snprintf(name, sizeof name, "bridge%d%c", layer, s ? 'c' : 'h');
+        m->bridge[layer][s] = sg_linear(o->g, name, o->hidden, o->hidden, .dtype = o->dtype);
+    }
 }
 
 sg_seq2seq sg_make_seq2seq_(sg_seq2seq_options o)
@@ -43,160 +76,192 @@ sg_seq2seq sg_make_seq2seq_(sg_seq2seq_options o)
     o.hidden = o.hidden ? o.hidden : 256;
     o.layers = o.layers ? o.layers : 1;
     sg_seq2seq m = {.o = o};
-    sg_push(o.g, "seq2seq", o.name);
-    if (o.embed < 0 || o.hidden < 0 || o.hidden % 2 || o.layers < 0 || o.layers > SG_MAX_LAYERS ||
-        o.source_count <= SG_RESERVED || o.target_count <= SG_RESERVED)
-        sg_fail(o.g, SG_BAD_ARGUMENT,
-                "vocabularies of %d and %d, embed %d, hidden %d (must be even), %d layers",
-                o.source_count, o.target_count, o.embed, o.hidden, o.layers);
-    m.source_table =
-        sg_embedding(o.g, "source", .count = o.source_count, .size = o.embed, .dtype = o.dtype);
-    m.target_table =
-        sg_embedding(o.g, "target", .count = o.target_count, .size = o.embed, .dtype = o.dtype);
-    for (int l = 0; l < o.layers && sg_ok(o.g); l++)
-        make_layer(&m, l);
-    if (!o.no_attention)
-        m.attention = sg_make_attention(o.g, "attention", .score = o.score, .query = o.hidden,
-                                        .key = o.hidden, .dtype = o.dtype);
-    m.readout = sg_linear(o.g, "readout", .in = 2 * o.hidden, .out = o.hidden, .dtype = o.dtype);
-    m.out = sg_linear(o.g, "out", .in = o.hidden, .out = o.target_count, .dtype = o.dtype);
-    sg_pop(o.g);
+    sg_context *g = o.g;
+    m.o.name = ""; /* the caller's */
+    sg_push(g, "seq2seq", o.name);
+    if (good(&o)) {
+        m.source_table = sg_embedding(g, "source", o.source_count, o.embed, .dtype = o.dtype);
+        m.target_table = sg_embedding(g, "target", o.target_count, o.embed, .dtype = o.dtype);
+        for (int l = 0; l < o.layers; l++)
+            make_layer(&m, l);
+        if (!o.no_attention)
+            m.attention =
+                sg_make_attention(g, "attention", o.score, o.hidden, o.hidden, .dtype = o.dtype);
+        m.readout = sg_linear(g, "readout", 2 * o.hidden, o.hidden, .dtype = o.dtype);
+        m.out = sg_linear(g, "out", o.hidden, o.target_count, .dtype = o.dtype);
+    }
+    sg_pop(g);
     return m;
 }
 
-/* ---- encoder
- * ------------------------------------------------------------------------------------- */
+/* ---- encoder -------------------------------------------------------------------------------- */
+
+/* ids as a leaf [B,T]; behind a length there is padding, whatever was there. */
+static sg_tensor *tokens_of(sg_context *g, const int32_t *ids, int batch, int time,
+                            const int *lengths)
+{
+    if (batch < 0 || time < 0 || !ids)
+        return sg_fail(g, SG_BAD_ARGUMENT, "no ids: %d sequences of %d tokens%s", batch, time,
+                       ids ? "" : " at NULL");
+    if (!sg__good_lengths(g, batch, time, lengths))
+        return sg__nothing(g);
+    size_t n = (size_t)batch * (size_t)time, row = (size_t)time;
+    int32_t *clean = malloc((n + 1) * sizeof *clean);
+    if (!clean)
+        return sg_fail(g, SG_NO_MEMORY, "no memory for %zu tokens", n);
+    for (size_t i = 0; i < n; i++)
+        clean[i] = !lengths || i % row < (size_t)lengths[i / row] ? ids[i] : SG_PAD;
+    sg_tensor *x = sg_input(g, SG_I32, SG_SHAPE(batch, time), clean);
+    free(clean);
+    return x;
+}
 
 sg_encoded sg_seq2seq_encode(const sg_seq2seq *m, const int32_t *source, int batch, int time,
                              const int *lengths)
 {
     sg_context *g = m->o.g;
-    sg_encoded e = {0};
-    sg_push(g, "encoder", NULL);
-    sg_tensor *ids = sg_input(g, SG_I32, SG_SHAPE(batch, time), source);
-    sg_tensor *x = sg_dropout(sg_take(m->source_table, ids), m->o.dropout); /* [B,S,E] */
-    for (int l = 0; l < m->o.layers; l++) {
-        sg_state final;
-        if (l)
-            x = sg_dropout(x, m->o.dropout);
-        x = sg_bidirectional(m->forward[l], m->backward[l], x, lengths, &final); /* [B,S,H] */
+    sg_encoded e = {.context = sg__nothing(g)};
+    sg_state final = {0};
+    sg_push(g, "encoder", "");
+    sg_tensor *x = sg_take(m->source_table, tokens_of(g, source, batch, time, lengths));
+    for (int l = 0; l < m->o.layers && sg_ok(g); l++) {
+        x = sg_dropout(x, m->o.dropout); /* [B,S,E], then [B,S,H] */
+        x = sg_bidirectional(m->forward[l], m->backward[l], x, lengths, &final);
         e.state[l].h = sg_tanh(sg_apply(m->bridge[l][0], final.h));
         e.state[l].c = final.c ? sg_tanh(sg_apply(m->bridge[l][1], final.c)) : NULL;
         e.context = final.h;
     }
     if (!m->o.no_attention)
         e.memory = sg_remember(&m->attention, x, lengths);
-    if (m->o.input_feeding)
-        e.feed = sg_full(g, m->o.dtype, SG_SHAPE(batch, m->o.hidden), 0);
+    e.feed = sg_full(g, m->o.dtype, SG_SHAPE(batch, m->o.hidden), 0);
     sg_pop(g);
     return e;
 }
 
-/* ---- decoder
- * ------------------------------------------------------------------------------------- */
+/* ---- decoder -------------------------------------------------------------------------------- */
 
-/* tanh(Wc [context; h]) */
-sg_tensor *sg__readout(const sg_seq2seq *m, sg_tensor *context, sg_tensor *h)
+static sg_tensor *rows(sg_tensor *w, int from, int count)
+{
+    return sg_slice(w, 0, from, (int64_t)from + count, 1);
+}
+
+/* The slices are taken here, not at every step, so that their gradients are summed before they
+ * become part of wx's. */
+sg__decoder sg__decoder_start(const sg_seq2seq *m, const sg_encoded *e)
+{
+    const sg_seq2seq_options *o = &m->o;
+    const sg_cell *cell = &m->decoder[0];
+    sg__decoder d = {.m = m, .now = *e, .base = cell->b};
+    d.of_token = rows(cell->wx, 0, o->embed);
+    d.of_context = rows(cell->wx, o->embed, context_size(o));
+    d.of_feed = rows(cell->wx, o->embed + context_size(o), feed_size(o));
+    if (o->no_attention && !o->post) {
+        sg_tensor *c = sg_matmul(e->context, d.of_context);
+        d.base = sg_expand_dims(sg_add(c, cell->b), 1); /* [B,1,G] */
+    }
+    return d;
+}
+
+sg_tensor *sg__decoder_inputs(const sg__decoder *d, sg_tensor *tokens)
+{
+    sg_tensor *x = sg_take(d->m->target_table, tokens); /* [B,T,E] */
+    return sg_add(sg_matmul(sg_dropout(x, d->m->o.dropout), d->of_token), d->base);
+}
+
+/* tanh(Wc [context; h]) (Luong et al. 2015) */
+static sg_tensor *readout(const sg_seq2seq *m, sg_tensor *context, sg_tensor *h)
 {
     return sg_tanh(sg_apply(m->readout, sg_concat(-1, context, h)));
 }
 
-/* Rows of the first layer's input weights: for the embedding, the context, the fed-back state. */
-static sg_tensor *part(const sg_seq2seq *m, int64_t from, int64_t size)
+sg_tensor *sg__decoder_step(sg__decoder *d, sg_tensor *xw, sg_tensor **weights)
 {
-    return sg_slice(m->decoder[0].wx, 0, from, from + size, 1);
-}
-
-sg_tensor *sg__project_tokens(const sg_seq2seq *m, sg_tensor *ids)
-{
-    sg_tensor *x = sg_dropout(sg_take(m->target_table, ids), m->o.dropout); /* [B,(T,)E] */
-    return sg_add(sg_matmul(x, part(m, 0, m->o.embed)), m->decoder[0].b);   /* [B,(T,)G] */
-}
-
-sg_attended sg__decoder_step(const sg_seq2seq *m, sg_encoded *e, sg_tensor *xw, sg_tensor **top)
-{
-    const sg_seq2seq_options *o = &m->o;
-    sg_attended a = {.context = e->context};
-    int64_t at = o->embed;
-    if (!o->no_attention && !o->post)
-        a = sg_attend(&m->attention, &e->memory, e->state[o->layers - 1].h);
-    if (o->no_attention || !o->post) {
-        xw = sg_add(xw, sg_matmul(a.context, part(m, at, o->hidden)));
-        at += o->hidden;
+    const sg_seq2seq *m = d->m;
+    const sg_cell *cell = m->decoder;
+    sg_state *s = d->now.state, *top = &s[m->o.layers - 1];
+    bool attends = !m->o.no_attention;
+    sg_attended a = {.context = d->now.context};
+    if (attends && !m->o.post) { /* from h_{t-1}, into the cell */
+        a = sg_attend(&m->attention, &d->now.memory, top->h);
+        xw = sg_add(xw, sg_matmul(a.context, d->of_context));
     }
-    if (o->input_feeding)
-        xw = sg_add(xw, sg_matmul(e->feed, part(m, at, o->hidden)));
-    e->state[0] = m->decoder[0].step(&m->decoder[0], xw, e->state[0]);
-    for (int l = 1; l < o->layers; l++) {
-        sg_tensor *below = sg_dropout(e->state[l - 1].h, o->dropout);
-        e->state[l] = sg_cell_step(&m->decoder[l], below, e->state[l]);
-    }
-    *top = e->state[o->layers - 1].h;
-    if (!o->no_attention && o->post)
-        a = sg_attend(&m->attention, &e->memory, *top);
-    return a;
+    if (m->o.input_feeding)
+        xw = sg_add(xw, sg_matmul(d->now.feed, d->of_feed));
+    s[0] = cell[0].step(&cell[0], xw, s[0]);
+    for (int l = 1; l < m->o.layers; l++)
+        s[l] = sg_cell_step(&cell[l], sg_dropout(s[l - 1].h, m->o.dropout), s[l]);
+    if (attends && m->o.post) /* from h_t */
+        a = sg_attend(&m->attention, &d->now.memory, top->h);
+    *weights = a.weights;
+    return d->now.feed = readout(m, a.context, top->h);
 }
 
-/* Luong's attention without input feeding needs no result of the step before but the state: all
- * steps of a layer, then all of the attention, at once. */
-static sg_tensor *decode_at_once(const sg_seq2seq *m, const sg_encoded *e, sg_tensor *xw,
-                                 sg_tensor **weights)
+/* Where no step's inputs need the step before but by the cells' own states: all at once. */
+static sg_tensor *all_at_once(sg__decoder *d, sg_tensor *xw, sg_tensor **weights)
 {
+    const sg_seq2seq *m = d->m;
+    const sg_encoded *e = &d->now;
     sg_cell first = m->decoder[0];
-    first.wx = NULL;                                             /* xw has it already */
+    first.wx = NULL;                                             /* xw are its inputs already */
     sg_tensor *h = sg_unroll(first, xw, .initial = e->state[0]); /* [B,T,H] */
-    for (int l = 1; l < m->o.layers; l++) {
-        h = sg_dropout(h, m->o.dropout);
-        h = sg_unroll(m->decoder[l], h, .initial = e->state[l]);
-    }
-    sg_attended a = sg_attend(&m->attention, &e->memory, h);
-    if (weights)
-        *weights = a.weights;
-    return sg__readout(m, a.context, h);
+    for (int l = 1; l < m->o.layers; l++)
+        h = sg_unroll(m->decoder[l], sg_dropout(h, m->o.dropout), .initial = e->state[l]);
+    sg_attended a = {.context = e->context};
+    if (m->o.no_attention)
+        a.context = sg_broadcast_to(sg_expand_dims(e->context, 1), sg_shape_of(h));
+    else
+        a = sg_attend(&m->attention, &e->memory, h);
+    *weights = a.weights; /* [B,T,S] */
+    return readout(m, a.context, h);
 }
 
-enum { MOST_STEPS = 4096 };
-
-static sg_tensor *decode_by_step(const sg_seq2seq *m, const sg_encoded *encoded, sg_tensor *xw,
-                                 int time, sg_tensor **weights)
+static sg_tensor *step_by_step(sg__decoder *d, sg_tensor *xw, sg_tensor **weights)
 {
-    sg_encoded e = *encoded;
-    sg_tensor *h[MOST_STEPS], *context[MOST_STEPS], *w[MOST_STEPS];
-    if (time > MOST_STEPS)
-        return sg_fail(m->o.g, SG_BAD_ARGUMENT, "%d decoder steps: at most %d", time, MOST_STEPS);
-    for (int t = 0; t < time; t++) {
-        sg_attended a = sg__decoder_step(m, &e, sg_index(xw, 1, t), &h[t]);
-        context[t] = a.context;
-        w[t] = a.weights;
-        if (m->o.input_feeding)
-            h[t] = e.feed = sg__readout(m, a.context, h[t]);
-    }
-    if (weights && !m->o.no_attention)
-        *weights = sg_stack_(1, time, w);
-    sg_tensor *all = sg_stack_(1, time, h); /* [B,T,H] */
-    return m->o.input_feeding ? all : sg__readout(m, sg_stack_(1, time, context), all);
+    int64_t time = sg_dim(xw, 1);
+    sg_tensor **list = malloc(2 * ((size_t)time + 1) * sizeof *list);
+    if (!list)
+        return sg_fail(d->m->o.g, SG_NO_MEMORY, "no memory for %lld steps", (long long)time);
+    sg_tensor **w = list + time;
+    for (int64_t t = 0; t < time; t++)
+        list[t] = sg__decoder_step(d, sg_index(xw, 1, t), &w[t]);
+    sg_tensor *r = sg__stack_steps(time, list, xw, d->m->o.hidden); /* [B,T,H] */
+    sg_tensor *values = d->now.memory.values;
+    if (values)
+        *weights = sg__stack_steps(time, w, xw, sg_dim(values, 1)); /* [B,T,S] */
+    free(list);
+    return r;
+}
+
+static sg_tensor *decode(const sg_seq2seq *m, const sg_encoded *e, sg_tensor *tokens,
+                         sg_tensor **weights)
+{
+    sg__decoder d = sg__decoder_start(m, e);
+    sg_tensor *xw = sg__decoder_inputs(&d, tokens), *r = sg__nothing(m->o.g), *w = r;
+    bool together = (m->o.post || m->o.no_attention) && !m->o.input_feeding;
+    if (sg_ok(m->o.g))
+        r = together ? all_at_once(&d, xw, &w) : step_by_step(&d, xw, &w);
+    if (weights)
+        *weights = m->o.no_attention ? NULL : w;
+    return sg_apply(m->out, sg_dropout(r, m->o.dropout)); /* [B,T,V] */
 }
 
 sg_tensor *sg_seq2seq_decode(const sg_seq2seq *m, const sg_encoded *e, const int32_t *target,
                              int batch, int time, sg_tensor **weights)
 {
     sg_context *g = m->o.g;
-    bool at_once = !m->o.no_attention && m->o.post && !m->o.input_feeding;
-    if (weights)
-        *weights = NULL;
-    sg_push(g, "decoder", NULL);
-    sg_tensor *xw = sg__project_tokens(m, sg_input(g, SG_I32, SG_SHAPE(batch, time), target));
-    sg_tensor *h =
-        at_once ? decode_at_once(m, e, xw, weights) : decode_by_step(m, e, xw, time, weights);
-    h = sg_dropout(h, m->o.dropout);
-    sg_tensor *logits = sg_apply(m->out, h); /* [B,T,V] */
+    sg_push(g, "decoder", "");
+    sg_tensor *logits = decode(m, e, tokens_of(g, target, batch, time, NULL), weights);
     sg_pop(g);
     return logits;
 }
 
 sg_loss sg_seq2seq_loss(const sg_seq2seq *m, const sg_batch *b, double smoothing)
 {
+    sg_context *g = m->o.g;
     sg_encoded e = sg_seq2seq_encode(m, b->source, b->size, b->source_time, b->source_lengths);
-    sg_tensor *logits = sg_seq2seq_decode(m, &e, b->target_in, b->size, b->target_time, NULL);
+    sg_push(g, "decoder", "");
+    sg_tensor *tokens = tokens_of(g, b->target_in, b->size, b->target_time, b->target_lengths);
+    sg_tensor *logits = decode(m, &e, tokens, NULL);
+    sg_pop(g);
     return sg_label_loss(logits, b->target_out, b->target_lengths, smoothing);
 }

@@ -1,51 +1,38 @@
 /*
  * Cells over sequences. Inputs behind a sequence's length are replaced by zeros before anything is
- * computed from them, and a reversed sequence is turned around within its own length, so padding
- * always comes last and no later step can reach a real one; no mask is needed on the way.
+ * computed from them, and a reversed sequence is turned around within its own length. So padding is
+ * harmless and comes last, no later step can reach a real one, and no mask is needed on the way.
  */
-#include "models/models.h"
+#include "models/internal.h"
 
 #include <stdlib.h>
 
-static bool all_full(const int *lengths, int64_t batch, int64_t time)
+bool sg__good_lengths(sg_context *g, int64_t batch, int64_t time, const int *lengths)
+{
+    for (int64_t b = 0; lengths && b < batch; b++)
+        if (lengths[b] < 0 || lengths[b] > time) {
+            sg_fail(g, SG_BAD_ARGUMENT, "length %d of row %lld is not in 0..%lld", lengths[b],
+                    (long long)b, (long long)time);
+            break;
+        }
+    return sg_ok(g);
+}
+
+const int *sg__short_ones(const int *lengths, int64_t batch, int64_t time)
 {
     for (int64_t b = 0; lengths && b < batch; b++)
         if (lengths[b] != time)
-            return false;
-    return true;
+            return lengths;
+    return NULL;
 }
 
-static bool check(const sg_unroll_options *o)
+sg_tensor *sg__clean(sg_tensor *x, const int *lengths)
 {
-    sg_context *g = o->cell.g;
-    if (!sg_ok(g) || sg_is_nil(o->x))
-        return false;
-    if (sg_rank(o->x) != 3 || (o->cell.wx && sg_dim(o->x, 2) != o->cell.in)) {
-        sg_fail(g, SG_BAD_SHAPE,
-                "unroll: x must be [batch, time, %d]; it has %d axes, the last %lld", o->cell.in,
-                sg_rank(o->x), sg_rank(o->x) ? (long long)sg_dim(o->x, -1) : 0);
-        return false;
-    }
-    for (int64_t b = 0; o->lengths && b < sg_dim(o->x, 0); b++)
-        if (o->lengths[b] < 0 || o->lengths[b] > sg_dim(o->x, 1)) {
-            sg_fail(g, SG_BAD_ARGUMENT, "unroll: length %d of sequence %lld is outside 0..%lld",
-                    o->lengths[b], (long long)b, (long long)sg_dim(o->x, 1));
-            return false;
-        }
-    return true;
-}
-
-/* 1 where t < lengths[b]: [B,T,1] */
-static sg_tensor *mask_of(sg_tensor *x, const int *lengths)
-{
-    sg_tensor *m = sg_length_mask(sg_context_of(x), (int)sg_dim(x, 0), sg_dim(x, 1), lengths);
-    return sg_expand_dims(m, 2);
-}
-
-/* What is behind a sequence's length becomes 0. */
-static sg_tensor *clean(sg_tensor *x, const int *lengths)
-{
-    return lengths ? sg_where(mask_of(x, lengths), x, sg_like(x, 0)) : x;
+    if (!lengths)
+        return x;
+    sg_context *g = sg_context_of(x);
+    sg_tensor *mask = sg_length_mask(g, (int)sg_dim(x, 0), sg_dim(x, 1), lengths); /* [B,T] */
+    return sg_where(sg_expand_dims(mask, 2), x, sg_like(x, 0));
 }
 
 static sg_tensor *turn(sg_tensor *x, const int *lengths)
@@ -53,71 +40,126 @@ static sg_tensor *turn(sg_tensor *x, const int *lengths)
     return lengths ? sg_reverse_sequence(x, lengths) : sg_flip(x, 1);
 }
 
-/* The state after each sequence's last element; the initial one of an empty sequence. */
-static sg_tensor *after_last(sg_tensor *h, const int *lengths, sg_tensor *initial)
+/* h[b, lengths[b] - 1]; the row of `initial` for an empty sequence: [B,H] */
+static sg_tensor *last(sg_tensor *h, const int *lengths, sg_tensor *initial)
 {
     int64_t batch = sg_dim(h, 0), time = sg_dim(h, 1);
+    sg_context *g = sg_context_of(h);
     if (time == 0)
         return initial;
-    sg_tensor *last = sg_last(h, lengths); /* [B,H] */
+    if (!lengths)
+        return sg_index(h, 1, time - 1);
+    if (batch * time > INT32_MAX)
+        return sg_fail(g, SG_BAD_SHAPE, "%lld sequences of %lld elements are too many",
+                       (long long)batch, (long long)time);
+    int32_t *rows = malloc(((size_t)batch + 1) * sizeof *rows);
+    if (!rows)
+        return sg_fail(g, SG_NO_MEMORY, "no memory for %lld rows", (long long)batch);
     bool empty = false;
-    for (int64_t b = 0; lengths && b < batch; b++)
+    for (int64_t b = 0; b < batch; b++) {
+        rows[b] = (int32_t)(b * time + (lengths[b] ? lengths[b] - 1 : 0));
         empty = empty || lengths[b] == 0;
-    if (!empty)
-        return last;
-    sg_tensor *some = sg_length_mask(sg_context_of(h), (int)batch, 1, lengths); /* [B,1] */
-    return sg_where(some, last, initial);
+    }
+    sg_tensor *flat = sg_reshape(h, SG_SHAPE(batch * time, sg_dim(h, 2))); /* [B*T,H] */
+    sg_tensor *x = sg_take(flat, sg_input(g, SG_I32, SG_SHAPE(batch), rows));
+    if (empty) {
+        for (int64_t b = 0; b < batch; b++)
+            rows[b] = lengths[b] > 0;
+        sg_tensor *some = sg_input(g, SG_I32, SG_SHAPE(batch, 1), rows);
+        x = sg_where(sg_cast(some, SG_U8), x, initial);
+    }
+    free(rows);
+    return x;
 }
 
-static sg_tensor *stack(sg_context *g, int64_t n, sg_tensor **h, sg_tensor *initial)
+sg_tensor *sg__stack_steps(int64_t n, sg_tensor **steps, sg_tensor *x, int64_t columns)
 {
     if (n > 0)
-        return sg_stack_(1, (int)n, h);
-    return sg_full(g, sg_type(initial), SG_SHAPE(sg_dim(initial, 0), 0, sg_dim(initial, 1)), 0);
+        return sg_stack_(1, (int)n, steps);
+    return sg_full(sg_context_of(x), sg_type(x), SG_SHAPE(sg_dim(x, 0), 0, columns), 0);
 }
 
-static sg_tensor *run(const sg_unroll_options *o, const int *lengths, sg_tensor *xw,
-                      sg_tensor **history)
+/* ---- unroll --------------------------------------------------------------------------------- */
+
+static bool good_state(sg_tensor *s, const sg_cell *p, int64_t batch)
 {
+    if (!s || (sg_rank(s) == 2 && sg_dim(s, 0) == batch && sg_dim(s, 1) == p->hidden))
+        return true;
+    if (!sg_is_nil(s))
+        sg_fail(p->g, SG_BAD_SHAPE, "the initial state is not [%lld,%d]", (long long)batch,
+                p->hidden);
+    return false;
+}
+
+static bool good(const sg_unroll_options *o)
+{
+    const sg_cell *p = &o->cell;
+    if (!sg_ok(p->g))
+        return false;
+    if (!p->step || sg_is_nil(o->x))
+        sg_fail(p->g, SG_BAD_ARGUMENT, p->step ? "x is missing" : "the cell has no step");
+    else if (sg_rank(o->x) != 3)
+        sg_fail(p->g, SG_BAD_SHAPE, "x has %d axes, not [batch, time, features]", sg_rank(o->x));
+    else if (p->wx && sg_dim(o->x, 2) != p->in)
+        sg_fail(p->g, SG_BAD_SHAPE, "x has %lld features, the cell %d inputs",
+                (long long)sg_dim(o->x, 2), p->in);
+    return sg_ok(p->g) && sg__good_lengths(p->g, sg_dim(o->x, 0), sg_dim(o->x, 1), o->lengths) &&
+           good_state(o->initial.h, p, sg_dim(o->x, 0)) &&
+           good_state(o->initial.c, p, sg_dim(o->x, 0));
+}
+
+/* All steps from xw [B,T,G]: [B,T,H]. `steps` has room for two tensors a step. */
+static sg_tensor *run(const sg_unroll_options *o, sg_tensor *xw, sg_tensor **steps)
+{
+    const sg_cell *p = &o->cell;
     int64_t time = sg_dim(xw, 1);
-    sg_tensor **c = history + time;
-    sg_state zero = sg_zero_state(&o->cell, sg_dim(xw, 0));
-    sg_state s = {.h = o->initial.h ? o->initial.h : zero.h,
-                  .c = o->initial.c ? o->initial.c : zero.c};
-    sg_state first = s;
+    sg_tensor **h = steps, **c = steps + time;
+    sg_state first = sg__zero_state(p, sg_dim(xw, 0), sg_type(xw));
+    first.h = o->initial.h ? o->initial.h : first.h;
+    first.c = o->initial.c ? o->initial.c : first.c;
+    sg_state s = first;
     for (int64_t t = 0; t < time; t++) {
-        s = o->cell.step(&o->cell, sg_index(xw, 1, t), s);
-        history[t] = s.h;
+        s = p->step(p, sg_index(xw, 1, t), s);
+        h[t] = s.h;
         c[t] = s.c;
     }
-    sg_tensor *h = stack(o->cell.g, time, history, first.h); /* [B,T,H] */
-    if (o->final) {
-        o->final->h = lengths ? after_last(h, lengths, first.h) : s.h;
-        o->final->c = !s.c      ? NULL
-                      : lengths ? after_last(stack(o->cell.g, time, c, first.c), lengths, first.c)
-                                : s.c;
+    sg_tensor *all = sg__stack_steps(time, h, xw, p->hidden);
+    if (o->final && o->lengths) {
+        sg_tensor *all_c = s.c ? sg__stack_steps(time, c, xw, p->hidden) : NULL;
+        s.h = last(all, o->lengths, first.h);
+        s.c = s.c ? last(all_c, o->lengths, first.c) : NULL;
     }
-    return h;
+    if (o->final)
+        *o->final = s;
+    return all;
+}
+
+static sg_tensor *unroll(sg_unroll_options o)
+{
+    const sg_cell *p = &o.cell;
+    int64_t time = sg_dim(o.x, 1);
+    sg_tensor **steps = malloc(2 * ((size_t)time + 1) * sizeof *steps);
+    if (!steps)
+        return sg_fail(p->g, SG_NO_MEMORY, "no memory for %lld steps", (long long)time);
+    o.lengths = sg__short_ones(o.lengths, sg_dim(o.x, 0), time);
+    sg_tensor *x = sg_dropout(sg__clean(o.x, o.lengths), p->dropout);
+    x = o.reverse ? turn(x, o.lengths) : x;
+    sg_tensor *xw = p->wx ? sg_apply((sg_affine){p->wx, p->b}, x) : x; /* [B,T,G] */
+    sg_tensor *h = sg_ok(p->g) ? run(&o, xw, steps) : xw;
+    free(steps);
+    h = sg__clean(h, o.lengths);
+    return o.reverse ? turn(h, o.lengths) : h;
 }
 
 sg_tensor *sg_unroll_(sg_unroll_options o)
 {
-    sg_context *g = o.cell.g;
+    sg_context *g = o.cell.g = o.cell.g ? o.cell.g : sg_context_of(o.x);
+    sg_push(g, "unroll", "");
     if (o.final)
-        o.final->h = o.final->c = sg_fail(g, SG_OK, "%s", ""); /* inert until there is more */
-    if (!check(&o))
-        return sg_is_nil(o.x) ? o.x : sg_fail(g, SG_OK, "%s", "");
-    int64_t time = sg_dim(o.x, 1);
-    const int *lengths = all_full(o.lengths, sg_dim(o.x, 0), time) ? NULL : o.lengths;
-    sg_tensor **history = malloc(2 * ((size_t)time + 1) * sizeof *history);
-    if (!history)
-        return sg_fail(g, SG_NO_MEMORY, "unroll: no memory for %lld steps", (long long)time);
-    sg_tensor *x = sg_dropout(clean(o.x, lengths), o.cell.dropout);
-    x = o.reverse ? turn(x, lengths) : x;
-    sg_tensor *xw = o.cell.wx ? sg_apply((sg_affine){o.cell.wx, o.cell.b}, x) : x; /* [B,T,G] */
-    sg_tensor *h = sg_is_nil(xw) ? xw : clean(run(&o, lengths, xw, history), lengths);
-    free(history);
-    return o.reverse ? turn(h, lengths) : h;
+        o.final->h = o.final->c = sg__nothing(g);
+    sg_tensor *h = good(&o) ? unroll(o) : sg__nothing(g);
+    sg_pop(g);
+    return h;
 }
 
 sg_tensor *sg_bidirectional(sg_cell forward, sg_cell backward, sg_tensor *x, const int *lengths,
@@ -136,17 +178,16 @@ sg_tensor *sg_bidirectional(sg_cell forward, sg_cell backward, sg_tensor *x, con
 
 sg_tensor *sg_last(sg_tensor *h, const int *lengths)
 {
-    int64_t batch = sg_dim(h, 0), time = sg_dim(h, 1);
     sg_context *g = sg_context_of(h);
-    if (!lengths)
-        return sg_index(h, 1, time - 1);
-    int32_t *rows = malloc(((size_t)batch + 1) * sizeof *rows);
-    if (!rows)
-        return sg_fail(g, SG_NO_MEMORY, "last: no memory for %lld rows", (long long)batch);
-    for (int64_t b = 0; b < batch; b++)
-        rows[b] = (int32_t)(b * time + (lengths[b] > 0 ? lengths[b] - 1 : 0));
-    sg_tensor *flat = sg_reshape(h, SG_SHAPE(batch * time, sg_dim(h, 2))); /* [B*T,H] */
-    sg_tensor *last = sg_take(flat, sg_input(g, SG_I32, SG_SHAPE(batch), rows));
-    free(rows);
-    return last;
+    if (sg_is_nil(h))
+        return h;
+    if (sg_rank(h) != 3)
+        return sg_fail(g, SG_BAD_SHAPE, "last: h has %d axes, not [batch, time, hidden]",
+                       sg_rank(h));
+    sg_push(g, "last", "");
+    bool ok = sg__good_lengths(g, sg_dim(h, 0), sg_dim(h, 1), lengths);
+    sg_tensor *zero = sg_full(g, sg_type(h), SG_SHAPE(sg_dim(h, 0), sg_dim(h, 2)), 0);
+    h = ok ? last(h, lengths, zero) : sg__nothing(g);
+    sg_pop(g);
+    return h;
 }

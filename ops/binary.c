@@ -16,9 +16,15 @@ SG_MAP2(sub, FLOATS, x - y);
 SG_EACH2(sub, i32, i32, (i32)((u32)x - (u32)y));
 SG_BINARY(sub, NUMBERS, 0, g, sg_neg(g));
 
+static inline i32 product(i32 x, i32 y)
+{
+    u32 a = (u32)x, b = (u32)y;
+    return (i32)(a * b);
+}
+
 /* g y; g x */
-SG_MAP2(mul, FLOATS, x *y);
-SG_EACH2(mul, i32, i32, (i32)((u32)x *(u32)y));
+SG_MAP2(mul, FLOATS, (x * y));
+SG_EACH2(mul, i32, i32, product(x, y));
 SG_BINARY(mul, NUMBERS, SG_OP_COMMUTES, sg_mul(g, y), sg_mul(g, x));
 
 /* g / y; -g z / y */

@@ -67,15 +67,17 @@ TRUTH1(logical_not, U8);
 #define WHERE(T, bits)                                                                             \
     static inline bits where_##T(u8 c, bits x, bits y)                                             \
     {                                                                                              \
-        return (bits)(y ^ ((x ^ y) & (bits) - (bits)(c != 0)));                                    \
+        bits mask = (bits)(0 - (c != 0));                                                          \
+        return (bits)(y ^ ((x ^ y) & mask));                                                       \
     }                                                                                              \
     sg_map SG__NAME(where, T);                                                                     \
     void SG__NAME(where, T)(size_t n, void *out, const void *const *in, unsigned single)           \
     {                                                                                              \
-        SG__SCALARS(u8, c, 0)                                                                      \
-        SG__SCALARS(bits, x, 1)                                                                    \
-        SG__SCALARS(bits, y, 2)                                                                    \
-        SG__BLOCKS(bits, where_##T(c[(i & c_mask) + k], x[(i & x_mask) + k], y[(i & y_mask) + k])) \
+        SG__SCALARS(u8, c, 0);                                                                     \
+        SG__SCALARS(bits, x, 1);                                                                   \
+        SG__SCALARS(bits, y, 2);                                                                   \
+        SG__BLOCKS(bits,                                                                           \
+                   where_##T(c[(i & c_mask) + k], x[(i & x_mask) + k], y[(i & y_mask) + k]));      \
     }
 
 WHERE(f32, u32)
@@ -93,7 +95,7 @@ static bool where_infer(sg_infer *i)
     if (condition != SG_U8 || x != y) {
         i->status = SG_BAD_DTYPE;
         return condition != SG_U8 ? sg_refuse(i, "the condition is not u8")
-                                  : sg_refuse(i, "operands of different types");
+                                  : sg_refuse(i, "x and y are of different types");
     }
     return sg_broadcast_shapes(i);
 }

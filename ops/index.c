@@ -227,7 +227,7 @@ sg_tensor *sg_take_along_axis(sg_tensor *x, sg_tensor *i, int axis)
     along_attr a;
     memset(&a, 0, sizeof a);
     a.axis = sg_axis(x, axis, "take_along_axis");
-    return a.axis < 0 ? sg__inert(x) : sg_record(&take_along_op, &a, 2, (sg_tensor *[]){x, i});
+    return a.axis < 0 && x ? sg__inert(x) : sg_record(&take_along_op, &a, 2, (sg_tensor *[]){x, i});
 }
 
 static bool scatter_along_infer(sg_infer *i)
@@ -293,7 +293,8 @@ sg_tensor *sg_scatter_add_along_axis(sg_tensor *y, sg_tensor *i, int axis, int64
     memset(&a, 0, sizeof a);
     a.axis = sg_axis(y, axis, "scatter_add_along_axis");
     a.size = size;
-    return a.axis < 0 ? sg__inert(y) : sg_record(&scatter_along_op, &a, 2, (sg_tensor *[]){y, i});
+    return a.axis < 0 && y ? sg__inert(y)
+                           : sg_record(&scatter_along_op, &a, 2, (sg_tensor *[]){y, i});
 }
 
 /* ---- one_hot -------------------------------------------------------------------------------- */

@@ -91,21 +91,45 @@ sg_tensor *sg_concat_(int axis, int n, sg_tensor *const *xs)
     memset(&a, 0, sizeof a);
     if (n > 0)
         a.axis = sg_axis(xs[0], axis, "concat");
-    return a.axis < 0 ? sg__inert(xs[0]) : sg_record(&concat_op, &a, n, xs);
+    /* without a first operand, the record names what is wrong */
+    return a.axis < 0 && xs[0] ? sg__inert(xs[0]) : sg_record(&concat_op, &a, n, xs);
+}
+
+/* What concat would say of operands and axes that are not the caller's own. */
+static bool stackable(int axis, int n, sg_tensor *const *xs)
+{
+    sg_context *g = sg_context_of(xs[0]);
+    sg_shape s = sg_shape_of(xs[0]);
+    bool inside = axis >= -s.rank - 1 && axis <= s.rank;
+    if (!inside)
+        sg_fail(g, SG_BAD_SHAPE, "stack: axis %d is outside a result of %d axes", axis, s.rank + 1);
+    for (int k = 1; k < n && inside; k++) {
+        sg_shape t = sg_shape_of(xs[k]);
+        bool same = t.rank == s.rank;
+        for (int d = 0; d < s.rank && same; d++)
+            same = t.dim[d] == s.dim[d];
+        if (!same && !sg_is_nil(xs[k])) {
+            sg_fail(g, SG_BAD_SHAPE, "stack: operand %d has not the shape of the first", k);
+            return false;
+        }
+    }
+    return inside;
 }
 
 sg_tensor *sg_stack_(int axis, int n, sg_tensor *const *xs)
 {
     sg_tensor *few[32], **part = few;
-    if (n < 1)
+    if (n < 1 || !xs[0])
         return sg_concat_(axis, n, xs);
+    if (!stackable(axis, n, xs))
+        return sg__inert(xs[0]);
     if (n > (int)(sizeof few / sizeof *few))
         part = malloc((size_t)n * sizeof *part);
     if (!part)
         return sg_fail(sg_context_of(xs[0]), SG_NO_MEMORY, "stack: no memory for %d operands", n);
     axis = axis < 0 ? axis + sg_rank(xs[0]) + 1 : axis;
     for (int k = 0; k < n; k++)
-        part[k] = sg_expand_dims(xs[k], axis);
+        part[k] = xs[k] ? sg_expand_dims(xs[k], axis) : NULL;
     sg_tensor *y = sg_concat_(axis, n, part);
     if (part != few)
         free(part);
@@ -315,7 +339,7 @@ sg_tensor *sg_slice_update(sg_tensor *x, sg_tensor *y, int axis, int64_t start)
     memset(&a, 0, sizeof a);
     a.axis = sg_axis(x, axis, "slice_update");
     a.start = start;
-    return a.axis < 0 ? sg__inert(x) : sg_record(&update_op, &a, 2, (sg_tensor *[]){x, y});
+    return a.axis < 0 && x ? sg__inert(x) : sg_record(&update_op, &a, 2, (sg_tensor *[]){x, y});
 }
 
 /* ---- fold ----------------------------------------------------------------------------------- */

@@ -6,6 +6,11 @@
 #include "ops/kernel/gemm.h"
 #include "ops/ops.h"
 
+static bool inner_agree(const sg_shape *x, const sg_shape *y)
+{
+    return x->rank && y->rank && x->dim[x->rank - 1] == y->dim[y->rank == 1 ? 0 : y->rank - 2];
+}
+
 static bool matmul_infer(sg_infer *c)
 {
     sg_shape x = sg_shape_of(c->in[0]), y = sg_shape_of(c->in[1]);
@@ -13,9 +18,9 @@ static bool matmul_infer(sg_infer *c)
         c->status = SG_BAD_DTYPE;
         return sg_refuse(c, "operands of different types");
     }
-    if (x.rank < 2 || y.rank < 2)
+    if (x.rank == 0 || y.rank == 0)
         return sg_refuse(c, "operands have at least one axis");
-    if (x.dim[x.rank - 1] != y.dim[y.rank - 2])
+    if (!inner_agree(&x, &y))
         return sg_refuse(c, "inner dimensions differ");
     int rank = x.rank > y.rank ? x.rank : y.rank;
     c->shape = (sg_shape){.rank = rank};
@@ -150,7 +155,9 @@ static const sg_op matmul_op = {
 
 sg_tensor *sg_matmul(sg_tensor *x, sg_tensor *y)
 {
-    bool row = sg_rank(x) == 1, column = sg_rank(y) == 1;
+    /* What does not fit stays as it is, for the message. */
+    sg_shape xs = sg_shape_of(x), ys = sg_shape_of(y);
+    bool fits = inner_agree(&xs, &ys), row = fits && xs.rank == 1, column = fits && ys.rank == 1;
     sg_tensor *a = row ? sg_expand_dims(x, 0) : x, *b = column ? sg_expand_dims(y, 1) : y;
     sg_tensor *z = sg_record(&matmul_op, NULL, 2, (sg_tensor *[]){a, b});
     z = column && !sg_is_nil(z) ? sg_squeeze(z, -1) : z;

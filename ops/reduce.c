@@ -54,7 +54,9 @@ sg_tensor *sg_mean(sg_tensor *x, int axis, bool keep)
         return sg_fail(sg_context_of(x), SG_BAD_DTYPE, "mean: not defined for %s",
                        sg_dtype_name(sg_type(x)));
     if (n == 0 && !sg_is_nil(x))
-        return sg_fail(sg_context_of(x), SG_BAD_SHAPE, "mean: of no elements");
+        return axis == SG_ALL_AXES
+                   ? sg_fail(sg_context_of(x), SG_BAD_SHAPE, "mean: x has no elements")
+                   : sg_fail(sg_context_of(x), SG_BAD_SHAPE, "mean: axis %d has no elements", at);
     return sg_div(sg_sum(x, axis, keep), sg_like(x, (double)n));
 }
 

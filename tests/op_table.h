@@ -38,7 +38,8 @@ enum {
     OP_APART = 8,      /* has kinks: no two numbers drawn, nor any and 0, may be close */
     OP_DRAWS = 16,     /* random: another reset, another result */
     OP_HOLES = 32,     /* makes NaN on the way, which debug mode would stop at */
-    OP_FAILS = 64      /* the result is the inert tensor of an error */
+    OP_FAILS = 64,     /* the result is the inert tensor of an error */
+    OP_NARROW = 128    /* computes in f32 on the way, whatever its type */
 };
 
 typedef struct op_row {
@@ -71,10 +72,12 @@ extern const op_rows op_map_rows, op_move_rows, op_reduce_rows, op_core_rows;
 
 /* All rows: NULL behind the last. */
 const op_row *op_row_at(int i);
+int op_inputs(const op_row *row);
 
 /* Inputs of a row with values: rounded to f32, so that all types agree on them. */
 typedef struct op_sample {
     const op_row *row;
+    int n;
     op_array in[OP_INPUTS];
     int64_t size[OP_INPUTS];
     double v[OP_INPUTS][OP_ELEMENTS];
@@ -91,6 +94,10 @@ sg_tensor *op_tensor(sg_context *g, sg_dtype type, sg_shape shape, const double 
 /* The type that input k has where OP_FLOAT inputs have `type`. */
 sg_dtype op_type(const op_row *row, int k, sg_dtype type);
 double op_value(sg_dtype type, const void *data, int64_t i);
+/* A tensor like y with random numbers away from 0, the same in all types. */
+sg_tensor *op_covector(sg_tensor *y, uint64_t seed);
+/* The OP_FLOAT inputs among x; their number. */
+int op_floats(const op_row *row, sg_tensor *const *x, sg_tensor **floats);
 /* Gradients of y, of any type, against a random covector, by its OP_FLOAT inputs; their number. */
 int op_gradients(const op_row *row, sg_tensor *y, sg_tensor *const *x, uint64_t seed,
                  sg_tensor **grads);
@@ -106,9 +113,9 @@ op_verdict op_check(const op_row *row, const char *isa, sg_dtype type, uint64_t 
 typedef struct op_point {
     const char *op;
     sg_tensor *(*build)(sg_context *g, sg_tensor *const *x);
-    int n;                      /* inputs, each of `size` elements in one row; size 0: a scalar */
+    int n; /* inputs, each of `size` elements */
     int size;
-    double x[2][4], dx[2][4];   /* the gradient of the result's sum, exactly */
+    double x[2][4], dx[2][4]; /* the gradient of the result's sum, exactly */
 } op_point;
 const op_point *op_point_at(int i);
 /* "" or what is wrong. */
@@ -122,7 +129,10 @@ void op_check_point(const op_point *p, const char *isa, sg_dtype type, char what
     }
 #define S(...)                                                                                     \
     {                                                                                              \
-        sizeof((int[]){__VA_ARGS__}) / sizeof(int), { __VA_ARGS__ }                                \
+        sizeof((int[]){__VA_ARGS__}) / sizeof(int),                                                \
+        {                                                                                          \
+            __VA_ARGS__                                                                            \
+        }                                                                                          \
     }
 
 /* A row's build function: an expression over x[0], x[1], … and the context g. */
@@ -143,6 +153,9 @@ void op_check_point(const op_point *p, const char *isa, sg_dtype type, char what
 #define AT(k, ...) op_at(&in[k], (const int64_t[]){__VA_ARGS__})
 #define EACH(k)    op_each(&in[k], i, rank)
 #define DIM(k, d)  in[k].shape.dim[d]
+
+/* NaN of x's type, made by the graph. */
+#define OP_NAN(x) sg_div(sg_like(x, 0), sg_like(x, 0))
 
 static inline double op_at(const op_array *a, const int64_t *i)
 {

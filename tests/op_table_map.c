@@ -33,10 +33,10 @@ static double logistic(double x)
     X(square, -2, 2, 0, NUMBERS, x *x)
 
 /* name, range of x, range of y, flags, types, reference of x and y */
+#define SUB(X) X(sub, -2, 2, -2, 2, OP_LINEAR, NUMBERS, x - y)
+#define MUL(X) X(mul, -2, 2, -2, 2, 0, NUMBERS, x *y)
 #define BINARY(X)                                                                                  \
     X(add, -2, 2, -2, 2, OP_LINEAR, NUMBERS, x + y)                                                \
-    X(sub, -2, 2, -2, 2, OP_LINEAR, NUMBERS, x - y)                                                \
-    X(mul, -2, 2, -2, 2, 0, NUMBERS, x *y)                                                         \
     X(div, -2, 2, 0.4, 2, 0, 0, x / y)                                                             \
     X(pow, 0.4, 2, -2, 2, 0, 0, pow(x, y))                                                         \
     X(maximum, -2, 2, -2, 2, OP_LINEAR | OP_APART, NUMBERS, x > y ? x : y)                         \
@@ -64,6 +64,8 @@ static double logistic(double x)
     REFERENCE(f##_reference, f##_of(EACH(0), EACH(1)))
 
 UNARY(UNARY_FUNCTIONS)
+SUB(BINARY_FUNCTIONS)
+MUL(BINARY_FUNCTIONS)
 BINARY(BINARY_FUNCTIONS)
 
 static sg_dtype other(sg_tensor *x)
@@ -80,7 +82,7 @@ BUILD(build_where, sg_where(x[0], x[1], x[2]))
 REFERENCE(where_reference, EACH(0) != 0 ? EACH(1) : EACH(2))
 
 /* what is not selected is NaN */
-BUILD(where_holes, sg_where(x[0], sg_where(x[0], x[1], sg_like(x[1], NAN)), x[2]))
+BUILD(where_holes, sg_where(x[0], sg_where(x[0], x[1], OP_NAN(x[1])), x[2]))
 
 BUILD(where_products, sg_where(x[0], sg_square(x[1]), sg_mul(x[1], x[2])))
 REFERENCE(where_products_reference, EACH(1) * (EACH(0) != 0 ? EACH(1) : EACH(2)))
@@ -103,7 +105,8 @@ REFERENCE(not_reference, !(EACH(0) > 0))
 /* one tensor as both operands */
 BUILD(mul_same, sg_mul(x[0], x[0]))
 REFERENCE(mul_same_reference, EACH(0) * EACH(0))
-BUILD(sub_twice, sg_sub(sg_mul(x[0], x[1]), sg_div(x[1], sg_add(sg_square(x[0]), sg_like(x[0], 1)))))
+BUILD(sub_twice,
+      sg_sub(sg_mul(x[0], x[1]), sg_div(x[1], sg_add(sg_square(x[0]), sg_like(x[0], 1)))))
 REFERENCE(sub_twice_reference, EACH(0) * EACH(1) - EACH(1) / (EACH(0) * EACH(0) + 1))
 
 /* shapes of most rows: 21 elements are a vector and a rest in each instruction set */
@@ -136,9 +139,11 @@ REFERENCE(sub_twice_reference, EACH(0) * EACH(1) - EACH(1) / (EACH(0) * EACH(0) 
 /* clang-format off */
 static const op_row rows[] = {
     UNARY(UNARY_ROW)
-    BINARY(BINARY_ROW)
-    ROW("mul", "same operand", mul_same, mul_same_reference, 0, NUMBERS, X37()),
+    SUB(BINARY_ROW)
     ROW("sub", "of products", sub_twice, sub_twice_reference, 0, 0, X37(), X7()),
+    MUL(BINARY_ROW)
+    ROW("mul", "same operand", mul_same, mul_same_reference, 0, NUMBERS, X37()),
+    BINARY(BINARY_ROW)
     ROW("where", NULL, build_where, where_reference, OP_LINEAR, SG_ALL,
         X37(0, 2, OP_MASK), X37(), X7()),
     ROW("where", "products", where_products, where_products_reference, 0, NUMBERS,
@@ -146,7 +151,8 @@ static const op_row rows[] = {
     ROW("where", "holes", where_holes, where_reference, OP_LINEAR | OP_HOLES, 0,
         X37(0, 2, OP_MASK), X7(), X7()),
     ROW("cast", NULL, build_cast, cast_reference, OP_LINEAR, SG_ALL, X37()),
-    ROW("cast", "there and back", cast_there_and_back, cast_there_and_back_reference, 0, NUMBERS,
+    ROW("cast", "there and back", cast_there_and_back, cast_there_and_back_reference, OP_NARROW,
+        NUMBERS,
         X37()),
     ROW("cast", "to i32", cast_i32, cast_i32_reference, OP_CONSTANT | OP_APART, SG_ALL,
         X37(-9, 9)),

@@ -34,16 +34,18 @@ REFERENCE(unfold_gaps_reference, AT(0, 3 * i[0] + i[1]))
 BUILD(build_pad, sg_pad(x[0], 1, 2, 1, 4))
 REFERENCE(pad_reference, i[1] < 2 || i[1] >= 2 + DIM(0, 1) ? 4 : AT(0, i[0], i[1] - 2, i[2]))
 BUILD(build_slice_update, sg_slice_update(x[0], x[1], 1, 1))
-REFERENCE(slice_update_reference, i[1] >= 1 && i[1] < 1 + DIM(1, 1) ? AT(1, i[0], i[1] - 1, i[2])
-                                                                    : AT(0, i[0], i[1], i[2]))
+REFERENCE(slice_update_reference,
+          i[1] >= 1 && i[1] < 1 + DIM(1, 1) ? AT(1, i[0], i[1] - 1, i[2]) : AT(0, i[0], i[1], i[2]))
 BUILD(build_concat, sg_concat(1, x[0], x[1], x[2]))
-REFERENCE(concat_reference, i[1] < DIM(0, 1)               ? AT(0, i[0], i[1])
-                            : i[1] < DIM(0, 1) + DIM(1, 1) ? AT(1, i[0], i[1] - DIM(0, 1))
-                                                           : AT(2, i[0], i[1] - DIM(0, 1) - DIM(1, 1)))
+REFERENCE(concat_reference, i[1] < DIM(0, 1) ? AT(0, i[0], i[1])
+                            : i[1] < DIM(0, 1) + DIM(1, 1)
+                                ? AT(1, i[0], i[1] - DIM(0, 1))
+                                : AT(2, i[0], i[1] - DIM(0, 1) - DIM(1, 1)))
 BUILD(concat_same, sg_concat(0, x[0], x[1], x[0]))
-REFERENCE(concat_same_reference, i[0] < DIM(0, 0)               ? AT(0, i[0], i[1])
-                                 : i[0] < DIM(0, 0) + DIM(1, 0) ? AT(1, i[0] - DIM(0, 0), i[1])
-                                                                : AT(0, i[0] - DIM(0, 0) - DIM(1, 0), i[1]))
+REFERENCE(concat_same_reference, i[0] < DIM(0, 0) ? AT(0, i[0], i[1])
+                                 : i[0] < DIM(0, 0) + DIM(1, 0)
+                                     ? AT(1, i[0] - DIM(0, 0), i[1])
+                                     : AT(0, i[0] - DIM(0, 0) - DIM(1, 0), i[1]))
 BUILD(build_stack, sg_stack(1, x[0], x[1]))
 REFERENCE(stack_reference, i[1] ? AT(1, i[0], i[2]) : AT(0, i[0], i[2]))
 BUILD(stack_last, sg_stack(-1, x[0], x[1], x[0]))
@@ -57,8 +59,8 @@ static sg_tensor *build_split(sg_context *g, sg_tensor *const *x)
     sg_split(x[0], -1, 3, part);
     return sg_concat(0, part[2], part[0]);
 }
-REFERENCE(split_reference, i[0] < DIM(0, 0) ? AT(0, i[0], i[1] + 2 * DIM(0, 1) / 3)
-                                            : AT(0, i[0] - DIM(0, 0), i[1]))
+REFERENCE(split_reference,
+          i[0] < DIM(0, 0) ? AT(0, i[0], i[1] + 2 * DIM(0, 1) / 3) : AT(0, i[0] - DIM(0, 0), i[1]))
 
 BUILD(build_fold, sg_fold(x[0], 1, 7, 2))
 static double fold_reference(const op_array *in, const int64_t *i, int rank)
@@ -163,16 +165,16 @@ static sg_tensor *topk_indices(sg_context *g, sg_tensor *const *x)
     return i;
 }
 
-/* ---- rows of different lengths ---------------------------------------------------------------- */
+/* ---- rows of different lengths ----------------------------------------------------------------
+ */
 
 static const int lengths[] = {2, 0, 4};
 
 BUILD(build_reverse, sg_reverse_sequence(x[0], lengths))
 REFERENCE(reverse_reference,
           AT(0, i[0], i[1] < lengths[i[0]] ? lengths[i[0]] - 1 - i[1] : i[1], i[2]))
-BUILD(build_length_mask,
-      sg_where(sg_length_mask(g, (int)sg_dim(x[0], 0), sg_dim(x[0], 1), lengths), x[0],
-               sg_like(x[0], 0)))
+BUILD(build_length_mask, sg_where(sg_length_mask(g, (int)sg_dim(x[0], 0), sg_dim(x[0], 1), lengths),
+                                  x[0], sg_like(x[0], 0)))
 REFERENCE(length_mask_reference, i[1] < lengths[i[0]] ? AT(0, i[0], i[1]) : 0)
 
 /* ---- rows ----------------------------------------------------------------------------------- */

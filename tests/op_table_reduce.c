@@ -1,5 +1,5 @@
-/* Rows of the ops that combine elements: reduce.c, matmul.c, softmax.c, loss.c, norm.c, and of those
- * that draw: random.c. Last axes of 19 are a block of 16 lanes and a rest. */
+/* Rows of the ops that combine elements: reduce.c, matmul.c, softmax.c, loss.c, norm.c, and of
+ * those that draw: random.c. Last axes of 19 are a block of 16 lanes and a rest. */
 #include "tests/op_table.h"
 
 #include <math.h>
@@ -143,17 +143,16 @@ BUILD(softmax_masked, sg_softmax(x[0], x[1]))
 REFERENCE(softmax_masked_reference,
           AT(1, i[0], i[1]) == 0 ? 0 : SOFTMAX(in[1].v + i[0] * DIM(0, 1)))
 /* what is masked is NaN */
-BUILD(softmax_holes, sg_softmax(sg_where(x[1], x[0], sg_like(x[0], NAN)), x[1]))
+BUILD(softmax_holes, sg_softmax(sg_where(x[1], x[0], OP_NAN(x[0])), x[1]))
 REFERENCE(softmax_rows_reference, AT(1, i[0], 0) == 0 ? 0 : SOFTMAX(NULL))
 REFERENCE(softmax_columns_reference, AT(1, i[1]) == 0 ? 0 : SOFTMAX(in[1].v))
 
 BUILD(build_log_softmax, sg_log_softmax(x[0]))
 REFERENCE(log_softmax_reference, log(SOFTMAX(NULL)))
 
-#define LABEL ((int64_t)AT(1, i[0]))
+#define LABEL       ((int64_t)AT(1, i[0]))
 #define NATS(label) (log(shares(&in[0], NULL, i[0], DIM(0, 1))) - AT(0, i[0], label))
-#define MEAN_NATS                                                                                  \
-    (log(shares(&in[0], NULL, i[0], DIM(0, 1))) - SECOND(plus, 0) / (double)DIM(0, 1))
+#define MEAN_NATS   (log(shares(&in[0], NULL, i[0], DIM(0, 1))) - SECOND(plus, 0) / (double)DIM(0, 1))
 
 BUILD(build_loss, sg_cross_entropy(x[0], x[1]))
 REFERENCE(loss_reference, NATS(LABEL))
@@ -176,9 +175,9 @@ BUILD(loss_grad, gradient_of(build_loss(g, x), x))
 REFERENCE(loss_grad_reference, AT(2, i[0]) * (SOFTMAX(NULL) - (i[1] == LABEL)))
 BUILD(loss_grad_both, gradient_of(loss_both(g, x), x))
 REFERENCE(loss_grad_both_reference,
-          LABEL < 0 ? 0
-                    : AT(2, i[0]) * (SOFTMAX(NULL) - 0.9 * (i[1] == LABEL) -
-                                     0.1 / (double)DIM(0, 1)))
+          LABEL < 0
+              ? 0
+              : AT(2, i[0]) * (SOFTMAX(NULL) - 0.9 * (i[1] == LABEL) - 0.1 / (double)DIM(0, 1)))
 
 static double deviation(const op_array *in, const int64_t *i)
 {
@@ -189,15 +188,15 @@ static double deviation(const op_array *in, const int64_t *i)
 }
 BUILD(build_layer_norm, sg_layer_norm(x[0], x[1], x[2], 0.125))
 REFERENCE(layer_norm_reference, (AT(0, i[0], i[1]) - SECOND(plus, 0) / (double)DIM(0, 1)) /
-                                            deviation(in, i) * AT(1, i[1]) +
-                                        AT(2, i[1]))
+                                        deviation(in, i) * AT(1, i[1]) +
+                                    AT(2, i[1]))
 
 /* ---- random --------------------------------------------------------------------------------- */
 
 BUILD(build_uniform, sg_mul(x[0], sg_random_uniform(g, sg_type(x[0]), sg_shape_of(x[0]))))
 BUILD(build_normal, sg_mul(x[0], sg_random_normal(g, sg_type(x[0]), sg_shape_of(x[0]))))
-BUILD(build_bernoulli, sg_where(sg_random_bernoulli(g, sg_shape_of(x[0]), 0.5), x[0],
-                                sg_like(x[0], 0)))
+BUILD(build_bernoulli,
+      sg_where(sg_random_bernoulli(g, sg_shape_of(x[0]), 0.5), x[0], sg_like(x[0], 0)))
 
 /* ---- rows ----------------------------------------------------------------------------------- */
 

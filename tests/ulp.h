@@ -80,6 +80,12 @@ static inline double distance(float got, double exact)
     return fabs(fmax(fmin((double)got, limit), -limit) - x) / last_place(fmin(fabs(x), FLT_MAX));
 }
 
+/* NaN, or equal down to the sign of zero. */
+static inline bool same(double x, double y)
+{
+    return isnan(x) ? isnan(y) != 0 : x == y && signbit(x) == signbit(y);
+}
+
 enum { CHUNK = 4096 };
 
 typedef struct {

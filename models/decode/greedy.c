@@ -1,89 +1,151 @@
-/* Greedy decoding: at each step the most probable token. States, tokens and attention of a step are
- * asked for together, so no node is computed twice. */
-#include "models/seq2seq.h"
+/* Greedy decoding. Each step asks for its token together with all that the next step reads, so that
+ * nothing is computed twice. */
+#include "models/internal.h"
 
-#include <string.h>
+#include <stdlib.h>
 
 typedef struct run {
     const sg_seq2seq *m;
-    sg_encoded e;
-    sg_greedy r;
-    int batch, source_time;
-    bool *done;
+    sg__decoder d;
+    int batch, time, steps;
+    sg_tensor **tokens, **weights; /* of each step: [B], [B,S] */
+    int *lengths;                  /* -1 until the stop token came */
 } run;
 
-/* One step from the tokens before: the next tokens, [B], computed. */
-static sg_tensor *step(run *d, sg_tensor *ids, sg_tensor **weights)
+/* A list that grows by doubling: room for one more. */
+static bool more(sg_context *g, int n, sg_tensor ***list)
 {
-    const sg_seq2seq *m = d->m;
-    sg_tensor *top, *ask[2 * SG_MAX_LAYERS + 3];
-    int n = 0;
-    sg_attended a = sg__decoder_step(m, &d->e, sg__project_tokens(m, ids), &top);
-    sg_tensor *h = sg__readout(m, a.context, top);
-    sg_tensor *next = sg_argmax(sg_apply(m->out, h), -1, false);
-    ask[n++] = next;
-    for (int l = 0; l < m->o.layers; l++) {
-        ask[n++] = d->e.state[l].h;
-        if (d->e.state[l].c)
-            ask[n++] = d->e.state[l].c;
+    if (n & (n - 1))
+        return true;
+    sg_tensor **grown = realloc(*list, (n ? 2 * (size_t)n : 1) * sizeof *grown);
+    if (!grown)
+        sg_fail(g, SG_NO_MEMORY, "no memory for %d steps", n);
+    *list = grown ? grown : *list;
+    return grown != NULL;
+}
+
+/* What every step reads gets its value with the first one. */
+static void want_encoded(const run *r)
+{
+    const sg_encoded *e = &r->d.now;
+    sg_want(r->d.base);
+    if (r->m->o.no_attention) {
+        sg_want(e->context);
+    } else {
+        sg_want(e->memory.values);
+        sg_want(e->memory.keys);
     }
-    if (m->o.input_feeding)
-        ask[n++] = d->e.feed = h;
-    *weights = a.weights;
-    if (a.weights)
-        ask[n++] = a.weights;
-    sg_eval_(n, ask);
+}
+
+static sg_tensor *step(run *r, sg_tensor *last)
+{
+    const sg_seq2seq *m = r->m;
+    sg_tensor **weights = &r->weights[r->steps];
+    sg_tensor *xw = sg__decoder_inputs(&r->d, sg_expand_dims(last, 1)); /* [B,1,G] */
+    sg_tensor *h = sg__decoder_step(&r->d, sg_squeeze(xw, 1), weights);
+    sg_tensor *next = sg_argmax(sg_apply(m->out, h), -1, false); /* [B] */
+    sg_want(h);
+    if (*weights)
+        sg_want(*weights);
+    for (int l = 0; l < m->o.layers; l++) {
+        sg_want(r->d.now.state[l].h);
+        if (r->d.now.state[l].c)
+            sg_want(r->d.now.state[l].c);
+    }
     return next;
 }
 
-static bool take(run *d, int t, const int32_t *ids, sg_tensor *weights)
+/* Notes which rows end with this step; whether any goes on. */
+static bool goes_on(run *r, const int32_t *ids)
 {
-    bool all = true;
-    for (int b = 0; b < d->batch; b++) {
-        if (d->done[b])
-            continue;
-        d->done[b] = ids[b] == SG_STOP;
-        d->r.ids[b * d->r.most + t] = ids[b];
-        d->r.lengths[b] = t + !d->done[b];
-        if (weights && d->m->o.dtype == SG_F32)
-            memcpy(d->r.weights +
-                       ((size_t)b * (size_t)d->r.most + (size_t)t) * (size_t)d->source_time,
-                   (const float *)sg_data(weights) + (size_t)b * (size_t)d->source_time,
-                   (size_t)d->source_time * sizeof(float));
-        all = all && d->done[b];
+    bool on = false;
+    for (int b = 0; ids && b < r->batch; b++) {
+        if (r->lengths[b] < 0 && ids[b] == SG_STOP)
+            r->lengths[b] = r->steps;
+        on = on || r->lengths[b] < 0;
     }
-    return all;
+    return on;
 }
 
-/* Memory of the context's tape, zeroed. */
-static void *memory(sg_context *g, sg_dtype dtype, int64_t n)
+static void decode(run *r, int most)
 {
-    return (void *)(uintptr_t)sg_data(sg_input(g, dtype, SG_SHAPE(n), NULL));
+    sg_context *g = r->m->o.g;
+    sg_tensor *last = sg_full(g, SG_I32, SG_SHAPE(r->batch), SG_START);
+    bool on = r->batch > 0;
+    while (on && sg_ok(g) && r->steps < most) {
+        if (!more(g, r->steps, &r->tokens) || !more(g, r->steps, &r->weights))
+            return;
+        if (r->steps == 0)
+            want_encoded(r);
+        last = r->tokens[r->steps] = step(r, last);
+        on = goes_on(r, sg_data(last));
+        r->steps++;
+    }
+}
+
+static void *array(sg_context *g, sg_dtype dtype, sg_shape shape)
+{
+    return (void *)(uintptr_t)sg_data(sg_input(g, dtype, shape, NULL)); /* nobody else reads it */
+}
+
+static float element(sg_tensor *x, size_t i)
+{
+    const void *p = sg_data(x);
+    return sg_type(x) == SG_F64 ? (float)((const double *)p)[i] : ((const float *)p)[i];
+}
+
+/* The values of the steps, row by row, up to each row's end. */
+static sg_greedy collect(const run *r)
+{
+    sg_context *g = r->m->o.g;
+    int n = r->steps;
+    size_t time = (size_t)r->time;
+    sg_greedy d = {.ids = array(g, SG_I32, SG_SHAPE(r->batch, n)),
+                   .lengths = array(g, SG_I32, SG_SHAPE(r->batch)),
+                   .most = n};
+    if (!r->m->o.no_attention)
+        d.weights = array(g, SG_F32, SG_SHAPE(r->batch, n, r->time));
+    if (!sg_ok(g))
+        return (sg_greedy){0};
+    for (int b = 0; b < r->batch; b++) {
+        d.lengths[b] = r->lengths[b] < 0 ? n : r->lengths[b];
+        for (int t = 0; t < n && t <= d.lengths[b]; t++) {
+            size_t to = (size_t)b * (size_t)n + (size_t)t, from = (size_t)b * time;
+            d.ids[to] = ((const int32_t *)sg_data(r->tokens[t]))[b];
+            for (size_t s = 0; d.weights && s < time; s++)
+                d.weights[to * time + s] = element(r->weights[t], from + s);
+        }
+    }
+    return d;
 }
 
 sg_greedy sg_seq2seq_greedy(const sg_seq2seq *m, const int32_t *source, int batch, int time,
                             const int *lengths, int most)
 {
     sg_context *g = m->o.g;
-    run d = {.m = m, .batch = batch, .source_time = time, .r.most = most};
-    if (most < 0)
-        sg_fail(g, SG_BAD_ARGUMENT, "greedy: at most %d tokens", most);
-    d.r.ids = memory(g, SG_I32, (int64_t)batch * most);
-    d.r.lengths = memory(g, SG_I32, batch);
-    d.done = memory(g, SG_U8, batch);
-    if (!m->o.no_attention)
-        d.r.weights = memory(g, SG_F32, (int64_t)batch * most * time);
     bool training = sg_training(g);
+    sg_greedy d = {0};
     sg_train(g, false);
-    d.e = sg_seq2seq_encode(m, source, batch, time, lengths);
-    sg_tensor *ids = sg_full(g, SG_I32, SG_SHAPE(batch), SG_START), *weights;
-    sg_push(g, "decoder", NULL);
-    for (int t = 0; t < most && sg_ok(g); t++) {
-        ids = step(&d, ids, &weights);
-        if (!sg_ok(g) || take(&d, t, sg_data(ids), weights))
-            break;
+    sg_encoded e = sg_seq2seq_encode(m, source, batch, time, lengths);
+    run r = {.m = m, .d = sg__decoder_start(m, &e), .batch = batch, .time = time};
+    sg_push(g, "greedy", "");
+    if (most < 0)
+        sg_fail(g, SG_BAD_ARGUMENT, "%d tokens at most", most);
+    if (sg_ok(g)) {
+        r.lengths = malloc(((size_t)batch + 1) * sizeof *r.lengths);
+        for (int b = 0; r.lengths && b < batch; b++)
+            r.lengths[b] = -1;
+        if (r.lengths)
+            decode(&r, most);
+        else
+            sg_fail(g, SG_NO_MEMORY, "no memory for %d rows", batch);
     }
+    if (sg_ok(g))
+        d = collect(&r);
+    free(r.tokens);
+    free(r.weights);
+    free(r.lengths);
     sg_pop(g);
     sg_train(g, training);
-    return sg_ok(g) ? d.r : (sg_greedy){.most = most};
+    return d;
 }

@@ -27,17 +27,15 @@ typedef struct sg__gemm_kernels {
     void (*block)(const sg__gemm_block *x);
 } sg__gemm_kernels;
 
+/* Packs columns [0, n) of k rows of B into panels of that width, a multiple of ours. Missing
+ * columns hold anything. */
+typedef void sg__gemm_pack(int64_t k, int64_t n, const void *b, int64_t b_row, int64_t b_col,
+                           int width, void *packed);
+
 /* Ours; [0] is f32, [1] f64. */
-typedef struct sg__gemm_own {
-    sg__gemm_kernels kernels;
-    /* For few rows, with B in place: columns contiguous, b_panel apart. May be NULL. */
-    void (*turned)(const sg__gemm_block *x);
-    /* Packs columns [0, n) of k rows of B into panels of that width, a multiple of half of ours.
-     * Missing columns hold anything. */
-    void (*pack)(int64_t k, int64_t n, const void *b, int64_t b_row, int64_t b_col, int width,
-                 void *packed);
-} sg__gemm_own;
-extern const sg__gemm_own sg__gemm_generic[2], sg__gemm_avx2[2], sg__gemm_avx512[2];
+extern const sg__gemm_kernels sg__gemm_generic[2], sg__gemm_avx2[2], sg__gemm_avx512[2];
+extern sg__gemm_pack *const sg__gemm_generic_pack[2], *const sg__gemm_avx2_pack[2],
+                                                          *const sg__gemm_avx512_pack[2];
 
 #ifdef SG_HAVE_BLIS
 /* BLIS's, by instruction set and type. */

@@ -17,7 +17,6 @@
 #define REAL float
 #define SUFFIX ps
 #include "ops/kernel/gemm_tile.h"
-#include "ops/kernel/gemm_turn.h"
 #include "ops/kernel/gemm_pack.h"
 #undef REAL
 #undef SUFFIX
@@ -25,14 +24,10 @@
 #define REAL double
 #define SUFFIX pd
 #include "ops/kernel/gemm_tile.h"
-#include "ops/kernel/gemm_turn.h"
 #include "ops/kernel/gemm_pack.h"
 
-#if !SG_ISA
-#define turned_ps NULL
-#define turned_pd NULL
-#endif
-const sg__gemm_own SET[2] = {
-    {{.width = 2 * BYTES / 4, .block = block_ps}, turned_ps, pack_ps},
-    {{.width = 2 * BYTES / 8, .block = block_pd}, turned_pd, pack_pd},
+const sg__gemm_kernels SET[2] = {
+    {.width = 2 * BYTES / 4, .block = block_ps},
+    {.width = 2 * BYTES / 8, .block = block_pd},
 };
+sg__gemm_pack *const JOIN(SET, pack)[2] = {pack_ps, pack_pd};

@@ -14,10 +14,9 @@
 
 #include <immintrin.h>
 #define SET sg__gemm_avx512
-enum { BYTES = 64, ROWS = 12, TURN_ROWS = 8 };
+enum { BYTES = 64, ROWS = 12 };
 #define EACH_ROW(F)  F(0) F(1) F(2) F(3) F(4) F(5) F(6) F(7) F(8) F(9) F(10) F(11)
 #define EACH_WIDE(F) F(0, 2) F(1, 2) F(2, 2) F(3, 2) F(0, 3) F(1, 3)
-#define EACH_TURN(F) F(0) F(1) F(2) F(3) F(4) F(5) F(6) F(7)
 typedef __m512 vector_ps;
 typedef __m512d vector_pd;
 typedef __mmask16 part_ps;
@@ -34,7 +33,7 @@ typedef __mmask8 part_pd;
 
 #include <immintrin.h>
 #define SET                    sg__gemm_avx2
-enum { BYTES = 32, ROWS = 6, TURN_ROWS = 4 };
+enum { BYTES = 32, ROWS = 6 };
 #define EACH_ROW(F)            F(0) F(1) F(2) F(3) F(4) F(5)
 #define EACH_WIDE(F)           F(0, 2) F(1, 2) F(0, 3)
 typedef __m256 vector_ps;
@@ -113,8 +112,8 @@ INLINE vector_pd lanes_pd(const double *const *column, int64_t p)
 }
 #endif
 
-/* Elements p, p + 1, … of as many columns as a vector has elements: 4 of f32, 2 of f64 */
-INLINE void turn_ps(vector_ps *row, const float *const *column, int64_t p)
+/* Rows p, p + 1, … of as many columns as a vector has elements: 4 rows of f32, 2 of f64 */
+INLINE void transpose_ps(const float *const *column, int64_t p, int64_t next, float *out)
 {
     const vector_ps a = lanes_ps(column, p), b = lanes_ps(column + 1, p);
     const vector_ps c = lanes_ps(column + 2, p), d = lanes_ps(column + 3, p);
@@ -122,17 +121,17 @@ INLINE void turn_ps(vector_ps *row, const float *const *column, int64_t p)
     const vector_pd cd = ISA(castps_pd)(ISA(unpacklo_ps)(c, d));
     const vector_pd ef = ISA(castps_pd)(ISA(unpackhi_ps)(a, b));
     const vector_pd gh = ISA(castps_pd)(ISA(unpackhi_ps)(c, d));
-    row[0] = ISA(castpd_ps)(ISA(unpacklo_pd)(ab, cd));
-    row[1] = ISA(castpd_ps)(ISA(unpackhi_pd)(ab, cd));
-    row[2] = ISA(castpd_ps)(ISA(unpacklo_pd)(ef, gh));
-    row[3] = ISA(castpd_ps)(ISA(unpackhi_pd)(ef, gh));
+    ISA(storeu_ps)(out, ISA(castpd_ps)(ISA(unpacklo_pd)(ab, cd)));
+    ISA(storeu_ps)(out + next, ISA(castpd_ps)(ISA(unpackhi_pd)(ab, cd)));
+    ISA(storeu_ps)(out + 2 * next, ISA(castpd_ps)(ISA(unpacklo_pd)(ef, gh)));
+    ISA(storeu_ps)(out + 3 * next, ISA(castpd_ps)(ISA(unpackhi_pd)(ef, gh)));
 }
 
-INLINE void turn_pd(vector_pd *row, const double *const *column, int64_t p)
+INLINE void transpose_pd(const double *const *column, int64_t p, int64_t next, double *out)
 {
     const vector_pd a = lanes_pd(column, p), b = lanes_pd(column + 1, p);
-    row[0] = ISA(unpacklo_pd)(a, b);
-    row[1] = ISA(unpackhi_pd)(a, b);
+    ISA(storeu_pd)(out, ISA(unpacklo_pd)(a, b));
+    ISA(storeu_pd)(out + next, ISA(unpackhi_pd)(a, b));
 }
 
 #endif

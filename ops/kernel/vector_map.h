@@ -1,19 +1,24 @@
 /*
  * Elementwise ops in a few lines: kernels for each instruction set, then the op itself.
  *
- *     SG_MAP1(relu, FLOATS, v_max(v_splat(x, 0), x));             one formula, on vectors
- *     SG_EACH1(abs, i32, i32, (i32)(x < 0 ? -(u32)x : (u32)x));   one formula, on scalars
- *     SG_UNARY(exp, FLOATS, 0, sg_mul(g, y));                     the op, with its vjp
+ *     SG_MAP1(tanh, F32, v_tanh(x));                                f32: a formula on vectors
+ *     SG_EACH1(tanh, f64, f64, tanh(x));                            f64: a formula on scalars
+ *     SG_UNARY(tanh, FLOATS, 0,                                     the op, with its derivative
+ *              sg_mul(g, sg_sub(sg_like(y, 1), sg_square(y))));
  *
  * A family's file is compiled once for each set (see vector.h). SG_MAP and SG_EACH define the
- * kernels sg__<name>_<type>_<set> each time; SG_UNARY and SG_BINARY define vjp, descriptor and
- * wrapper sg_<name> in the generic set's object alone.
+ * kernels sg__<op>_<type>_<set> each time; SG_UNARY and SG_BINARY define vjp, descriptor and
+ * wrapper sg_<op> in the generic set's object alone. An op of another form takes its table from
+ * SG_KERNELS.
  *
- * SG_MAP is for floating-point arithmetic: x and y are vectors, tails are masked. SG_EACH is for
- * what rounds alike in any lane or out of it, so that the compiler may split it as it likes:
- * integers, comparisons, selections, conversions, and libm, called element by element.
+ * SG_MAP(op, F32 or FLOATS, formula) is for floating-point arithmetic: x and y are vectors, and
+ * tails are masked. SG_EACH(op, type, type of the result, formula) is for what rounds alike in any
+ * lane or out of it, so that the compiler may split it as it likes: integers, comparisons,
+ * selections, conversions, and libm, called element by element. Either may run in place of an
+ * operand whose elements have the result's size.
  *
- * Types of an op's last operand are named FLOATS (f32 f64), NUMBERS (f32 f64 i32) or ANY (and u8).
+ * Types of an op's last operand are named FLOATS (f32 f64), NUMBERS (f32 f64 i32), ANY (and u8), or
+ * U8 (that alone).
  */
 #ifndef SG_VECTOR_MAP_H
 #define SG_VECTOR_MAP_H
@@ -38,7 +43,7 @@
 #define SG__OPERAND(T, x, i)                                                                       \
     v_##T x##_repeated = v_splat_##T(((const T##_at *)in[i])[0]);                                  \
     const char *x = single >> i & 1 ? (const char *)&x##_repeated : in[i];                         \
-    const size_t x##_step = single >> i & 1 ? 0 : sizeof(v_##T);
+    const size_t x##_step = single >> i & 1 ? 0 : sizeof(v_##T)
 
 #define SG__MAP1(f, T, formula)                                                                    \
     static inline v_##T f##_##T(v_##T x)                                                           \
@@ -48,7 +53,7 @@
     sg_map SG__NAME(f, T);                                                                         \
     void SG__NAME(f, T)(size_t n, void *out, const void *const *in, unsigned single)               \
     {                                                                                              \
-        SG__OPERAND(T, x, 0)                                                                       \
+        SG__OPERAND(T, x, 0);                                                                      \
         char *o = out;                                                                             \
         for (; n >= sizeof(v_##T) / sizeof(T); n -= sizeof(v_##T) / sizeof(T)) {                   \
             v_store_##T(o, f##_##T(v_load_##T(x)));                                                \
@@ -66,8 +71,8 @@
     sg_map SG__NAME(f, T);                                                                         \
     void SG__NAME(f, T)(size_t n, void *out, const void *const *in, unsigned single)               \
     {                                                                                              \
-        SG__OPERAND(T, x, 0)                                                                       \
-        SG__OPERAND(T, y, 1)                                                                       \
+        SG__OPERAND(T, x, 0);                                                                      \
+        SG__OPERAND(T, y, 1);                                                                      \
         char *o = out;                                                                             \
         for (; n >= sizeof(v_##T) / sizeof(T); n -= sizeof(v_##T) / sizeof(T)) {                   \
             v_store_##T(o, f##_##T(v_load_##T(x), v_load_##T(y)));                                 \
@@ -128,9 +133,12 @@ enum { SG__BLOCK = 64 };
         return formula;                                                                            \
     }                                                                                              \
     sg_map SG__NAME(f, T);                                                                         \
-    void SG__NAME(f, T)(size_t n, void *out, const void *const *in, unsigned single){              \
-        SG__SCALARS(T, x, 0) SG__BLOCKS(R, f##_##T(x[(i & x_mask) + k]))} sg_map                   \
-    SG__NAME(f, T)
+    void SG__NAME(f, T)(size_t n, void *out, const void *const *in, unsigned single)               \
+    {                                                                                              \
+        SG__SCALARS(T, x, 0);                                                                      \
+        SG__BLOCKS(R, f##_##T(x[(i & x_mask) + k]));                                               \
+    }                                                                                              \
+    sg_map SG__NAME(f, T)
 
 #define SG_EACH2(f, T, R, formula)                                                                 \
     static inline R f##_##T(T x, T y)                                                              \
@@ -138,10 +146,13 @@ enum { SG__BLOCK = 64 };
         return formula;                                                                            \
     }                                                                                              \
     sg_map SG__NAME(f, T);                                                                         \
-    void SG__NAME(f, T)(size_t n, void *out, const void *const *in, unsigned single){              \
-        SG__SCALARS(T, x, 0) SG__SCALARS(T, y, 1)                                                  \
-            SG__BLOCKS(R, f##_##T(x[(i & x_mask) + k], y[(i & y_mask) + k]))} sg_map               \
-    SG__NAME(f, T)
+    void SG__NAME(f, T)(size_t n, void *out, const void *const *in, unsigned single)               \
+    {                                                                                              \
+        SG__SCALARS(T, x, 0);                                                                      \
+        SG__SCALARS(T, y, 1);                                                                      \
+        SG__BLOCKS(R, f##_##T(x[(i & x_mask) + k], y[(i & y_mask) + k]));                          \
+    }                                                                                              \
+    sg_map SG__NAME(f, T)
 
 /* ---- the op -------------------------------------------------------------------------------- */
 

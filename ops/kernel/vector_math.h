@@ -5,6 +5,12 @@
  * relative error of the result (Remez), with coefficients rounded to f32. There is no table and no
  * branch, so all lanes cost the same. Arguments are clamped first; the clamps are written so that
  * NaN passes (see v_max). Subnormal numbers are right on both sides.
+ *
+ * Worst errors over all 2^32 inputs, in units of the last place, without and with FMA (AVX2 and
+ * AVX-512 give the same), as tests/ulp.c measures them:
+ *
+ *     exp 1.18 0.90    expm1 1.70 1.59    log 0.91 0.93       log1p 1.54 1.46
+ *     tanh 1.85 1.72   sigmoid 1.79 1.67  softplus 1.87 1.83  erf 1.96 1.73
  */
 #ifndef SG_VECTOR_MATH_H
 #define SG_VECTOR_MATH_H
@@ -106,26 +112,27 @@ static inline v_f32 v_sigmoid(v_f32 x)
     return v_scale(1 / v_fma(exp_slope(-r), -r, power + 1), n);
 }
 
-/* n ln 2 + log(1 + f), for integral n and f in [-1/3, 1/3] */
+/* n ln 2 + log(1 + f), for integral n and 1 + f in [sqrt 1/2, sqrt 2) */
 static inline v_f32 log_sum(v_f32 n, v_f32 f)
 {
-    v_f32 q = v_splat_f32(-0x1.0931bp-3f);
-    q = horner(q, f, 0x1.1ecafcp-3f);
-    q = horner(q, f, -0x1.f25d78p-4f);
-    q = horner(q, f, 0x1.1ebfe8p-3f);
-    q = horner(q, f, -0x1.55a76ep-3f);
-    q = horner(q, f, 0x1.99d1c6p-3f);
-    q = horner(q, f, -0x1.fffe92p-3f);
-    q = horner(q, f, 0x1.555502p-2f);
-    q = horner(q, f, -0.5f);
+    v_f32 q = v_splat_f32(-0x1.3819c8p-4f);
+    q = horner(q, f, 0x1.0844acp-3f);
+    q = horner(q, f, -0x1.0f39d2p-3f);
+    q = horner(q, f, 0x1.2272a6p-3f);
+    q = horner(q, f, -0x1.542766p-3f);
+    q = horner(q, f, 0x1.99a3eep-3f);
+    q = horner(q, f, -0x1.000428p-2f);
+    q = horner(q, f, 0x1.55555p-2f);
+    q = horner(q, f, -0x1.fffff8p-2f);
     v_f32 y = v_fma(n, v_splat_f32(LN2_LOW), v_fma(f * f, q, f));
     return v_fma(n, v_splat_f32(LN2_HIGH), y);
 }
 
-/* x = 2^e m with m in [2/3, 4/3), for normal x > 0; returns e, shifted to an f32's exponent. */
+/* x = 2^e m with m in [sqrt 1/2, sqrt 2), for normal x > 0; e stands where an f32's exponent does.
+ */
 static inline v_u32 exponent(v_f32 x)
 {
-    return ((v_u32)x - 0x3f2aaaabu) & 0xff800000u;
+    return ((v_u32)x - 0x3f3504f3u) & 0xff800000u;
 }
 
 static inline v_f32 exponent_value(v_u32 e)

@@ -1,0 +1,40 @@
+/* What the sources of models/ share and nobody else sees. */
+#ifndef SG_MODELS_INTERNAL_H
+#define SG_MODELS_INTERNAL_H
+
+#include "models/models.h"
+
+/* Whether all of batch lengths (NULL: all are full) are in 0..time; otherwise raises the error. */
+bool sg__good_lengths(sg_context *g, int64_t batch, int64_t time, const int *lengths);
+bool sg__good_dropout(sg_context *g, double p);
+/* lengths, or NULL where all sequences are full. */
+const int *sg__short_ones(const int *lengths, int64_t batch, int64_t time);
+sg_state sg__zero_state(const sg_cell *p, int64_t batch, sg_dtype dtype);
+static inline sg_tensor *sg__nothing(sg_context *g) /* the inert tensor */
+{
+    return sg_fail(g, SG_OK, "inert");
+}
+
+/* x [B,T,..] with what is behind a sequence's length (NULL: nothing) replaced by 0, so that no NaN
+ * in there can reach a product. */
+sg_tensor *sg__clean(sg_tensor *x, const int *lengths);
+/* n steps [B,columns] as [B,n,columns], also for n = 0; B and the type are x's. */
+sg_tensor *sg__stack_steps(int64_t n, sg_tensor **steps, sg_tensor *x, int64_t columns);
+
+/* ---- the steps of a sequence to sequence decoder -------------------------------------------- */
+
+typedef struct sg__decoder {
+    const sg_seq2seq *m;
+    sg_encoded now;                             /* what was encoded; states and feed move on */
+    sg_tensor *of_token, *of_context, *of_feed; /* rows of the first cell's wx, each taken once */
+    sg_tensor *base; /* what their products are added to: a bias and a context that stays */
+} sg__decoder;
+
+sg__decoder sg__decoder_start(const sg_seq2seq *m, const sg_encoded *e);
+/* What the first cell gets from tokens [B,T]: [B,T,G]. */
+sg_tensor *sg__decoder_inputs(const sg__decoder *d, sg_tensor *tokens);
+/* One step from the inputs of one token [B,G]: returns the attentional state [B,H]; weights [B,S],
+ * or NULL without attention. */
+sg_tensor *sg__decoder_step(sg__decoder *d, sg_tensor *xw, sg_tensor **weights);
+
+#endif

@@ -1,0 +1,11 @@
+# The first block of C of a Markdown file, IN, as a file of its own, OUT.
+file(READ ${IN} text)
+string(FIND "${text}" "\n```c\n" begin)
+if(begin EQUAL -1)
+    message(FATAL_ERROR "${IN}: has no block of C")
+endif()
+math(EXPR begin "${begin} + 6")
+string(SUBSTRING "${text}" ${begin} -1 text)
+string(FIND "${text}" "\n```" end)
+string(SUBSTRING "${text}" 0 ${end} text)
+file(WRITE ${OUT} "${text}\n")

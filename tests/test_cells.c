@@ -1,0 +1,377 @@
+/* Cells against the formulas of the text-books in plain C, their gradients, their options, and a
+ * cell of the user's own. */
+#include "models/models.h"
+
+#include "tests/models_test.h"
+
+enum { B = 3, IN = 2, H = 4 };
+
+/* ---- the formulas in plain C ---------------------------------------------------------------- */
+
+static double logistic(double z)
+{
+    return 1 / (1 + exp(-z));
+}
+
+static double activation(int kind, double z)
+{
+    return kind == SG_TANH      ? tanh(z)
+           : kind == SG_RELU    ? fmax(z, 0)
+           : kind == SG_SIGMOID ? logistic(z)
+                                : z;
+}
+
+/* v . column of w, [n, columns] */
+static double product(const double *v, sg_tensor *w, int column)
+{
+    double sum = 0;
+    for (int64_t k = 0; k < sg_dim(w, 0); k++)
+        sum += v[k] * at(w, k * sg_dim(w, 1) + column);
+    return sum;
+}
+
+/* x Wx + b, by column */
+static double input_part(const sg_cell *p, const double *x, int column)
+{
+    return product(x, p->wx, column) + at(p->b, column);
+}
+
+static void rnn_reference(const sg_cell *p, const double *x, double *h, double *c)
+{
+    double old[H];
+    memcpy(old, h, sizeof old);
+    for (int j = 0; j < H; j++)
+        h[j] = activation(p->variant, input_part(p, x, j) + product(old, p->wh, j));
+    (void)c;
+}
+
+static void lstm_reference(const sg_cell *p, const double *x, double *h, double *c)
+{
+    double old[H];
+    memcpy(old, h, sizeof old);
+    for (int j = 0; j < H; j++) {
+        double z[4];
+        for (int k = 0; k < 4; k++)
+            z[k] = input_part(p, x, k * H + j) + product(old, p->wh, k * H + j);
+        c[j] = logistic(z[1]) * c[j] + logistic(z[0]) * tanh(z[2]);
+        h[j] = logistic(z[3]) * tanh(c[j]);
+    }
+}
+
+static void gru_reference(const sg_cell *p, const double *x, double *h, double *c)
+{
+    double old[H], reset[H], kept[H];
+    memcpy(old, h, sizeof old);
+    bool after = p->bh != NULL;
+    for (int j = 0; j < H; j++) {
+        double r = input_part(p, x, j) + product(old, p->wh, j) + (after ? at(p->bh, j) : 0);
+        reset[j] = logistic(r);
+        kept[j] = reset[j] * old[j];
+    }
+    for (int j = 0; j < H; j++) {
+        double z = input_part(p, x, H + j) + product(old, p->wh, H + j);
+        z = logistic(z + (after ? at(p->bh, H + j) : 0));
+        double n = input_part(p, x, 2 * H + j);
+        n += after ? reset[j] * (product(old, p->wh, 2 * H + j) + at(p->bh, 2 * H + j))
+                   : product(kept, p->extra, j);
+        n = tanh(n);
+        h[j] = p->variant == SG_UPDATE_KEEP ? z * old[j] + (1 - z) * n : (1 - z) * old[j] + z * n;
+    }
+    (void)c;
+}
+
+static void (*reference_of(int kind))(const sg_cell *, const double *, double *, double *)
+{
+    return cell_kinds[kind].make == sg_rnn_    ? rnn_reference
+           : cell_kinds[kind].make == sg_lstm_ ? lstm_reference
+                                               : gru_reference;
+}
+
+static sg_state random_state(const sg_cell *p, sg_dtype dtype, int batch)
+{
+    sg_state s = {sequences(p->g, dtype, batch, .size = p->hidden, .flat = true, .seed = 11)};
+    if (p->states > 1)
+        s.c = sequences(p->g, dtype, batch, .size = p->hidden, .flat = true, .seed = 12);
+    return s;
+}
+
+Test(cells, follow_their_formulas)
+{
+    for (int kind = 0; kind < CELL_KINDS; kind++) {
+        sg_context *g = sg_open();
+        sg_cell p = make_cell(g, kind, "cell", SG_F64, IN, H);
+        randomize(g, 0.9);
+        cr_expect(p.in == IN && p.hidden == H && p.states == 1 + (kind == 4));
+        sg_tensor *x = sequences(g, SG_F64, B, .size = IN, .flat = true, .seed = 10);
+        sg_state s = random_state(&p, SG_F64, B), next = sg_cell_step(&p, x, s);
+        cr_expect((next.c != NULL) == (p.states == 2), "%s", cell_kinds[kind].name);
+        for (int b = 0; b < B; b++) {
+            double v[IN], h[H], c[H];
+            for (int k = 0; k < IN; k++)
+                v[k] = at(x, b * IN + k);
+            for (int k = 0; k < H; k++) {
+                h[k] = at(s.h, b * H + k);
+                c[k] = s.c ? at(s.c, b * H + k) : 0;
+            }
+            reference_of(kind)(&p, v, h, c);
+            for (int k = 0; k < H; k++) {
+                double dh = fabs(h[k] - at(next.h, b * H + k));
+                double dc = next.c ? fabs(c[k] - at(next.c, b * H + k)) : 0;
+                cr_expect(dh < 1e-14 && dc < 1e-14, "%s: row %d, unit %d: off by %g, %g",
+                          cell_kinds[kind].name, b, k, dh, dc);
+            }
+        }
+        sg_close(g);
+    }
+}
+
+/* ---- gradients ------------------------------------------------------------------------------ */
+
+Test(cells, gradients)
+{
+    for (int kind = 0; kind < CELL_KINDS; kind++)
+        for (int dtype = SG_F32; dtype <= SG_F64; dtype++) {
+            sg_context *g = sg_open();
+            sg_cell p = make_cell(g, kind, "cell", (sg_dtype)dtype, IN, 3);
+            randomize(g, 0.9);
+            sg_tensor *x = sequences(g, (sg_dtype)dtype, 2, .size = IN, .flat = true, .seed = 10);
+            sg_state s = random_state(&p, (sg_dtype)dtype, 2), next = sg_cell_step(&p, x, s);
+            sg_tensor *inputs[] = {x, s.h, s.c};
+            expect_gradients(joined(next.h, next.c), 1 + p.states, inputs,
+                             named("%s %s", cell_kinds[kind].name, sg_dtype_name((sg_dtype)dtype)));
+            sg_close(g);
+        }
+}
+
+/* ---- conventions ---------------------------------------------------------------------------- */
+
+/* Parameters of one cell, copied to another's of the same names; those of the columns [from, to)
+ * times `factor`. */
+static void copy_params(const sg_cell *from, const sg_cell *to, int low, int high, double factor)
+{
+    sg_tensor *a[] = {from->wx, from->b, from->wh, from->bh, from->extra};
+    sg_tensor *b[] = {to->wx, to->b, to->wh, to->bh, to->extra};
+    for (int i = 0; i < 5; i++) {
+        if (!a[i] || !b[i])
+            continue;
+        double *v = malloc((size_t)sg_size(a[i]) * sizeof *v);
+        for (int64_t k = 0; k < sg_size(a[i]); k++) {
+            int64_t column = k % sg_dim(a[i], -1);
+            v[k] = at(a[i], k) * (i < 4 && column >= low && column < high ? factor : 1);
+        }
+        sg_set(b[i], v);
+        free(v);
+    }
+}
+
+/* 1 - sigmoid(z) = sigmoid(-z) */
+Test(cells, what_gru_keeps_and_writes_are_mirrored)
+{
+    for (int after = 0; after < 2; after++) {
+        sg_context *g = sg_open();
+        sg_cell keep = make_cell(g, 5 + 2 * after, "keep", SG_F64, IN, H);
+        sg_cell write = make_cell(g, 6 + 2 * after, "write", SG_F64, IN, H);
+        randomize(g, 0.9);
+        copy_params(&keep, &write, H, 2 * H, -1);
+        sg_tensor *x = sequences(g, SG_F64, B, .size = IN, .flat = true);
+        sg_state s = random_state(&keep, SG_F64, B);
+        double d = distance(sg_cell_step(&keep, x, s).h, sg_cell_step(&write, x, s).h);
+        cr_expect(d < 1e-15, "reset %d: off by %g", after, d);
+        write.variant = SG_UPDATE_KEEP;
+        d = distance(sg_cell_step(&keep, x, s).h, sg_cell_step(&write, x, s).h);
+        cr_expect(d > 1e-3, "the gate matters");
+        sg_close(g);
+    }
+}
+
+/* With R = 1 it does not matter what it multiplies. */
+Test(cells, an_open_reset_gate_acts_alike_before_and_after)
+{
+    sg_context *g = sg_open();
+    sg_cell before = make_cell(g, 5, "before", SG_F64, IN, H);
+    sg_cell after = make_cell(g, 7, "after", SG_F64, IN, H);
+    randomize(g, 0.9);
+    sg_tensor *wx = before.wx, *x = sequences(g, SG_F64, B, .size = IN, .flat = true);
+    double bias[3 * H] = {0}, wh[H * 3 * H];
+    for (int j = 0; j < H; j++)
+        bias[j] = 1000;
+    for (int i = 0; i < H; i++)
+        for (int j = 0; j < 3 * H; j++)
+            wh[i * 3 * H + j] =
+                j < 2 * H ? at(before.wh, i * 2 * H + j) : at(before.extra, i * H + j - 2 * H);
+    sg_set(after.wx, sg_data(wx));
+    sg_set(after.wh, wh);
+    sg_set(before.b, bias);
+    sg_set(after.b, bias);
+    sg_set(after.bh, (double[3 * H]){0});
+    sg_state s = random_state(&before, SG_F64, B);
+    double d = distance(sg_cell_step(&before, x, s).h, sg_cell_step(&after, x, s).h);
+    cr_expect(d < 1e-14, "off by %g: %s", d, sg_errmsg(g));
+    sg_close(g);
+}
+
+/* ---- initial values ------------------------------------------------------------------------- */
+
+Test(cells, forget_gates_start_open)
+{
+    const double rows[][2] = {{0, 1}, {2.5, 2.5}, {SG_ZERO, 0}};
+    for (int i = 0; i < 3; i++)
+        for (int dtype = SG_F32; dtype <= SG_F64; dtype++) {
+            sg_context *g = sg_open();
+            sg_cell p =
+                sg_lstm(g, "lstm", IN, H, .forget_bias = rows[i][0], .dtype = (sg_dtype)dtype);
+            for (int k = 0; k < 4 * H; k++)
+                cr_expect(at(p.b, k) == (k / H == 1 ? rows[i][1] : 0), "row %d, bias %d: %g", i, k,
+                          at(p.b, k));
+            sg_close(g);
+        }
+}
+
+/* Every block of the state's weights is orthogonal, every block of the input's within its bound. */
+Test(cells, weights_start_block_by_block)
+{
+    for (int kind = 0; kind < CELL_KINDS; kind++) {
+        sg_context *g = sg_open();
+        sg_cell p = make_cell(g, kind, "cell", SG_F64, 20, H);
+        int blocks = (int)sg_dim(p.wh, 1) / H;
+        for (int k = 0; k < blocks; k++)
+            for (int i = 0; i < H; i++)
+                for (int j = 0; j < H; j++) {
+                    double dot = 0;
+                    for (int c = 0; c < H; c++)
+                        dot += at(p.wh, i * blocks * H + k * H + c) *
+                               at(p.wh, j * blocks * H + k * H + c);
+                    cr_expect(fabs(dot - (i == j)) < 1e-12, "%s: block %d", cell_kinds[kind].name,
+                              k);
+                }
+        double most = 0, bound = sqrt(6.0 / (20 + H));
+        for (int64_t i = 0; i < sg_size(p.wx); i++)
+            most = fmax(most, fabs(at(p.wx, i)));
+        cr_expect(most <= bound && most > 0.8 * bound, "%s: %g of %g", cell_kinds[kind].name, most,
+                  bound);
+        sg_close(g);
+    }
+}
+
+Test(cells, the_same_name_finds_the_same_parameters)
+{
+    sg_context *g = sg_open();
+    for (int kind = 0; kind < CELL_KINDS; kind++) {
+        char name[8] = {'c', (char)('0' + kind)};
+        sg_cell a = make_cell(g, kind, name, SG_F32, IN, H);
+        sg_tensor *list[MOST];
+        int n = with_params(g, 0, list);
+        sg_cell b = make_cell(g, kind, name, SG_F32, IN, H);
+        cr_expect(with_params(g, 0, list) == n && a.wx == b.wx && a.wh == b.wh && a.b == b.b &&
+                      a.bh == b.bh && a.extra == b.extra,
+                  "%s", cell_kinds[kind].name);
+        cr_expect_str_eq(sg_name(a.wh), named("%s.wh", name));
+    }
+    sg_cell f64 = sg_gru(g, "f64", IN, H, .dtype = SG_F64);
+    sg_state zero = sg_zero_state(&f64, 5);
+    cr_expect(sg_type(zero.h) == SG_F64 && sg_dim(zero.h, 0) == 5 && sg_dim(zero.h, 1) == H);
+    cr_expect(all_zero(zero.h) && !zero.c);
+    sg_cell lstm = sg_lstm(g, "two", IN, H);
+    zero = sg_zero_state(&lstm, 2);
+    cr_expect(zero.c && all_zero(zero.c) && sg_type(zero.c) == SG_F32);
+    sg_close(g);
+}
+
+/* ---- a cell of one's own -------------------------------------------------------------------- */
+
+/* The minimal gated unit (Zhou et al. 2016): F = sigmoid(x Wxf + h Whf),
+ * H = (1-F)*h + F*tanh(x Wxn + (F*h) Whn) */
+static sg_state mgu_step(const sg_cell *p, sg_tensor *xw, sg_state s)
+{
+    sg_tensor *x[2];
+    sg_split(xw, -1, 2, x);
+    sg_tensor *f = sg_sigmoid(sg_add(x[0], sg_matmul(s.h, p->wh)));
+    sg_tensor *n = sg_tanh(sg_add(x[1], sg_matmul(sg_mul(f, s.h), p->extra)));
+    return (sg_state){.h = sg_add(s.h, sg_mul(f, sg_sub(n, s.h)))};
+}
+
+static sg_cell mgu(sg_context *g, const char *name, int in, int hidden)
+{
+    sg_push(g, "mgu", name);
+    sg_cell p = {mgu_step, g, in, hidden, .states = 1};
+    p.wx = sg_param(g, "wx", SG_SHAPE(in, 2 * hidden));
+    p.b = sg_param(g, "b", SG_SHAPE(2 * hidden), SG_ZEROS);
+    p.wh = sg_param(g, "wh", SG_SHAPE(hidden, hidden));
+    p.extra = sg_param(g, "whn", SG_SHAPE(hidden, hidden));
+    sg_pop(g);
+    return p;
+}
+
+/* One without products of the inputs: a running mean h + (x - h) / 2 with no parameter at all. */
+static sg_state mean_step(const sg_cell *p, sg_tensor *x, sg_state s)
+{
+    (void)p;
+    return (sg_state){.h = sg_mul(sg_add(s.h, x), sg_like(x, 0.5))};
+}
+
+Test(cells, of_ones_own)
+{
+    sg_context *g = sg_open();
+    const int lengths[] = {2, 0, 3};
+    sg_cell fw = mgu(g, "fw", IN, H), bw = mgu(g, "bw", IN, H);
+    randomize(g, 0.9);
+    sg_tensor *x = sequences(g, SG_F32, B, 3, IN, .lengths = lengths);
+    sg_state final, by_hand = sg_zero_state(&fw, 1);
+    sg_tensor *h = sg_bidirectional(fw, bw, x, lengths, &final);
+    cr_expect(sg_dim(h, 2) == 2 * H && !final.c);
+    expect_gradients(joined(h, final.h), 1, &x, "minimal gated unit");
+
+    sg_tensor *row = sg_slice(x, 0, 2, 3, 1); /* [1,3,IN] */
+    for (int t = 0; t < 3; t++)
+        by_hand = sg_cell_step(&fw, sg_index(row, 1, t), by_hand);
+    cr_expect(same_bits(sg_reshape(by_hand.h, SG_SHAPE(H)),
+                        sg_slice(sg_index(final.h, 0, 2), 0, 0, H, 1)));
+    sg_close(g);
+}
+
+Test(cells, of_ones_own_without_parameters)
+{
+    for (int dtype = SG_F32; dtype <= SG_F64; dtype++) {
+        sg_context *g = sg_open();
+        sg_cell mean = {mean_step, g, .hidden = IN, .states = 1};
+        const int lengths[] = {3, 1, 0};
+        sg_tensor *x = sequences(g, (sg_dtype)dtype, B, 3, IN, .lengths = lengths);
+        sg_state final;
+        sg_tensor *h = sg_unroll(mean, x, .lengths = lengths, .final = &final);
+        double x0 = at(x, 0), x1 = at(x, IN), x2 = at(x, 2 * IN);
+        cr_expect(fabs(at(h, 2 * IN) - (x0 / 8 + x1 / 4 + x2 / 2)) < 1e-7, "%s", sg_errmsg(g));
+        cr_expect(at(final.h, IN) == at(x, 3 * IN) / 2 && at(final.h, 2 * IN) == 0);
+        sg_gradcheck_result r = sg_gradcheck(h, 1, &x, .order = 2);
+        cr_expect(r.ok, "%s", sg_errmsg(g));
+        sg_close(g);
+    }
+}
+
+/* ---- errors --------------------------------------------------------------------------------- */
+
+Test(cells, errors)
+{
+    sg_context *g = sg_open();
+    sg_rnn(g, "a", .in = 3);
+    expect_error(g, SG_BAD_ARGUMENT, "rnn \"a\": 3 inputs, 0 hidden units");
+    sg_lstm(g, "b", .hidden = 3);
+    expect_error(g, SG_BAD_ARGUMENT, "lstm \"b\": 0 inputs, 3 hidden units");
+    sg_gru(g, "c", -1, -2);
+    expect_error(g, SG_BAD_ARGUMENT, "gru \"c\": -1 inputs, -2 hidden units");
+    sg_rnn(g, "d", 2, 3, .activation = (sg_activation)9);
+    expect_error(g, SG_BAD_ARGUMENT, "rnn \"d\": no such activation (9), reset (0) or update (0)");
+    sg_gru(g, "e", 2, 3, .dropout = 1);
+    expect_error(g, SG_BAD_ARGUMENT, "gru \"e\": dropout: a probability of 1 is not in [0, 1)");
+    sg_activate(sg_scalar(g, SG_F32, 1), (sg_activation)-1);
+    expect_error(g, SG_BAD_ARGUMENT, "no such activation (-1)");
+
+    sg_cell p = sg_gru(g, "gru", 2, 3);
+    sg_gru(g, "gru", 2, 4);
+    expect_error(g, SG_BAD_SHAPE, "gru \"gru\": \"gru.wx\" is f32[2,9] already, not f32[2,12]");
+    sg_cell_step(&p, sg_full(g, SG_F32, SG_SHAPE(1, 5), 0), sg_zero_state(&p, 1));
+    expect_error(g, SG_BAD_SHAPE, "matmul: inner dimensions differ: x[1,5], wx[2,9]");
+    sg_rnn(g, "huge", 1 << 30, 1 << 30);
+    expect_error(g, SG_BAD_SHAPE,
+                 "rnn \"huge\": too many elements in shape [1073741824,1073741824]");
+    sg_close(g);
+}

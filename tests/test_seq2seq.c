@@ -1,0 +1,330 @@
+/* Encoder, decoder, attention and greedy decoding together, in all their configurations. */
+#include "tests/model_leaves.h"
+
+enum { BATCH = 3, SOURCE = 4, TARGET = 3, WORDS = 9, EMBED = 3, HIDDEN = 4 };
+
+static const int32_t source[BATCH * SOURCE] = {4, 5, 8, 3, 6, 3, 0, 0, 7, 0, 0, 0};
+static const int source_lengths[BATCH] = {4, 2, 0};
+static const int32_t target_in[BATCH * TARGET] = {2, 5, 0, 2, 7, 8, 2, 0, 0};
+static const int32_t target_out[BATCH * TARGET] = {5, 3, 0, 7, 8, 3, 3, 0, 0};
+static const int target_lengths[BATCH] = {2, 3, 1};
+
+static const sg_batch batch = {.size = BATCH,
+                               .source_time = SOURCE,
+                               .target_time = TARGET,
+                               .source = source,
+                               .source_lengths = source_lengths,
+                               .target_in = target_in,
+                               .target_out = target_out,
+                               .target_lengths = target_lengths,
+                               .tokens = 6};
+
+/* All cells, scores, ways to attend and to feed, with one layer or two. */
+enum { CONFIGURATIONS = 3 * 5 * 2 * 2 };
+typedef struct configuration {
+    char name[96];
+    sg_seq2seq_options o;
+} configuration;
+
+static configuration configure(int k)
+{
+    static const char *const cells[] = {"rnn", "gru", "lstm"};
+    static const char *const scores[] = {"dot", "scaled dot", "general", "concat", "none"};
+    configuration c = {.o = {.name = "m",
+                             .source_count = WORDS,
+                             .target_count = WORDS,
+                             .embed = EMBED,
+                             .hidden = HIDDEN,
+                             .layers = 1 + k % 4 % 3 % 2}};
+    c.o.post = k % 2;
+    c.o.input_feeding = k / 2 % 2;
+    c.o.cell = (sg_cell_kind)(k / 4 % 3);
+    c.o.no_attention = k / 12 == 4;
+    c.o.score = c.o.no_attention ? SG_DOT : (sg_score)(k / 12);
+    c.o.reset = k / 12 % 2 ? SG_RESET_AFTER : SG_RESET_BEFORE;
+    snprintf(c.name, sizeof c.name, "%s, attention %s, %s, %s, %d layers", cells[c.o.cell],
+             scores[k / 12], c.o.post ? "post" : "pre",
+             c.o.input_feeding ? "feeding" : "no feeding", c.o.layers);
+    return c;
+}
+
+static sg_seq2seq make(sg_context *g, configuration c, sg_dtype dtype)
+{
+    c.o.g = g;
+    c.o.dtype = dtype;
+    sg_seq2seq m = sg_make_seq2seq_(c.o);
+    shake(g, 1);
+    cr_assert(sg_ok(g), "%s: %s", c.name, sg_errmsg(g));
+    return m;
+}
+
+/* ---- training ------------------------------------------------------------------------------- */
+
+Test(seq2seq, shapes)
+{
+    for (int k = 0; k < CONFIGURATIONS; k++) {
+        configuration c = configure(k);
+        sg_context *g = sg_open();
+        sg_seq2seq m = make(g, c, SG_F32);
+        int first = EMBED + (c.o.post ? 0 : HIDDEN) + (c.o.input_feeding ? HIDDEN : 0);
+        cr_assert_eq(sg_dim(m.decoder[0].wx, 0), first, "%s: inputs of the decoder", c.name);
+        cr_assert_eq(sg_dim(m.forward[0].wh, 0), HIDDEN / 2, "%s: units of the encoder", c.name);
+        sg_encoded e = sg_seq2seq_encode(&m, source, BATCH, SOURCE, source_lengths);
+        has_shape(e.context, SG_SHAPE(BATCH, HIDDEN), c.name);
+        has_shape(e.feed, SG_SHAPE(BATCH, HIDDEN), c.name);
+        for (int l = 0; l < c.o.layers; l++) {
+            has_shape(e.state[l].h, SG_SHAPE(BATCH, HIDDEN), c.name);
+            cr_assert_eq(e.state[l].c != NULL, c.o.cell == SG_CELL_LSTM, "%s", c.name);
+        }
+        sg_tensor *weights;
+        sg_tensor *logits = sg_seq2seq_decode(&m, &e, target_in, BATCH, TARGET, &weights);
+        has_shape(logits, SG_SHAPE(BATCH, TARGET, WORDS), c.name);
+        if (c.o.no_attention) {
+            cr_assert_null(weights, "%s", c.name);
+        } else {
+            has_shape(weights, SG_SHAPE(BATCH, TARGET, SOURCE), c.name);
+            for (int i = 0; i < BATCH * TARGET; i++) {
+                double sum = 0;
+                for (int s = 0; s < SOURCE; s++)
+                    sum += element(weights, i * SOURCE + s);
+                cr_assert(fabs(sum - (source_lengths[i / TARGET] > 0)) < 1e-6, "%s: weights sum %g",
+                          c.name, sum);
+            }
+        }
+        sg_close(g);
+    }
+}
+
+/* Each cell with each way to attend and feed, over two scores of five, by turns. */
+Test(seq2seq, gradients_to_the_second_order)
+{
+    for (int k = 0; k < CONFIGURATIONS; k++) {
+        if ((k / 12 + k % 12) % 5 > 1)
+            continue;
+        configuration c = configure(k);
+        sg_context *g = sg_open();
+        sg_seq2seq m = make(g, c, SG_F64);
+        sg_loss loss = sg_seq2seq_loss(&m, &batch, 0.1);
+        cr_assert_eq(loss.tokens, 6);
+        check_gradients(loss.mean, 0, NULL, c.name);
+        sg_close(g);
+    }
+}
+
+/* Whatever stands behind a length, ids that do not exist included. */
+Test(seq2seq, padding_changes_no_bit)
+{
+    for (int k = 0; k < CONFIGURATIONS; k++) {
+        configuration c = configure(k);
+        sg_context *g = sg_open();
+        sg_seq2seq m = make(g, c, SG_F32);
+        int32_t dirty[3][BATCH * SOURCE];
+        memcpy(dirty[0], source, sizeof source);
+        memcpy(dirty[1], target_in, sizeof target_in);
+        memcpy(dirty[2], target_out, sizeof target_out);
+        for (int i = 0; i < BATCH * SOURCE; i++)
+            if (i % SOURCE >= source_lengths[i / SOURCE])
+                dirty[0][i] = k % 2 ? -7 : INT32_MAX;
+        for (int i = 0; i < BATCH * TARGET; i++)
+            if (i % TARGET >= target_lengths[i / TARGET])
+                dirty[1][i] = dirty[2][i] = k % 2 ? INT32_MIN : 12345;
+        sg_batch b = batch;
+        b.source = dirty[0];
+        b.target_in = dirty[1];
+        b.target_out = dirty[2];
+        sg_tensor *all[MOST_LEAVES], *grads[2][MOST_LEAVES];
+        int n = leaves(g, 0, NULL, all);
+        sg_loss clean = sg_seq2seq_loss(&m, &batch, 0), other = sg_seq2seq_loss(&m, &b, 0);
+        sg_grad(clean.mean, n, all, grads[0]);
+        sg_grad(other.mean, n, all, grads[1]);
+        same_bits(other.sum, clean.sum, c.name);
+        for (int i = 0; i < n; i++)
+            same_bits(grads[1][i], grads[0][i], c.name);
+        sg_close(g);
+    }
+}
+
+/* A sentence alone, without padding, gives the bits that it gives in a batch. */
+Test(seq2seq, rows_do_not_meet)
+{
+    for (int k = 0; k < CONFIGURATIONS; k++) {
+        configuration c = configure(k);
+        sg_context *g = sg_open();
+        sg_seq2seq m = make(g, c, SG_F32);
+        sg_tensor *weights, *w;
+        sg_encoded e = sg_seq2seq_encode(&m, source, BATCH, SOURCE, source_lengths);
+        sg_tensor *all = sg_seq2seq_decode(&m, &e, target_in, BATCH, TARGET, &weights);
+        for (int b = 0; b < BATCH; b++) {
+            int n = source_lengths[b], t = target_lengths[b];
+            e = sg_seq2seq_encode(&m, source + b * SOURCE, 1, n, NULL);
+            sg_tensor *one = sg_seq2seq_decode(&m, &e, target_in + b * TARGET, 1, t, &w);
+            same_part(one, 0, all, b * TARGET * WORDS, t * WORDS, c.name);
+            for (int i = 0; i < t && w && n; i++)
+                same_part(w, i * n, weights, (b * TARGET + i) * SOURCE, n, c.name);
+        }
+        sg_close(g);
+    }
+}
+
+Test(seq2seq, dropout_in_training_only)
+{
+    for (int k = 0; k < CONFIGURATIONS; k += 7) {
+        configuration c = configure(k);
+        sg_context *g = sg_open();
+        sg_seq2seq plain = make(g, c, SG_F32);
+        c.o.dropout = 0.5;
+        sg_seq2seq m = make(g, c, SG_F32);
+        double loss = sg_item(sg_seq2seq_loss(&plain, &batch, 0).sum);
+        cr_expect_eq(sg_item(sg_seq2seq_loss(&m, &batch, 0).sum), loss, "%s", c.name);
+        sg_train(g, true);
+        double a = sg_item(sg_seq2seq_loss(&m, &batch, 0).sum);
+        sg_reset(g);
+        double b = sg_item(sg_seq2seq_loss(&m, &batch, 0).sum);
+        cr_expect(a != loss && b != a, "%s: losses %g, %g, %g", c.name, loss, a, b);
+        sg_greedy r = sg_seq2seq_greedy(&m, source, BATCH, SOURCE, source_lengths, 5);
+        sg_train(g, false);
+        sg_greedy s = sg_seq2seq_greedy(&plain, source, BATCH, SOURCE, source_lengths, 5);
+        cr_assert_eq(r.most, s.most, "%s", c.name);
+        cr_assert(!memcmp(r.ids, s.ids, sizeof *r.ids * (size_t)(BATCH * r.most)),
+                  "%s: decoding drops nothing", c.name);
+        sg_train(g, true);
+        sg_seq2seq_greedy(&m, source, BATCH, SOURCE, source_lengths, 1);
+        cr_expect(sg_training(g), "%s: decoding leaves the mode as it was", c.name);
+        sg_close(g);
+    }
+}
+
+/* ---- greedy decoding ------------------------------------------------------------------------ */
+
+/* The tokens are those that teacher forcing with them finds most probable, with its weights. */
+Test(seq2seq, greedy_follows_its_own_tokens)
+{
+    enum { MOST = 6 };
+    for (int k = 0; k < CONFIGURATIONS; k++) {
+        configuration c = configure(k);
+        sg_context *g = sg_open();
+        sg_seq2seq m = make(g, c, k % 3 ? SG_F32 : SG_F64);
+        uint64_t recomputed = sg_stats(g).recomputed;
+        sg_greedy r = sg_seq2seq_greedy(&m, source, BATCH, SOURCE, source_lengths, MOST);
+        cr_assert(sg_ok(g) && r.ids && r.most > 0 && r.most <= MOST, "%s: %s", c.name,
+                  sg_errmsg(g));
+        cr_assert_eq(sg_stats(g).recomputed, recomputed, "%s: nothing is computed twice", c.name);
+        cr_assert_eq(r.weights == NULL, c.o.no_attention, "%s", c.name);
+        int32_t before[BATCH * MOST];
+        for (int i = 0; i < BATCH * r.most; i++)
+            before[i] = i % r.most ? r.ids[i - 1] : SG_START;
+        sg_encoded e = sg_seq2seq_encode(&m, source, BATCH, SOURCE, source_lengths);
+        sg_tensor *w, *logits = sg_seq2seq_decode(&m, &e, before, BATCH, r.most, &w);
+        sg_tensor *best = sg_argmax(logits, -1, false);
+        for (int i = 0; i < BATCH * r.most; i++) {
+            int n = r.lengths[i / r.most], t = i % r.most;
+            int32_t expected = t > n ? SG_PAD : (int32_t)element(best, i);
+            cr_assert_eq(r.ids[i], expected, "%s: row %d, step %d: %d, not %d", c.name, i / r.most,
+                         t, (int)r.ids[i], (int)expected);
+            cr_assert(t != n || r.ids[i] == SG_STOP, "%s: a row ends with the stop token", c.name);
+            cr_assert(t >= n || r.ids[i] != SG_STOP, "%s: and only there", c.name);
+            for (int s = 0; r.weights && s < SOURCE; s++)
+                cr_assert_eq(r.weights[i * SOURCE + s],
+                             t > n ? 0 : (float)element(w, i * SOURCE + s), "%s: weights", c.name);
+        }
+        sg_close(g);
+    }
+}
+
+Test(seq2seq, greedy_alone_or_in_a_batch)
+{
+    enum { MOST = 8 };
+    for (int k = 0; k < CONFIGURATIONS; k++) {
+        configuration c = configure(k);
+        sg_context *g = sg_open();
+        sg_seq2seq m = make(g, c, SG_F32);
+        sg_greedy all = sg_seq2seq_greedy(&m, source, BATCH, SOURCE, source_lengths, MOST);
+        for (int b = 0; b < BATCH; b++) {
+            int time = source_lengths[b];
+            sg_greedy one = sg_seq2seq_greedy(&m, source + b * SOURCE, 1, time, NULL, MOST);
+            int n = all.lengths[b], steps = n < all.most ? n + 1 : n;
+            cr_assert(sg_ok(g), "%s: %s", c.name, sg_errmsg(g));
+            cr_assert_eq(one.lengths[0], n, "%s: row %d", c.name, b);
+            cr_assert_eq(one.most, steps, "%s: row %d goes on after its end", c.name, b);
+            for (int t = 0; t < steps; t++) {
+                cr_assert_eq(one.ids[t], all.ids[b * all.most + t], "%s: row %d", c.name, b);
+                for (int s = 0; one.weights && s < time; s++)
+                    cr_assert_eq(one.weights[t * time + s],
+                                 all.weights[(b * all.most + t) * SOURCE + s], "%s", c.name);
+            }
+        }
+        sg_close(g);
+    }
+}
+
+Test(seq2seq, greedy_of_little)
+{
+    sg_context *g = sg_open();
+    sg_seq2seq m = make(g, configure(5), SG_F32);
+    sg_greedy r = sg_seq2seq_greedy(&m, source, BATCH, SOURCE, source_lengths, 0);
+    cr_expect(sg_ok(g) && r.ids && r.most == 0, "no step: %s", sg_errmsg(g));
+    for (int b = 0; b < BATCH; b++)
+        cr_expect_eq(r.lengths[b], 0);
+    r = sg_seq2seq_greedy(&m, source, 0, SOURCE, source_lengths, 5);
+    cr_expect(sg_ok(g) && r.ids && r.most == 0, "no row: %s", sg_errmsg(g));
+    r = sg_seq2seq_greedy(&m, source, BATCH, 0, NULL, 5);
+    cr_expect(sg_ok(g) && r.ids && r.most > 0, "no source token: %s", sg_errmsg(g));
+    cr_expect_eq(r.ids[0], r.ids[r.most], "all rows are alike then");
+    /* a model that stops at once, and one that never does */
+    float bias[WORDS] = {0};
+    bias[SG_STOP] = 100;
+    sg_set(m.out.b, bias);
+    r = sg_seq2seq_greedy(&m, source, BATCH, SOURCE, source_lengths, 5);
+    cr_expect(r.most == 1 && r.ids[0] == SG_STOP && r.lengths[0] == 0, "stops at once");
+    bias[SG_STOP] = -100;
+    sg_set(m.out.b, bias);
+    r = sg_seq2seq_greedy(&m, source, BATCH, SOURCE, source_lengths, 70);
+    cr_expect(r.most == 70 && r.lengths[0] == 70 && r.lengths[2] == 70, "never stops");
+    sg_close(g);
+}
+
+/* ---- what is wrong -------------------------------------------------------------------------- */
+
+Test(seq2seq, errors)
+{
+    sg_context *g = sg_open();
+#define MAKE(...) sg_make_seq2seq(g, "m", .source_count = 9, .target_count = 9, __VA_ARGS__)
+    REFUSES(g, sg_make_seq2seq(g, "m", .source_count = 9),
+            "seq2seq \"m\": vocabularies of 9 and 0 tokens");
+    REFUSES(g, MAKE(.hidden = 5), "seq2seq \"m\": embeddings of 128 features, 5 hidden units");
+    REFUSES(g, MAKE(.embed = -1), "seq2seq \"m\": embeddings of -1 features, 256 hidden units");
+    REFUSES(g, MAKE(.layers = 9), "seq2seq \"m\": 9 layers are not in 1..8");
+    REFUSES(g, MAKE(.cell = (sg_cell_kind)3), "seq2seq \"m\": no such cell (3)");
+    REFUSES(g, MAKE(.dropout = 1.5), "seq2seq \"m\": dropout: a probability of 1.5");
+    REFUSES(g, sg_make_seq2seq(g, "n", 9, 9, .hidden = 4, .score = (sg_score)8),
+            "attention \"attention\": no such score (8)");
+    sg_seq2seq bad = MAKE(.hidden = 5), m;
+    sg_loss loss = sg_seq2seq_loss(&bad, &batch, 0);
+    cr_expect(sg_is_nil(loss.mean) && sg_is_nil(loss.sum), "a bad model is inert");
+    cr_expect_null(sg_seq2seq_greedy(&bad, source, 1, 4, NULL, 3).ids);
+    sg_clear(g);
+
+    configuration c = configure(0);
+    c.o.name = "o";
+    m = make(g, c, SG_F32);
+    sg_encoded e;
+#define ENCODE(...) sg_seq2seq_encode(&m, __VA_ARGS__)
+    REFUSES(g, ENCODE(source, BATCH, 3, source_lengths),
+            "encoder: length 4 of row 0 is not in 0..3");
+    REFUSES(g, ENCODE(NULL, BATCH, SOURCE, NULL),
+            "encoder: no ids: 3 sequences of 4 tokens at NULL");
+    REFUSES(g, ENCODE(source, -1, SOURCE, NULL), "encoder: no ids: -1 sequences of 4 tokens");
+    REFUSES(g, sg_eval(ENCODE(((int32_t[]){9}), 1, 1, NULL).context), "encoder: take: index 9");
+    e = ENCODE(source, BATCH, SOURCE, NULL);
+    REFUSES(g, sg_seq2seq_decode(&m, &e, target_in, 2, TARGET, NULL), "decoder: ");
+    e = ENCODE(source, BATCH, SOURCE, NULL);
+    REFUSES(g, sg_seq2seq_decode(&m, &e, NULL, BATCH, TARGET, NULL), "decoder: no ids");
+    sg_batch b = batch;
+    b.target_lengths = (int[]){1, 4, 1};
+    REFUSES(g, sg_seq2seq_loss(&m, &b, 0), "decoder: length 4 of row 1 is not in 0..3");
+    REFUSES(g, sg_seq2seq_greedy(&m, source, BATCH, SOURCE, source_lengths, -1),
+            "greedy: -1 tokens at most");
+    REFUSES(g, sg_seq2seq_greedy(&m, (int32_t[]){77}, 1, 1, NULL, 3), "take");
+    cr_expect(!sg_training(g));
+    sg_close(g);
+}
