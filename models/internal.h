@@ -18,6 +18,8 @@ static inline sg_tensor *sg__nothing(sg_context *g) /* the inert tensor */
 /* x [B,T,..] with what is behind a sequence's length (NULL: nothing) replaced by 0, so that no NaN
  * in there can reach a product. */
 sg_tensor *sg__clean(sg_tensor *x, const int *lengths);
+/* The n steps [B,..] of x [B,n,..]. */
+void sg__cut_steps(sg_tensor *x, int64_t n, sg_tensor **steps);
 /* n steps [B,columns] as [B,n,columns], also for n = 0; B and the type are x's. */
 sg_tensor *sg__stack_steps(int64_t n, sg_tensor **steps, sg_tensor *x, int64_t columns);
 

@@ -218,12 +218,13 @@ static sg_tensor *all_at_once(sg__decoder *d, sg_tensor *xw, sg_tensor **weights
 static sg_tensor *step_by_step(sg__decoder *d, sg_tensor *xw, sg_tensor **weights)
 {
     int64_t time = sg_dim(xw, 1);
-    sg_tensor **list = malloc(2 * ((size_t)time + 1) * sizeof *list);
+    sg_tensor **list = malloc(3 * ((size_t)time + 1) * sizeof *list);
     if (!list)
         return sg_fail(d->m->o.g, SG_NO_MEMORY, "no memory for %lld steps", (long long)time);
-    sg_tensor **w = list + time;
+    sg_tensor **w = list + time, **in = w + time;
+    sg__cut_steps(xw, time, in);
     for (int64_t t = 0; t < time; t++)
-        list[t] = sg__decoder_step(d, sg_index(xw, 1, t), &w[t]);
+        list[t] = sg__decoder_step(d, in[t], &w[t]);
     sg_tensor *r = sg__stack_steps(time, list, xw, d->m->o.hidden); /* [B,T,H] */
     sg_tensor *values = d->now.memory.values;
     if (values)

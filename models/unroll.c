@@ -72,6 +72,19 @@ static sg_tensor *last(sg_tensor *h, const int *lengths, sg_tensor *initial)
     return x;
 }
 
+/* By halves: a slice's gradient is as large as what it was cut from, so that cutting T steps off
+ * the whole would cost T * T of them, and this T * log(T). */
+void sg__cut_steps(sg_tensor *x, int64_t n, sg_tensor **steps)
+{
+    int64_t half = n / 2;
+    if (n == 1)
+        steps[0] = sg_squeeze(x, 1);
+    if (n > 1) {
+        sg__cut_steps(sg_slice(x, 1, 0, half, 1), half, steps);
+        sg__cut_steps(sg_slice(x, 1, half, n, 1), n - half, steps + half);
+    }
+}
+
 sg_tensor *sg__stack_steps(int64_t n, sg_tensor **steps, sg_tensor *x, int64_t columns)
 {
     if (n > 0)
@@ -81,13 +94,13 @@ sg_tensor *sg__stack_steps(int64_t n, sg_tensor **steps, sg_tensor *x, int64_t c
 
 /* ---- unroll --------------------------------------------------------------------------------- */
 
-static bool good_state(sg_tensor *s, const sg_cell *p, int64_t batch)
+static bool good_state(sg_tensor *s, const char *name, const sg_cell *p, int64_t batch)
 {
     if (!s || (sg_rank(s) == 2 && sg_dim(s, 0) == batch && sg_dim(s, 1) == p->hidden))
         return true;
     if (!sg_is_nil(s))
-        sg_fail(p->g, SG_BAD_SHAPE, "the initial state is not [%lld,%d]", (long long)batch,
-                p->hidden);
+        sg_fail(p->g, SG_BAD_SHAPE, "the initial %s is not [batch, hidden] = [%lld,%d]", name,
+                (long long)batch, p->hidden);
     return false;
 }
 
@@ -98,28 +111,31 @@ static bool good(const sg_unroll_options *o)
         return false;
     if (!p->step || sg_is_nil(o->x))
         sg_fail(p->g, SG_BAD_ARGUMENT, p->step ? "x is missing" : "the cell has no step");
+    else if (sg_context_of(o->x) != p->g)
+        sg_fail(p->g, SG_BAD_CONTEXT, "the cell and x are of two contexts");
     else if (sg_rank(o->x) != 3)
         sg_fail(p->g, SG_BAD_SHAPE, "x has %d axes, not [batch, time, features]", sg_rank(o->x));
     else if (p->wx && sg_dim(o->x, 2) != p->in)
         sg_fail(p->g, SG_BAD_SHAPE, "x has %lld features, the cell %d inputs",
                 (long long)sg_dim(o->x, 2), p->in);
     return sg_ok(p->g) && sg__good_lengths(p->g, sg_dim(o->x, 0), sg_dim(o->x, 1), o->lengths) &&
-           good_state(o->initial.h, p, sg_dim(o->x, 0)) &&
-           good_state(o->initial.c, p, sg_dim(o->x, 0));
+           good_state(o->initial.h, "h", p, sg_dim(o->x, 0)) &&
+           good_state(o->initial.c, "c", p, sg_dim(o->x, 0));
 }
 
-/* All steps from xw [B,T,G]: [B,T,H]. `steps` has room for two tensors a step. */
+/* All steps from xw [B,T,G]: [B,T,H]. `steps` has room for three tensors a step. */
 static sg_tensor *run(const sg_unroll_options *o, sg_tensor *xw, sg_tensor **steps)
 {
     const sg_cell *p = &o->cell;
     int64_t time = sg_dim(xw, 1);
-    sg_tensor **h = steps, **c = steps + time;
+    sg_tensor **h = steps, **c = steps + time, **in = steps + 2 * time;
     sg_state first = sg__zero_state(p, sg_dim(xw, 0), sg_type(xw));
     first.h = o->initial.h ? o->initial.h : first.h;
     first.c = o->initial.c ? o->initial.c : first.c;
     sg_state s = first;
+    sg__cut_steps(xw, time, in);
     for (int64_t t = 0; t < time; t++) {
-        s = p->step(p, sg_index(xw, 1, t), s);
+        s = p->step(p, in[t], s);
         h[t] = s.h;
         c[t] = s.c;
     }
@@ -138,7 +154,7 @@ static sg_tensor *unroll(sg_unroll_options o)
 {
     const sg_cell *p = &o.cell;
     int64_t time = sg_dim(o.x, 1);
-    sg_tensor **steps = malloc(2 * ((size_t)time + 1) * sizeof *steps);
+    sg_tensor **steps = malloc(3 * ((size_t)time + 1) * sizeof *steps);
     if (!steps)
         return sg_fail(p->g, SG_NO_MEMORY, "no memory for %lld steps", (long long)time);
     o.lengths = sg__short_ones(o.lengths, sg_dim(o.x, 0), time);

@@ -19,7 +19,7 @@ static bool matmul_infer(sg_infer *c)
         return sg_refuse(c, "operands of different types");
     }
     if (x.rank == 0 || y.rank == 0)
-        return sg_refuse(c, "operands have at least one axis");
+        return sg_refuse(c, "operands need at least one axis");
     if (!inner_agree(&x, &y))
         return sg_refuse(c, "inner dimensions differ");
     int rank = x.rank > y.rank ? x.rank : y.rank;

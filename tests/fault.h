@@ -228,7 +228,7 @@ void free(void *p)
 }
 
 /* Not under valgrind, which has replaced malloc before. */
-static bool fault_malloc_works(void)
+static inline bool fault_malloc_works(void)
 {
     void *(*volatile allocate)(size_t) = malloc; /* or the compiler leaves it out */
     fault_malloc.calls = 0;

@@ -1,22 +1,15 @@
 /*
- * What tests of models share: all kinds of cells, sequences whose rows do not depend on the batch,
- * gradient checks over all parameters, comparison of bits.
+ * What tests of models share beyond tests/model_leaves.h: all kinds of cells, sequences whose rows
+ * do not depend on the batch, gradients of all there is.
  */
 #ifndef MODELS_TEST_H
 #define MODELS_TEST_H
 
-#include "models/models.h"
+#include "tests/model_leaves.h"
 
-#include <criterion/criterion.h>
-#include <math.h>
 #include <stdarg.h>
-#include <stdlib.h>
-#include <string.h>
 
-enum { MOST = 80 }; /* tensors in a list */
-
-static const char *const all_sets[] = {"generic", "avx2", "avx512"};
-enum { SETS = 3 };
+enum { SETS = 3 }; /* of kernels: all_sets */
 
 /* What stands in the padding: none of it may be seen. */
 static const double garbage[] = {NAN, INFINITY, -INFINITY, 1e30};
@@ -39,25 +32,6 @@ static inline double value_at(unsigned seed, uint64_t i)
     h = (h ^ h >> 32) * UINT64_C(0xDABA0B6EB09322E3);
     h = (h ^ h >> 32) * UINT64_C(0xDABA0B6EB09322E3);
     return ((double)(h >> 32) + 0.5) * 0x1p-31 - 1;
-}
-
-static inline size_t width_of(sg_dtype dtype)
-{
-    return dtype == SG_U8 ? 1 : dtype == SG_F64 ? 8 : 4;
-}
-
-/* n doubles as a leaf of f32 or f64. */
-static inline sg_tensor *leaf(sg_context *g, sg_dtype dtype, sg_shape shape, const double *values)
-{
-    size_t n = 1;
-    for (int i = 0; i < shape.rank; i++)
-        n *= (size_t)shape.dim[i];
-    float *f = malloc((n + 1) * sizeof *f);
-    for (size_t i = 0; i < n; i++)
-        f[i] = (float)values[i];
-    sg_tensor *x = sg_input(g, dtype, shape, dtype == SG_F32 ? (const void *)f : values);
-    free(f);
-    return x;
 }
 
 typedef struct samples {
@@ -85,39 +59,9 @@ static inline sg_tensor *sequences_(samples s)
                 *at++ = real ? value_at(s.seed, place + (uint64_t)k) : s.fill;
             }
     sg_shape flat = SG_SHAPE(s.batch, s.size), full = SG_SHAPE(s.batch, s.time, s.size);
-    sg_tensor *x = leaf(s.g, s.dtype, s.flat ? flat : full, v);
+    sg_tensor *x = tensor(s.g, s.dtype, s.flat ? flat : full, v);
     free(v);
     return x;
-}
-
-/* ---- parameters ----------------------------------------------------------------------------- */
-
-/* Adds all parameters of the context to a list of n; their number. */
-static inline int with_params(sg_context *g, int n, sg_tensor **list)
-{
-    for (sg_tensor *p = NULL; (p = sg_next_param(g, p, false)) != NULL;) {
-        cr_assert(n < MOST);
-        list[n++] = p;
-    }
-    return n;
-}
-
-/* All parameters at random, biases too. */
-static inline void randomize(sg_context *g, double range)
-{
-    sg_tensor *list[MOST];
-    int n = with_params(g, 0, list);
-    for (int i = 0; i < n; i++) {
-        size_t size = (size_t)sg_size(list[i]);
-        double *v = malloc(size * sizeof *v);
-        float *f = malloc(size * sizeof *f);
-        for (size_t k = 0; k < size; k++)
-            f[k] = (float)(v[k] = range * value_at(7777 + (unsigned)i, k));
-        sg_set(list[i], sg_type(list[i]) == SG_F32 ? (const void *)f : v);
-        free(v);
-        free(f);
-    }
-    cr_assert(sg_ok(g), "%s", sg_errmsg(g));
 }
 
 /* ---- checks --------------------------------------------------------------------------------- */
@@ -139,7 +83,7 @@ static inline const char *named(const char *format, ...)
 #define joined(...) joined_(SG_LIST_(__VA_ARGS__))
 static inline sg_tensor *joined_(int n, sg_tensor *const *x)
 {
-    sg_tensor *flat[MOST];
+    sg_tensor *flat[MOST_LEAVES];
     int some = 0;
     for (int i = 0; i < n; i++)
         if (x[i])
@@ -147,58 +91,17 @@ static inline sg_tensor *joined_(int n, sg_tensor *const *x)
     return sg_concat_(0, some, flat);
 }
 
-/* y's derivatives of order 1 and 2 by n inputs and by all parameters. */
-static inline void expect_gradients(sg_tensor *y, int n, sg_tensor *const *inputs, const char *what)
-{
-    sg_context *g = sg_context_of(y);
-    sg_tensor *xs[MOST];
-    for (int i = 0; i < n; i++)
-        xs[i] = inputs[i];
-    n = with_params(g, n, xs);
-    sg_gradcheck_result r = sg_gradcheck(y, n, xs, .order = 2);
-    cr_expect(r.ok, "%s: errors %g, %g; worst by %d \"%s\" [%lld]: %s", what, r.error[0],
-              r.error[1], r.input, r.input < n ? sg_name(xs[r.input]) : "?", (long long)r.element,
-              sg_errmsg(g));
-}
-
-/* Gradients of a random combination of y's elements, by n inputs and all parameters; their number.
- */
+/* Gradients of a random combination of y by n inputs and all parameters; how many they are. */
 static inline int gradients_of(sg_tensor *y, int n, sg_tensor *const *inputs, sg_tensor **grads)
 {
     sg_context *g = sg_context_of(y);
-    sg_tensor *xs[MOST], *flat = sg_reshape(y, SG_SHAPE(-1));
-    for (int i = 0; i < n; i++)
-        xs[i] = inputs[i];
-    n = with_params(g, n, xs);
+    sg_tensor *xs[MOST_LEAVES], *flat = sg_reshape(y, SG_SHAPE(-1));
+    n = leaves(g, n, inputs, xs);
     sg_tensor *seed = sequences(g, sg_type(y), 1, .size = (int)sg_size(y), .flat = true);
     sg_vjp(flat, sg_reshape(seed, SG_SHAPE(-1)), n, xs, grads);
     sg_eval_(n, grads);
     cr_assert(sg_ok(g), "%s", sg_errmsg(g));
     return n;
-}
-
-static inline size_t bytes_of(const sg_tensor *x)
-{
-    return (size_t)sg_size(x) * width_of(sg_type(x));
-}
-
-/* Whether two tensors agree in shape, type and every bit. */
-static inline bool same_bits(sg_tensor *x, sg_tensor *y)
-{
-    sg_shape s = sg_shape_of(x), t = sg_shape_of(y);
-    bool same = s.rank == t.rank && sg_type(x) == sg_type(y);
-    for (int i = 0; same && i < s.rank; i++)
-        same = s.dim[i] == t.dim[i];
-    const void *p = sg_data(x), *q = sg_data(y);
-    cr_assert(p && q, "%s%s", sg_errmsg(sg_context_of(x)), sg_errmsg(sg_context_of(y)));
-    return same && memcmp(p, q, bytes_of(x)) == 0;
-}
-
-static inline double at(sg_tensor *x, int64_t i)
-{
-    const void *p = sg_data(x);
-    cr_assert(p, "%s", sg_errmsg(sg_context_of(x)));
-    return sg_type(x) == SG_F32 ? (double)((const float *)p)[i] : ((const double *)p)[i];
 }
 
 /* The largest difference of two tensors of one size; infinite if one is not finite. */
@@ -208,7 +111,7 @@ static inline double distance(sg_tensor *x, sg_tensor *y)
     cr_assert(sg_size(x) == sg_size(y), "sizes %lld, %lld: %s", (long long)sg_size(x),
               (long long)sg_size(y), sg_errmsg(sg_context_of(x)));
     for (int64_t i = 0; i < sg_size(x); i++) {
-        double d = fabs(at(x, i) - at(y, i));
+        double d = fabs(element(x, i) - element(y, i));
         most = d <= most ? most : d == d ? d : INFINITY;
     }
     return most;
@@ -217,9 +120,17 @@ static inline double distance(sg_tensor *x, sg_tensor *y)
 static inline bool all_zero(sg_tensor *x)
 {
     for (int64_t i = 0; i < sg_size(x); i++)
-        if (at(x, i) != 0)
+        if (element(x, i) != 0)
             return false;
     return true;
+}
+
+static inline void same_states(sg_state x, sg_state y, const char *label)
+{
+    same_bits(x.h, y.h, label);
+    cr_assert((x.c == NULL) == (y.c == NULL), "%s: one has no second state", label);
+    if (x.c)
+        same_bits(x.c, y.c, label);
 }
 
 /* Whether the context has this error, under this message; clears it. */

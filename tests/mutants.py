@@ -91,8 +91,8 @@ def functions(code):
 def regions(code):
     """(function, start, end, whether an expression) of all that defines derivatives."""
     found = functions(code)
-    wanted = {f for f in found if f.endswith(("_vjp", "_lower")) and not f.startswith("sg_")}
-    wanted |= {f for f in re.findall(r"\.(?:vjp|lower)\s*=\s*(\w+)", code) if f in found}
+    takes = r"\((?:const sg_vjp_call \*v|const void \*attr, int n), "
+    wanted = {f for f in found if re.search(r"\b" + f + takes, code)}
     macros = []
     for m in re.finditer(r"^SG_(UNARY|BINARY)(\()", code, re.M):
         spans = arguments(code, m.start(2))
@@ -228,6 +228,8 @@ class Build:
         with open(os.path.join(folder, "compile_commands.json"), encoding="utf-8") as f:
             self.commands = json.load(f)
         links = self.run(["ninja", "-C", folder, "-t", "commands", "gradcheck"])
+        if not passes(os.path.join(folder, "bin", "gradcheck")):
+            sys.exit("gradcheck finds something wrong before anything is changed")
         self.link = [l for l in links.splitlines() if "gradcheck.c.o" in l and " -c " not in l][-1]
 
     @staticmethod

@@ -19,10 +19,10 @@ static bool run_body(node *n, const json_t *body, int given, sg_tensor *const *i
         return false;
     }
     for (int i = 0; i < given; i++)
-        bind(s, json_string_value(json_array_get(inputs, (size_t)i)), in[i]);
+        bind_name(s, json_string_value(json_array_get(inputs, (size_t)i)), in[i]);
     bool good = run_nodes(s, json_object_get(body, "nodes"));
     for (int i = 0; i < wanted && good; i++) {
-        out[i] = bound(s, json_string_value(json_array_get(outputs, (size_t)i)));
+        out[i] = find_name(s, json_string_value(json_array_get(outputs, (size_t)i)));
         good = out[i] != NULL;
     }
     s->count = outside;

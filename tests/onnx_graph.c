@@ -70,7 +70,7 @@ sg_tensor *read_tensor(sg_context *g, const json_t *t)
 
 /* ---- names ----------------------------------------------------------------------------------- */
 
-void bind(graph *s, const char *name, sg_tensor *x)
+void bind_name(graph *s, const char *name, sg_tensor *x)
 {
     if (s->count == sizeof s->bound / sizeof *s->bound) {
         sg_fail(s->g, SG_BAD_ARGUMENT, "a graph of too many names");
@@ -80,7 +80,7 @@ void bind(graph *s, const char *name, sg_tensor *x)
     s->bound[s->count++].x = x;
 }
 
-sg_tensor *bound(const graph *s, const char *name)
+sg_tensor *find_name(const graph *s, const char *name)
 {
     for (int i = s->count; i-- > 0;)
         if (strcmp(s->bound[i].name, name) == 0)
@@ -127,7 +127,7 @@ static bool run_node(graph *s, const json_t *written)
         return false;
     }
     for (int i = 0; i < n.n; i++)
-        n.in[i] = bound(s, json_string_value(json_array_get(in, (size_t)i)));
+        n.in[i] = find_name(s, json_string_value(json_array_get(in, (size_t)i)));
     sg_push(s->g, "onnx", n.op);
     n.out[0] = run_op(op, &n);
     sg_pop(s->g);
@@ -135,7 +135,7 @@ static bool run_node(graph *s, const json_t *written)
         const char *name = json_string_value(json_array_get(out, (size_t)i));
         if (*name && !n.out[i])
             sg_fail(s->g, SG_BAD_ARGUMENT, "%s: result %d is not made", n.op, i);
-        bind(s, name, n.out[i]);
+        bind_name(s, name, n.out[i]);
     }
     return sg_ok(s->g);
 }

@@ -55,8 +55,8 @@ struct graph {
         sg_tensor *x;
     } bound[1024];
 };
-void bind(graph *s, const char *name, sg_tensor *x);
-sg_tensor *bound(const graph *s, const char *name); /* NULL if it is no tensor */
+void bind_name(graph *s, const char *name, sg_tensor *x);
+sg_tensor *find_name(const graph *s, const char *name); /* NULL if it is no tensor */
 bool run_nodes(graph *s, const json_t *nodes);
 
 /* A tensor of the test file, {"type", "shape", "hex"}; NULL if it is of a type we do not have. */

@@ -1,9 +1,6 @@
 /* ONNX's products of matrices. */
 #include "tests/onnx_graph.h"
 
-#include <ctype.h>
-#include <string.h>
-
 static sg_tensor *gemm(node *n)
 {
     sg_tensor *x = operand(n, 0), *y = operand(n, 1);

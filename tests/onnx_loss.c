@@ -12,42 +12,35 @@ static sg_tensor *class_rows(sg_tensor *x)
                       SG_SHAPE(count_axes(x, 0, 1) * count_axes(x, 2, last + 1), classes));
 }
 
-/* Losses of rows, 0 where ignored, weighted by class and reduced. ONNX's mean is over weights. */
-static sg_tensor *reduced(node *n, sg_tensor *loss, sg_tensor *labels, sg_tensor *weights,
-                          sg_tensor *ignored, sg_shape shape)
+/* Losses of rows, weighted by class and reduced; what is ignored has weight 0. ONNX's mean is over
+ * weights. */
+static sg_tensor *reduced(node *n, sg_tensor *loss, sg_tensor *labels, sg_tensor *ignored)
 {
     const char *how = attr_text(n, "reduction", "mean");
-    sg_tensor *zero = sg_like(loss, 0), *safe = labels;
-    if (ignored)
-        safe = sg_where(ignored, sg_like(labels, 0), labels);
-    sg_tensor *weight = weights ? sg_take(weights, safe) : full_like(loss, 1);
-    weight = ignored ? sg_where(ignored, zero, weight) : weight;
+    sg_tensor *weight = has(n, 2) ? sg_take(n->in[2], labels) : full_like(loss, 1);
+    weight = ignored ? sg_where(ignored, sg_like(weight, 0), weight) : weight;
     loss = sg_mul(loss, weight);
     if (strcmp(how, "none") == 0)
-        return sg_reshape(loss, shape);
+        return sg_reshape(loss, sg_shape_of(n->in[1]));
     sg_tensor *sum = sg_sum(loss, SG_ALL_AXES, false);
     return strcmp(how, "sum") == 0 ? sum : sg_div(sum, sg_sum(weight, SG_ALL_AXES, false));
 }
 
+/* Operands: x, labels, weights of classes. */
 static sg_tensor *loss(node *n, bool from_logits)
 {
-    sg_tensor *x = class_rows(operand(n, 0)), *labels = operand(n, 1), *ignored = NULL;
-    sg_shape shape = sg_shape_of(labels);
-    sg_tensor *weights = has(n, 2) ? n->in[2] : NULL;
+    sg_tensor *x = class_rows(operand(n, 0)), *labels = operand(n, 1), *ignored = NULL, *each;
     int ignored_label = (int)attr_int(n, "ignore_index", 0);
     labels = sg_reshape(labels, SG_SHAPE(sg_size(labels)));
     if (attr_given(n, "ignore_index"))
         ignored = sg_equal(labels, sg_like(labels, ignored_label));
     sg_tensor *safe = ignored ? sg_where(ignored, sg_like(labels, 0), labels) : labels;
-    sg_tensor *each;
     if (from_logits)
         each =
             sg_cross_entropy(x, labels, .ignore = ignored != NULL, .ignored_label = ignored_label);
     else
         each = sg_neg(sg_squeeze(sg_take_along_axis(x, sg_expand_dims(safe, 1), 1), 1));
-    if (ignored)
-        each = sg_where(ignored, sg_like(each, 0), each);
-    return reduced(n, each, labels, weights, ignored, shape);
+    return reduced(n, each, safe, ignored);
 }
 
 static sg_tensor *negative_log_likelihood(node *n)

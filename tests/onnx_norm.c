@@ -1,7 +1,6 @@
 /* ONNX's normalizations: layer_norm of the axes they take together, or compositions. */
 #include "tests/onnx_graph.h"
 
-#include <string.h>
 
 static int first_axis(node *n, sg_tensor *x)
 {
@@ -124,9 +123,7 @@ static sg_tensor *lp_norm(node *n)
     int axis = first_axis(n, x);
     bool l1 = attr_int(n, "p", 2) == 1;
     sg_tensor *norm = sg_sum(l1 ? sg_abs(x) : sg_square(x), axis, true);
-    sg_tensor *zero = sg_equal(norm, sg_like(norm, 0));
-    norm = sg_where(zero, sg_like(norm, 1), l1 ? norm : sg_sqrt(norm));
-    return sg_div(x, norm);
+    return sg_div(x, l1 ? norm : sg_sqrt(norm));
 }
 
 const onnx_op onnx_norm[] = {{"BatchNormalization", .run = batch_norm},

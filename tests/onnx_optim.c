@@ -59,15 +59,15 @@ static sg_tensor *train(node *n)
             return refuse(n, "an operand that is not f32");
     if (sg_item(n->in[1]) != 0)
         return refuse(n, "a step other than 0, where ONNX corrects no bias");
-    sg_context *own = sg_open(.isa = sg_infos(n->g).isa);
+    sg_context *own = sg_open();
     sg_optimizer_options o = {.g = own,
                               .kind = adam ? SG_ADAM : SG_SGD,
                               .rate = sg_item(n->in[0]),
                               .decay = attr_float(n, "norm_coefficient", 0),
                               .momentum = attr_float(n, "alpha", 0),
                               .nesterov = strcmp(attr_text(n, "mode", ""), "nesterov") == 0,
-                              .beta1 = attr_float(n, "alpha", 0.9),
-                              .beta2 = attr_float(n, "beta", 0.999),
+                              .beta1 = adam ? attr_float(n, "alpha", 0.9) : 0,
+                              .beta2 = adam ? attr_float(n, "beta", 0.999) : 0,
                               .epsilon = attr_float(n, "epsilon", 1e-6)};
     sg_optimizer optimizer = sg_make_optimizer(o);
     /* a step so late that nothing is left of the bias */

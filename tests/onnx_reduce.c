@@ -110,7 +110,6 @@ static sg_tensor *hardmax_last(sg_tensor *x)
     return sg_one_hot(sg_argmax(x, -1, false), sg_dim(x, -1), sg_type(x));
 }
 
-/* Before version 13, the axis and all behind it are one. */
 static sg_tensor *softmax(node *n)
 {
     sg_tensor *x = operand(n, 0);

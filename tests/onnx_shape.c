@@ -4,11 +4,16 @@
 #include <math.h>
 #include <string.h>
 
+static int64_t clamped(int64_t i, int64_t least, int64_t most)
+{
+    return i < least ? least : i > most ? most : i;
+}
+
 static sg_tensor *ints_tensor(node *n, int count, const int64_t *v)
 {
     int32_t data[MOST_INTEGERS] = {0};
     for (int i = 0; i < count; i++)
-        data[i] = (int32_t)v[i];
+        data[i] = (int32_t)clamped(v[i], INT32_MIN, INT32_MAX);
     return sg_input(n->g, SG_I32, SG_SHAPE(count), data);
 }
 
@@ -26,18 +31,16 @@ static sg_shape shape_from(node *n, integers v)
 
 /* ---- reading --------------------------------------------------------------------------------- */
 
-static int64_t clamped(int64_t i, int64_t least, int64_t most)
-{
-    return i < least ? least : i > most ? most : i;
-}
-
 static sg_tensor *shape(node *n)
 {
-    sg_shape s = sg_shape_of(operand(n, 0));
-    int64_t start = attr_int(n, "start", 0), end = attr_int(n, "end", s.rank);
-    start = clamped(start < 0 ? start + s.rank : start, 0, s.rank);
-    end = clamped(end < 0 ? end + s.rank : end, start, s.rank);
-    return ints_tensor(n, (int)(end - start), s.dim + start);
+    sg_tensor *x = operand(n, 0);
+    int64_t rank = sg_rank(x), dim[SG_MAX_RANK] = {0};
+    int64_t start = attr_int(n, "start", 0), end = attr_int(n, "end", rank);
+    start = clamped(start < 0 ? start + rank : start, 0, rank);
+    end = clamped(end < 0 ? end + rank : end, start, rank);
+    for (int64_t i = start; i < end; i++)
+        dim[i - start] = sg_dim(x, (int)i);
+    return ints_tensor(n, (int)(end - start), dim);
 }
 
 static sg_tensor *size(sg_tensor *x)

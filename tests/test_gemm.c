@@ -14,26 +14,26 @@ static const unsigned char mark = 0xa5;
 
 /* ---- the definition ------------------------------------------------------------------------ */
 
-#define DEFINE(name, real, fused) \
-    static void name(const sg__gemm_call *p, real *c) \
-    { \
-        const real *a = p->a, *b = p->b; \
-        const int64_t block = SG__GEMM_K_BYTES / (int)sizeof(real); \
-        for (int64_t i = 0; i < p->m; i++) \
-            for (int64_t j = 0; j < p->n; j++) { \
-                real *out = c + i * p->c_row + j * p->c_col; \
-                if (!p->accumulate && p->k == 0) \
-                    *out = 0; \
-                for (int64_t from = 0; from < p->k; from += block) { \
-                    real sum = 0; \
-                    for (int64_t q = from; q < p->k && q < from + block; q++) { \
-                        const real x = a[i * p->a_row + q * p->a_col]; \
-                        const real y = b[q * p->b_row + j * p->b_col]; \
-                        sum = p->isa == SG_GENERIC ? x * y + sum : fused(x, y, sum); \
-                    } \
-                    *out = from == 0 && !p->accumulate ? sum : *out + sum; \
-                } \
-            } \
+#define DEFINE(name, real, fused)                                                                  \
+    static void name(const sg__gemm_call *p, real *c)                                              \
+    {                                                                                              \
+        const real *a = p->a, *b = p->b;                                                           \
+        const int64_t block = SG__GEMM_K_BYTES / (int)sizeof(real);                                \
+        for (int64_t i = 0; i < p->m; i++)                                                         \
+            for (int64_t j = 0; j < p->n; j++) {                                                   \
+                real *out = c + i * p->c_row + j * p->c_col;                                       \
+                if (!p->accumulate && p->k == 0)                                                   \
+                    *out = 0;                                                                      \
+                for (int64_t from = 0; from < p->k; from += block) {                               \
+                    real sum = 0;                                                                  \
+                    for (int64_t q = from; q < p->k && q < from + block; q++) {                    \
+                        const real x = a[i * p->a_row + q * p->a_col];                             \
+                        const real y = b[q * p->b_row + j * p->b_col];                             \
+                        sum = p->isa == SG_GENERIC ? x * y + sum : fused(x, y, sum);               \
+                    }                                                                              \
+                    *out = from == 0 && !p->accumulate ? sum : *out + sum;                         \
+                }                                                                                  \
+            }                                                                                      \
     }
 DEFINE(define_f32, float, fmaf)
 DEFINE(define_f64, double, fma)

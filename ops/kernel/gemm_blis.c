@@ -5,6 +5,8 @@
  */
 #include "ops/kernel/gemm_kernels.h"
 
+#include <string.h>
+
 #ifdef SG_HAVE_BLIS
 
 /* C[m,n] = beta C + alpha A . B, of packed A and B; c_row and c_col count elements. BLIS 0.9 and
@@ -42,10 +44,10 @@ static inline void block(const sg__gemm_block *t, micro_kernel *kernel, int rows
         }
 }
 
-#define BLOCK(name, type, kernel, rows, width, column) \
-    static void name(const sg__gemm_block *t) \
-    { \
-        block(t, kernel, rows, width, column, sizeof type[0], (const char *)type); \
+#define BLOCK(name, type, kernel, rows, width, column)                                             \
+    static void name(const sg__gemm_block *t)                                                      \
+    {                                                                                              \
+        block(t, kernel, rows, width, column, sizeof type[0], (const char *)type);                 \
     }
 
 BLOCK(generic_f32, f32, bli_sgemm_generic_ref, 4, 16, false)
@@ -55,13 +57,40 @@ BLOCK(avx2_f64, f64, bli_dgemm_haswell_asm_6x8, 6, 8, false)
 BLOCK(avx512_f32, f32, bli_sgemm_skx_asm_32x12_l2, 12, 32, true)
 BLOCK(avx512_f64, f64, bli_dgemm_skx_asm_16x14, 14, 16, true)
 
-const sg__gemm_kernels sg__gemm_blis[SG_ISAS][2] = {
-    [SG_GENERIC] = {{16, 4, generic_f32}, {8, 4, generic_f64}},
-    [SG_AVX2] = {{16, 6, avx2_f32}, {8, 6, avx2_f64}},
-    [SG_AVX512] = {{32, 12, avx512_f32}, {16, 14, avx512_f64}},
-};
+const sg__gemm_blis *sg__gemm_blis_kernels(int isa, bool wide)
+{
+    static const sg__gemm_blis kernels[SG_ISAS][2] = {
+        [SG_GENERIC] = {{16, 4, generic_f32}, {8, 4, generic_f64}},
+        [SG_AVX2] = {{16, 6, avx2_f32}, {8, 6, avx2_f64}},
+        [SG_AVX512] = {{32, 12, avx512_f32}, {16, 14, avx512_f64}},
+    };
+    return &kernels[isa][wide];
+}
 
 #else
-/* ISO C wants something in a source file. */
-typedef int sg__gemm_no_blis;
+
+const sg__gemm_blis *sg__gemm_blis_kernels(int isa, bool wide)
+{
+    (void)isa, (void)wide;
+    return NULL;
+}
+
 #endif
+
+void sg__gemm_pack_strips(const sg__gemm_block *t, int strip, size_t size, void *packed)
+{
+    char *out = packed;
+    for (int64_t i = 0; i < t->m; i += strip, out += (size_t)(strip * t->k) * size)
+        for (int r = 0; r < strip; r++) {
+            /* rows that are missing repeat the last one */
+            const int64_t row = i + r < t->m ? i + r : t->m - 1;
+            const char *from = (const char *)t->a + row * t->a_row * (int64_t)size;
+            const int64_t next = t->a_col * (int64_t)size;
+            char *to = out + (size_t)r * size;
+            for (int64_t p = 0; p < t->k; p++, from += next, to += (size_t)strip * size)
+                if (size == 8)
+                    memcpy(to, from, 8);
+                else
+                    memcpy(to, from, 4);
+        }
+}

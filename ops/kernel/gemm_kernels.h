@@ -20,28 +20,30 @@ typedef struct sg__gemm_block {
     bool accumulate;
 } sg__gemm_block;
 
-typedef struct sg__gemm_kernels {
-    int width; /* columns of a panel of B */
-    int rows; /* 0: A and B may be in place. Otherwise both are packed, A in strips of so many rows,
-                 one after the other: element (i, p) of a strip is at p * rows + i. */
-    void (*block)(const sg__gemm_block *x);
-} sg__gemm_kernels;
+typedef void sg__gemm_kernel(const sg__gemm_block *t);
 
-/* Packs columns [0, n) of k rows of B into panels of that width, a multiple of ours. Missing
- * columns hold anything. */
-typedef void sg__gemm_pack(int64_t k, int64_t n, const void *b, int64_t b_row, int64_t b_col,
-                           int width, void *packed);
+/* Ours read A in place, by any strides. */
+typedef struct sg__gemm_own {
+    int width;
+    int turn_to;   /* so many rows of A; for more it is faster to pack B than to turn it */
+    int pack_from; /* so many rows; for fewer it is faster to read far rows of B than to pack */
+    sg__gemm_kernel *block;
+    sg__gemm_kernel *turned; /* B in place, transposed: its columns are contiguous, b_panel apart */
+    /* Packs columns [0, n) of k rows of B into panels of that width, a multiple of half of ours.
+     * Missing columns hold anything. */
+    void (*pack)(int64_t k, int64_t n, const void *b, int64_t b_row, int64_t b_col, int width,
+                 void *packed);
+} sg__gemm_own;
+extern const sg__gemm_own sg__gemm_generic[2], sg__gemm_avx2[2], sg__gemm_avx512[2]; /* f32, f64 */
 
-/* Ours; [0] is f32, [1] f64. */
-extern const sg__gemm_kernels sg__gemm_generic[2], sg__gemm_avx2[2], sg__gemm_avx512[2];
-extern sg__gemm_pack *const sg__gemm_generic_pack[2], *const sg__gemm_avx2_pack[2],
-                                                          *const sg__gemm_avx512_pack[2];
-
-#ifdef SG_HAVE_BLIS
-/* BLIS's, by instruction set and type. */
-extern const sg__gemm_kernels sg__gemm_blis[SG_ISAS][2];
-/* BLIS's micro-kernels read so many bytes behind what is packed. */
-enum { SG__GEMM_READ_AHEAD = 256 };
-#endif
+/* BLIS's want A packed too, in strips of so many rows, one after the other: element (i, p) of a
+ * strip is at p * strip + i. They read up to SG__GEMM_BEHIND bytes behind what is packed. */
+typedef struct sg__gemm_blis {
+    int width, strip;
+    sg__gemm_kernel *block;
+} sg__gemm_blis;
+enum { SG__GEMM_BEHIND = 256 };
+const sg__gemm_blis *sg__gemm_blis_kernels(int isa, bool wide); /* NULL: built without BLIS */
+void sg__gemm_pack_strips(const sg__gemm_block *t, int strip, size_t size, void *packed);
 
 #endif

@@ -5,29 +5,30 @@
  */
 #include "ops/kernel/gemm_kernels.h"
 
-#include <string.h>
+#include <limits.h>
 
-#define JOIN_(a, b) a##_##b
-#define JOIN(a, b) JOIN_(a, b)
+#define JOIN_(a, b)   a##_##b
+#define JOIN(a, b)    JOIN_(a, b)
 #define OF_TYPE(name) JOIN(name, SUFFIX)
-#define INLINE static inline __attribute__((always_inline))
+#define INLINE        static inline __attribute__((always_inline))
 
 #include "ops/kernel/gemm_vector.h"
 
-#define REAL float
+#define REAL   float
 #define SUFFIX ps
 #include "ops/kernel/gemm_tile.h"
+#include "ops/kernel/gemm_turn.h"
 #include "ops/kernel/gemm_pack.h"
 #undef REAL
 #undef SUFFIX
 
-#define REAL double
+#define REAL   double
 #define SUFFIX pd
 #include "ops/kernel/gemm_tile.h"
+#include "ops/kernel/gemm_turn.h"
 #include "ops/kernel/gemm_pack.h"
 
-const sg__gemm_kernels SET[2] = {
-    {.width = 2 * BYTES / 4, .block = block_ps},
-    {.width = 2 * BYTES / 8, .block = block_pd},
+const sg__gemm_own SET[2] = {
+    {2 * BYTES / 4, TURN_TO, PACK_FROM, block_ps, turned_ps, pack_ps},
+    {2 * BYTES / 8, TURN_TO, PACK_FROM, block_pd, turned_pd, pack_pd},
 };
-sg__gemm_pack *const JOIN(SET, pack)[2] = {pack_ps, pack_pd};

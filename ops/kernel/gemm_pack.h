@@ -11,9 +11,16 @@ static void OF_TYPE(pack_columns)(int64_t k, int n, const REAL *b, int64_t b_col
         column[j] = b + (j < n ? j : n - 1) * b_col;
     int64_t p = 0;
 #if SG_ISA
-    enum { GROUP = 16 / sizeof(REAL) };
-    for (; p + GROUP <= k; p += GROUP)
-        OF_TYPE(transpose)(column, p, width, out + p * width);
+    for (; p + GROUP <= k; p += GROUP) {
+        VECTOR row[4];
+        OF_TYPE(turn)(row, column, p);
+        STORE(out + p * width, row[0]);
+        STORE(out + (p + 1) * width, row[1]);
+        if (GROUP == 2)
+            continue;
+        STORE(out + (p + 2) * width, row[2]);
+        STORE(out + (p + 3) * width, row[3]);
+    }
 #endif
     for (; p < k; p++)
         for (int j = 0; j < LANES; j++)
@@ -25,17 +32,17 @@ static void OF_TYPE(pack)(int64_t k, int64_t n, const void *from, int64_t b_row,
 {
     for (int64_t j = 0; j < n; j += LANES) {
         const int columns = n - j < LANES ? (int)(n - j) : LANES;
+        const PART part = PART_OF(columns);
         const REAL *b = (const REAL *)from + j * b_col;
         REAL *out = (REAL *)to + j / width * (k * width) + j % width;
-        if (b_row == 1 && b_col != 1) {
+        if (b_row == 1 && b_col != 1)
             OF_TYPE(pack_columns)(k, columns, b, b_col, width, out);
-            continue;
-        }
-        for (int64_t p = 0; p < k; p++, b += b_row, out += width)
-            if (columns == LANES && b_col == 1)
-                STORE(out, LOAD(b));
-            else
+        else if (b_col == 1)
+            for (int64_t p = 0; p < k; p++)
+                STORE(out + p * width, LOAD_PART(b + p * b_row, part));
+        else
+            for (int64_t p = 0; p < k; p++)
                 for (int i = 0; i < LANES; i++)
-                    out[i] = i < columns ? b[i * b_col] : 0;
+                    out[p * width + i] = i < columns ? b[p * b_row + i * b_col] : 0;
     }
 }

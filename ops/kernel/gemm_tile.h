@@ -56,24 +56,6 @@
 #define ENTRIES(i)  ENTRY(i, 0) ENTRY(i, 1)
 #endif
 
-#if !SG_ISA
-INLINE VECTOR OF_TYPE(load)(const REAL *p, int n)
-{
-    VECTOR v = {0};
-    for (int i = 0; i < LANES; i++)
-        if (i < n)
-            v[i] = p[i];
-    return v;
-}
-
-INLINE void OF_TYPE(store)(REAL *p, int n, VECTOR v)
-{
-    for (int i = 0; i < LANES; i++)
-        if (i < n)
-            p[i] = v[i];
-}
-#endif
-
 /* C[rows, vectors] (+)= A[rows, k] . B[k, vectors], the last vector full or a part */
 INLINE void OF_TYPE(tile)(const int rows, const int vectors, const bool full,
                           const sg__gemm_block *t, const REAL *a, const REAL *b, REAL *c, PART part)

@@ -14,7 +14,7 @@
 
 #include <immintrin.h>
 #define SET sg__gemm_avx512
-enum { BYTES = 64, ROWS = 12 };
+enum { BYTES = 64, ROWS = 12, TURN_TO = 48, PACK_FROM = INT_MAX };
 #define EACH_ROW(F)  F(0) F(1) F(2) F(3) F(4) F(5) F(6) F(7) F(8) F(9) F(10) F(11)
 #define EACH_WIDE(F) F(0, 2) F(1, 2) F(2, 2) F(3, 2) F(0, 3) F(1, 3)
 typedef __m512 vector_ps;
@@ -23,8 +23,6 @@ typedef __mmask16 part_ps;
 typedef __mmask8 part_pd;
 #define ISA(name)              _mm512_##name
 #define OP_(name, suffix)      _mm512_##name##_##suffix
-#define cross_ps               _mm512_shuffle_f32x4
-#define cross_pd               _mm512_shuffle_f64x2
 #define PART_OF(n)             ((PART)((1u << (n)) - 1))
 #define LOAD_PART(p, part)     OP(maskz_loadu)(part, p)
 #define STORE_PART(p, part, v) OP(mask_storeu)(p, part, v)
@@ -33,7 +31,7 @@ typedef __mmask8 part_pd;
 
 #include <immintrin.h>
 #define SET                    sg__gemm_avx2
-enum { BYTES = 32, ROWS = 6 };
+enum { BYTES = 32, ROWS = 6, TURN_TO = 4, PACK_FROM = 32 };
 #define EACH_ROW(F)            F(0) F(1) F(2) F(3) F(4) F(5)
 #define EACH_WIDE(F)           F(0, 2) F(1, 2) F(0, 3)
 typedef __m256 vector_ps;
@@ -50,7 +48,9 @@ static const int32_t part_bits[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
 #else
 
 #define SET                    sg__gemm_generic
-enum { BYTES = 16, ROWS = 4 };
+enum { BYTES = 16, ROWS = 4, TURN_TO = 0, PACK_FROM = 32 };
+#define turned_ps              NULL
+#define turned_pd              NULL
 #define EACH_ROW(F)            F(0) F(1) F(2) F(3)
 #define EACH_WIDE(F)           F(0, 2) F(1, 2) F(0, 3)
 typedef float vector_ps __attribute__((vector_size(16)));
@@ -58,11 +58,45 @@ typedef double vector_pd __attribute__((vector_size(16)));
 typedef int part_ps;
 typedef int part_pd;
 #define PART_OF(n)             (n)
-
-#define LOAD(p)                OF_TYPE(load)(p, LANES)
-#define LOAD_PART(p, part)     OF_TYPE(load)(p, part)
+#define LOAD(p)                OF_TYPE(load)(p)
+#define LOAD_PART(p, part)     OF_TYPE(load_part)(p, part)
 #define STORE(p, v)            OF_TYPE(store)(p, LANES, v)
 #define STORE_PART(p, part, v) OF_TYPE(store)(p, part, v)
+
+INLINE vector_ps load_ps(const float *p)
+{
+    return (vector_ps){p[0], p[1], p[2], p[3]};
+}
+
+INLINE vector_pd load_pd(const double *p)
+{
+    return (vector_pd){p[0], p[1]};
+}
+
+INLINE vector_ps load_part_ps(const float *p, int n)
+{
+    return (vector_ps){p[0], n > 1 ? p[1] : 0, n > 2 ? p[2] : 0, n > 3 ? p[3] : 0};
+}
+
+INLINE vector_pd load_part_pd(const double *p, int n)
+{
+    return (vector_pd){p[0], n > 1 ? p[1] : 0};
+}
+
+INLINE void store_ps(float *p, int n, vector_ps v)
+{
+    for (int i = 0; i < 4; i++)
+        if (i < n)
+            p[i] = v[i];
+}
+
+INLINE void store_pd(double *p, int n, vector_pd v)
+{
+    for (int i = 0; i < 2; i++)
+        if (i < n)
+            p[i] = v[i];
+}
+
 #define ZERO()                 ((VECTOR){0})
 #define SPREAD(x)              ((x) - (VECTOR){0}) /* of -0 too */
 #define ADD(x, y)              ((x) + (y))
@@ -112,8 +146,8 @@ INLINE vector_pd lanes_pd(const double *const *column, int64_t p)
 }
 #endif
 
-/* Rows p, p + 1, … of as many columns as a vector has elements: 4 rows of f32, 2 of f64 */
-INLINE void transpose_ps(const float *const *column, int64_t p, int64_t next, float *out)
+/* Elements p, p + 1, … of as many columns as a vector has elements: 4 of f32, 2 of f64 */
+INLINE void turn_ps(vector_ps *row, const float *const *column, int64_t p)
 {
     const vector_ps a = lanes_ps(column, p), b = lanes_ps(column + 1, p);
     const vector_ps c = lanes_ps(column + 2, p), d = lanes_ps(column + 3, p);
@@ -121,17 +155,17 @@ INLINE void transpose_ps(const float *const *column, int64_t p, int64_t next, fl
     const vector_pd cd = ISA(castps_pd)(ISA(unpacklo_ps)(c, d));
     const vector_pd ef = ISA(castps_pd)(ISA(unpackhi_ps)(a, b));
     const vector_pd gh = ISA(castps_pd)(ISA(unpackhi_ps)(c, d));
-    ISA(storeu_ps)(out, ISA(castpd_ps)(ISA(unpacklo_pd)(ab, cd)));
-    ISA(storeu_ps)(out + next, ISA(castpd_ps)(ISA(unpackhi_pd)(ab, cd)));
-    ISA(storeu_ps)(out + 2 * next, ISA(castpd_ps)(ISA(unpacklo_pd)(ef, gh)));
-    ISA(storeu_ps)(out + 3 * next, ISA(castpd_ps)(ISA(unpackhi_pd)(ef, gh)));
+    row[0] = ISA(castpd_ps)(ISA(unpacklo_pd)(ab, cd));
+    row[1] = ISA(castpd_ps)(ISA(unpackhi_pd)(ab, cd));
+    row[2] = ISA(castpd_ps)(ISA(unpacklo_pd)(ef, gh));
+    row[3] = ISA(castpd_ps)(ISA(unpackhi_pd)(ef, gh));
 }
 
-INLINE void transpose_pd(const double *const *column, int64_t p, int64_t next, double *out)
+INLINE void turn_pd(vector_pd *row, const double *const *column, int64_t p)
 {
     const vector_pd a = lanes_pd(column, p), b = lanes_pd(column + 1, p);
-    ISA(storeu_pd)(out, ISA(unpacklo_pd)(a, b));
-    ISA(storeu_pd)(out + next, ISA(unpackhi_pd)(a, b));
+    row[0] = ISA(unpacklo_pd)(a, b);
+    row[1] = ISA(unpackhi_pd)(a, b);
 }
 
 #endif

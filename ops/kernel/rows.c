@@ -28,7 +28,7 @@ static inline v_f64 exp_f64(v_f64 x)
 
 #if SG_ISA == 0
 
-#if SG__X86
+#ifdef SG_X86
 extern const sg__row_kernels sg__rows_f32_1, sg__rows_f32_2, sg__rows_f64_1, sg__rows_f64_2;
 const sg__row_kernels *const sg__row_kernels_of[2][SG_ISAS] = {
     {&sg__rows_f32_0, &sg__rows_f32_1, &sg__rows_f32_2},

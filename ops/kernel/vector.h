@@ -23,12 +23,6 @@
 #include <math.h>
 #include <string.h>
 
-#if defined(__x86_64__)
-#define SG__X86 1
-#else
-#define SG__X86 0
-#endif
-
 #ifndef SG_ISA
 #error "SG_ISA is the instruction set that this file is compiled for: 0, 1 or 2"
 #elif SG_ISA == 2 && !(defined(__AVX512F__) && defined(__AVX512DQ__) && defined(__AVX512BW__) &&   \

@@ -158,7 +158,7 @@ enum { SG__BLOCK = 64 };
 
 /* A row of an op's table: its kernels of one type. The names of all sets exist everywhere, for
  * tests and benchmarks. */
-#if SG__X86
+#ifdef SG_X86
 #define SG__DECLARE(f, T)                                                                          \
     sg_map SG__NAME__(f, T, generic), SG__NAME__(f, T, avx2), SG__NAME__(f, T, avx512);
 #define SG__ROW(f, T)                                                                              \

@@ -2,11 +2,14 @@
 
     python onnx_vectors.py > onnx_vectors.jsonl
 
-Needs onnx==1.20.0, whose wheel holds the tests as protobufs: for each one a model of one node, or of
-the nodes that its function body expands to, with inputs and expected outputs. A line is a test:
+Needs onnx==1.20.0, whose wheel holds the tests as protobufs: for each one a model of one node, or
+of the nodes that its function body expands to, with inputs and expected outputs. They have no
+recurrent layer that runs backwards or over sequences of several lengths, and no GRU that is linear
+before its reset: these are added, under names that begin with "reference_", by ONNX's reference
+implementation run over each sequence alone. A line is a test:
 
     {"name": "test_add", "types": [of all tensors], "ops": [of all nodes],
-     "opset": 14, "inputs": [tensor], "outputs": [tensor], "nodes": [node]}
+     "inputs": [tensor], "outputs": [tensor], "nodes": [node]}
     tensor: {"name": "x", "type": "float32", "shape": [2], "hex": "0000803f00000040"}
     node: {"op": "Add", "in": ["x", ""], "out": ["y"], "attrs": {"axis": 1}}
 
@@ -23,10 +26,18 @@ import sys
 
 import numpy as np
 import onnx
-from onnx import AttributeProto, TensorProto, numpy_helper
+from onnx import AttributeProto, TensorProto, helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
 
 VERSION = "1.20.0"
-NUMPY = {"FLOAT": "<f4", "DOUBLE": "<f8", "INT32": "<i4", "INT64": "<i8", "UINT8": "|u1", "BOOL": "|b1"}
+NUMPY = {
+    "FLOAT": "<f4",
+    "DOUBLE": "<f8",
+    "INT32": "<i4",
+    "INT64": "<i8",
+    "UINT8": "|u1",
+    "BOOL": "|b1",
+}
 NAMES = {"FLOAT": "float32", "DOUBLE": "float64"}
 
 
@@ -36,7 +47,8 @@ def type_name(code):
 
 
 def tensor(proto, name=None):
-    out = {"name": name or proto.name, "type": type_name(proto.data_type), "shape": list(proto.dims)}
+    kind = type_name(proto.data_type)
+    out = {"name": name or proto.name, "type": kind, "shape": list(proto.dims)}
     dtype = NUMPY.get(TensorProto.DataType.Name(proto.data_type))
     if dtype:
         out["hex"] = numpy_helper.to_array(proto).astype(dtype).tobytes().hex()
@@ -60,7 +72,7 @@ def attribute(a):
         values, convert = many[kind]
         return [convert(v) for v in values]
     if kind in one:
-        return one[kind](onnx.helper.get_attribute_value(a))
+        return one[kind](helper.get_attribute_value(a))
     return "a %s attribute" % kind.lower()
 
 
@@ -118,10 +130,81 @@ def convert(case, name):
         "name": name,
         "types": sorted({t["type"] for t in tensors} | set(casts)),
         "ops": sorted({n["op"] for n in every}),
-        "opset": max([o.version for o in model.opset_import if o.domain == ""], default=0),
         "inputs": inputs,
         "outputs": outputs,
         "nodes": nodes,
+    }
+
+
+# ---- recurrent layers by the reference implementation --------------------------------------------
+
+TIME, BATCH, IN, HIDDEN = 5, 3, 4, 3
+LENGTHS = [5, 2, 3]
+KINDS = {
+    "rnn": ("RNN", 1, False, {}),
+    "gru": ("GRU", 3, False, {}),
+    "gru_linear_before_reset": ("GRU", 3, False, {"linear_before_reset": 1}),
+    "lstm": ("LSTM", 4, False, {}),
+    "lstm_peepholes": ("LSTM", 4, True, {}),
+}
+
+
+def run_reference(op, attrs, feeds):
+    """Y of one sequence in one direction: [time, 1, 1, hidden]."""
+    names = list(feeds)
+    n = helper.make_node(op, [k if feeds[k] is not None else "" for k in names], ["Y"], **attrs)
+    given = {k: v for k, v in feeds.items() if v is not None}
+    info = helper.make_tensor_value_info
+    inputs = [info(k, TensorProto.FLOAT, v.shape) for k, v in given.items()]
+    output = info("Y", TensorProto.FLOAT, None)
+    model = helper.make_model(
+        helper.make_graph([n], op, inputs, [output]), opset_imports=[helper.make_opsetid("", 22)]
+    )
+    return ReferenceEvaluator(model).run(None, given)[0]
+
+
+def recurrent(name, direction):
+    op, gates, peepholes, attrs = KINDS[name]
+    draw = np.random.default_rng(len(name) + 100 * len(direction))
+    directions = 2 if direction == "bidirectional" else 1
+
+    def uniform(*shape):
+        return draw.uniform(-1, 1, shape).astype(np.float32)
+
+    x = uniform(TIME, BATCH, IN)
+    w, r = uniform(directions, gates * HIDDEN, IN), uniform(directions, gates * HIDDEN, HIDDEN)
+    b, h = uniform(directions, 2 * gates * HIDDEN), uniform(directions, BATCH, HIDDEN)
+    c = uniform(directions, BATCH, HIDDEN) if op == "LSTM" else None
+    p = uniform(directions, 3 * HIDDEN) if peepholes else None
+    y = np.zeros((TIME, directions, BATCH, HIDDEN), np.float32)
+    last = np.zeros((directions, BATCH, HIDDEN), np.float32)
+    for d in range(directions):
+        backward = direction == "reverse" or d == 1
+        for row, length in enumerate(LENGTHS):
+            one = x[:length, row : row + 1]
+            feeds = {"X": one[::-1] if backward else one, "W": w[d : d + 1], "R": r[d : d + 1],
+                     "B": b[d : d + 1], "sequence_lens": None,
+                     "initial_h": h[d : d + 1, row : row + 1]}
+            if c is not None:
+                feeds["initial_c"] = c[d : d + 1, row : row + 1]
+            if p is not None:
+                feeds["P"] = p[d : d + 1]
+            out = run_reference(op, dict(attrs, hidden_size=HIDDEN), feeds)[:, 0, 0]
+            y[:length, d, row] = out[::-1] if backward else out
+            last[d, row] = out[-1]
+    arrays = {"X": x, "W": w, "R": r, "B": b, "sequence_lens": np.array(LENGTHS, np.int32),
+              "initial_h": h, "initial_c": c, "P": p}
+    given = {k: v for k, v in arrays.items() if v is not None}
+    attrs = dict(attrs, hidden_size=HIDDEN, direction=direction)
+    return {
+        "name": "reference_%s_%s" % (name, direction),
+        "types": ["float32", "int32"],
+        "ops": [op],
+        "inputs": [tensor(numpy_helper.from_array(v, k)) for k, v in given.items()],
+        "outputs": [
+            tensor(numpy_helper.from_array(y, "Y")), tensor(numpy_helper.from_array(last, "Y_h"))
+        ],
+        "nodes": [{"op": op, "in": list(given), "out": ["Y", "Y_h"], "attrs": attrs}],
     }
 
 
@@ -131,6 +214,9 @@ def main():
     root = os.path.join(os.path.dirname(onnx.__file__), "backend", "test", "data", "node")
     for name in sorted(os.listdir(root)):
         print(json.dumps(convert(os.path.join(root, name), name), allow_nan=False))
+    for name in KINDS:
+        for direction in ("forward", "reverse", "bidirectional"):
+            print(json.dumps(recurrent(name, direction)))
 
 
 if __name__ == "__main__":

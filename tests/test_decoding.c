@@ -1,0 +1,246 @@
+/*
+ * Sequence to sequence beyond test_seq2seq.c: gradients from f32 parameters, all orders of rows on
+ * all kernels, the two ways of decoding with true tokens, plans of greedy decoding. White box: the
+ * step of the decoder is called by itself.
+ */
+#include "models/models.h"
+#include "models/internal.h"
+#include "tests/models_test.h"
+
+enum { BATCH = 4, SOURCE = 5, TARGET = 4, WORDS = 9 };
+
+static const int32_t source[BATCH * SOURCE] = {4, 5, 8, 3, 0, 6, 3, 0, 0, 0,
+                                               7, 8, 6, 5, 3, 0, 0, 0, 0, 0};
+static const int source_lengths[BATCH] = {4, 2, 5, 0};
+static const int32_t target_in[BATCH * TARGET] = {2, 5, 0, 0, 2, 7, 8, 6, 2, 0, 0, 0, 2, 4, 4, 0};
+static const int32_t target_out[BATCH * TARGET] = {5, 3, 0, 0, 7, 8, 6, 3, 3, 0, 0, 0, 4, 4, 3, 0};
+static const int target_lengths[BATCH] = {2, 4, 1, 3};
+
+static const sg_batch batch = {.size = BATCH,
+                               .source_time = SOURCE,
+                               .target_time = TARGET,
+                               .source = source,
+                               .source_lengths = source_lengths,
+                               .target_in = target_in,
+                               .target_out = target_out,
+                               .target_lengths = target_lengths};
+
+/* Every way to attend and to feed, with every cell, one layer and two; scores by turns. */
+enum { WAYS = 8, CONFIGURATIONS = WAYS * 3 * 2 };
+
+static sg_seq2seq_options configuration(int k, const char **name)
+{
+    static const char *const cells[] = {"rnn", "gru", "lstm"};
+    sg_seq2seq_options o = {.name = "m", .source_count = WORDS, .target_count = WORDS, .embed = 3};
+    o.hidden = 4;
+    o.post = k & 1;
+    o.input_feeding = k >> 1 & 1;
+    o.no_attention = k >> 2 & 1;
+    o.cell = (sg_cell_kind)(k / WAYS % 3);
+    o.layers = 1 + k / WAYS / 3;
+    o.score = (sg_score)((k + k / WAYS) % 4);
+    o.reset = (sg_gru_reset)(k / WAYS % 2);
+    *name = named("%s, %d layers, %s, %s, %s", cells[o.cell], o.layers, o.post ? "post" : "pre",
+                  o.input_feeding ? "feeding" : "not feeding",
+                  o.no_attention ? "no attention" : named("score %d", (int)o.score));
+    return o;
+}
+
+static sg_seq2seq make(sg_context *g, sg_seq2seq_options o)
+{
+    o.g = g;
+    sg_seq2seq m = sg_make_seq2seq_(o);
+    shake(g, 1);
+    return m;
+}
+
+/* ---- gradients ------------------------------------------------------------------------------ */
+
+Test(decoding, gradients_from_f32_parameters)
+{
+    for (int k = 0; k < CONFIGURATIONS; k++) {
+        const char *name;
+        sg_context *g = sg_open();
+        sg_seq2seq m = make(g, configuration(k, &name));
+        check_gradients(sg_seq2seq_loss(&m, &batch, 0.1).mean, 0, NULL, name);
+        sg_close(g);
+    }
+}
+
+/* With dropout the draws are part of the function. */
+Test(decoding, gradients_in_training)
+{
+    for (int k = 0; k < CONFIGURATIONS; k += 5) {
+        const char *name;
+        sg_context *g = sg_open();
+        sg_seq2seq_options o = configuration(k, &name);
+        o.dropout = 0.3;
+        sg_seq2seq m = make(g, o);
+        sg_train(g, true);
+        check_gradients(sg_seq2seq_loss(&m, &batch, 0).sum, 0, NULL, name);
+        sg_close(g);
+    }
+}
+
+/* ---- two ways ------------------------------------------------------------------------------- */
+
+/* Where all steps of the decoder can run at once, they give the bits of one after the other. */
+Test(decoding, at_once_or_step_by_step)
+{
+    for (int k = 0; k < CONFIGURATIONS; k++) {
+        const char *name;
+        sg_context *g = sg_open();
+        sg_seq2seq m = make(g, configuration(k, &name));
+        sg_encoded e = sg_seq2seq_encode(&m, source, BATCH, SOURCE, source_lengths);
+        sg_tensor *w = NULL, *all;
+        sg_tensor *logits = sg_seq2seq_decode(&m, &e, target_in, BATCH, TARGET, &all);
+        sg__decoder d = sg__decoder_start(&m, &e);
+        for (int t = 0; t < TARGET; t++) {
+            int32_t ids[BATCH];
+            for (int b = 0; b < BATCH; b++)
+                ids[b] = target_in[b * TARGET + t];
+            sg_tensor *xw = sg__decoder_inputs(&d, sg_input(g, SG_I32, SG_SHAPE(BATCH, 1), ids));
+            sg_tensor *h = sg__decoder_step(&d, sg_squeeze(xw, 1), &w);
+            same_bits(sg_apply(m.out, h), sg_index(logits, 1, t), name);
+            if (!m.o.no_attention)
+                same_bits(w, sg_index(all, 1, t), name);
+        }
+        sg_close(g);
+    }
+}
+
+/* No step sees a later token. */
+Test(decoding, is_causal)
+{
+    for (int k = 0; k < CONFIGURATIONS; k++) {
+        const char *name;
+        sg_context *g = sg_open();
+        sg_seq2seq m = make(g, configuration(k, &name));
+        sg_encoded e = sg_seq2seq_encode(&m, source, BATCH, SOURCE, source_lengths);
+        sg_tensor *logits = sg_seq2seq_decode(&m, &e, target_in, BATCH, TARGET, NULL);
+        for (int n = 0; n < TARGET; n++) {
+            int32_t before[BATCH * TARGET];
+            for (int i = 0; i < BATCH * n; i++)
+                before[i] = target_in[i / n * TARGET + i % n];
+            sg_tensor *first = sg_seq2seq_decode(&m, &e, before, BATCH, n, NULL);
+            same_bits(first, sg_slice(logits, 1, 0, n, 1), name);
+        }
+        sg_close(g);
+    }
+}
+
+/* ---- rows ----------------------------------------------------------------------------------- */
+
+/* The rows of the batch in another order, and with other padding, on every set of kernels. */
+static void check_rows(sg_context *g, sg_seq2seq_options o, const char *name)
+{
+    enum { LONG = SOURCE + 4, STEPS = 6 };
+    static const int order[BATCH] = {2, 0, 3, 1};
+    int32_t turned[BATCH * LONG] = {0}, targets[BATCH * TARGET];
+    int lengths[BATCH];
+    for (int i = 0; i < BATCH; i++) {
+        lengths[i] = source_lengths[order[i]];
+        memcpy(turned + i * LONG, source + order[i] * SOURCE, SOURCE * sizeof *turned);
+        memcpy(targets + i * TARGET, target_in + order[i] * TARGET, TARGET * sizeof *targets);
+    }
+    sg_seq2seq m = make(g, o);
+    sg_tensor *w[2], *logits[2];
+    sg_encoded e = sg_seq2seq_encode(&m, source, BATCH, SOURCE, source_lengths);
+    logits[0] = sg_seq2seq_decode(&m, &e, target_in, BATCH, TARGET, &w[0]);
+    e = sg_seq2seq_encode(&m, turned, BATCH, LONG, lengths);
+    logits[1] = sg_seq2seq_decode(&m, &e, targets, BATCH, TARGET, &w[1]);
+    sg_greedy r = sg_seq2seq_greedy(&m, source, BATCH, SOURCE, source_lengths, STEPS);
+    sg_greedy s = sg_seq2seq_greedy(&m, turned, BATCH, LONG, lengths, STEPS);
+    cr_assert(sg_ok(g) && r.most == s.most, "%s: %s", name, sg_errmsg(g));
+    for (int i = 0; i < BATCH; i++) {
+        same_bits(sg_index(logits[1], 0, i), sg_index(logits[0], 0, order[i]), name);
+        if (!o.no_attention)
+            same_bits(sg_slice(sg_index(w[1], 0, i), 1, 0, SOURCE, 1), sg_index(w[0], 0, order[i]),
+                      name);
+        cr_assert(s.lengths[i] == r.lengths[order[i]], "%s: row %d", name, i);
+        cr_assert(
+            !memcmp(s.ids + i * s.most, r.ids + order[i] * r.most, (size_t)r.most * sizeof *r.ids),
+            "%s: row %d", name, i);
+        for (int t = 0; t < r.most && !o.no_attention; t++)
+            cr_assert(!memcmp(s.weights + (i * s.most + t) * LONG,
+                              r.weights + (order[i] * r.most + t) * SOURCE,
+                              SOURCE * sizeof *r.weights),
+                      "%s: weights of row %d", name, i);
+    }
+}
+
+Test(decoding, rows_in_any_order_on_any_kernels)
+{
+    const int sizes[] = {4, 34};
+    for (int set = 0; set < SETS; set++)
+        for (int k = 0; k < 2 * CONFIGURATIONS; k++) {
+            const char *name;
+            sg_seq2seq_options o = configuration(k / 2, &name);
+            o.hidden = sizes[k % 2];
+            sg_context *g = open_set(all_sets[set]);
+            if (!g)
+                continue;
+            check_rows(g, o, named("%s, %d units, %s", name, o.hidden, all_sets[set]));
+            sg_close(g);
+        }
+}
+
+/* ---- greedy --------------------------------------------------------------------------------- */
+
+/* A second decoding of the same shapes makes no plan, and a step of the same shape neither. */
+Test(decoding, greedy_finds_its_plans_again)
+{
+    for (int k = 0; k < CONFIGURATIONS; k++) {
+        const char *name;
+        sg_context *g = sg_open();
+        sg_seq2seq m = make(g, configuration(k, &name));
+        float never[WORDS] = {[SG_STOP] = -100};
+        sg_set(m.out.b, never);
+        sg_seq2seq_greedy(&m, source, BATCH, SOURCE, source_lengths, 8);
+        sg_stat first = sg_stats(g);
+        cr_expect(first.recomputed == 0, "%s: %d computed twice", name, (int)first.recomputed);
+        cr_expect(first.runs == 8 && first.misses <= 2, "%s: %d runs, %d plans", name,
+                  (int)first.runs, (int)first.misses);
+        sg_reset(g);
+        sg_greedy r = sg_seq2seq_greedy(&m, source, BATCH, SOURCE, source_lengths, 8);
+        cr_expect(r.most == 8 && sg_stats(g).misses == first.misses, "%s: %d more plans", name,
+                  (int)(sg_stats(g).misses - first.misses));
+        sg_reset(g);
+        r = sg_seq2seq_greedy(&m, source, BATCH, SOURCE, source_lengths, 1);
+        cr_expect(r.most == 1 && r.lengths[0] == 1 && sg_stats(g).recomputed == 0, "%s: one step",
+                  name);
+        sg_close(g);
+    }
+}
+
+/* ---- corners -------------------------------------------------------------------------------- */
+
+/* No source, no target, no row, or empty rows only: a loss of 0 or a finite one. */
+Test(decoding, corners)
+{
+    for (int k = 0; k < CONFIGURATIONS; k++)
+        for (int way = 0; way < 8; way++) {
+            const char *name;
+            sg_context *g = sg_open();
+            sg_seq2seq m = make(g, configuration(k, &name));
+            static const int none[BATCH] = {0};
+            sg_batch b = batch;
+            b.source_lengths = b.target_lengths = way & 4 ? none : NULL;
+            b.size = way == 3 ? 0 : way & 4 ? BATCH : 1;
+            b.source_time = way & 1 ? 0 : SOURCE;
+            b.target_time = way & 2 ? 0 : TARGET;
+            sg_loss loss = sg_seq2seq_loss(&m, &b, 0.1);
+            sg_tensor *grads[MOST_LEAVES];
+            int n = gradients_of(loss.mean, 0, NULL, grads);
+            double value = sg_item(loss.mean);
+            bool nothing = loss.tokens == 0;
+            cr_expect(nothing == (way >= 2), "%s, way %d: %d tokens", name, way, (int)loss.tokens);
+            cr_expect(nothing ? value == 0 : value > 0 && isfinite(value), "%s, way %d: %g: %s",
+                      name, way, value, sg_errmsg(g));
+            for (int i = 0; i < n; i++)
+                for (int64_t j = 0; j < sg_size(grads[i]); j++)
+                    cr_expect(nothing ? element(grads[i], j) == 0 : isfinite(element(grads[i], j)),
+                              "%s, way %d: gradient %d", name, way, i);
+            sg_close(g);
+        }
+}
