@@ -212,7 +212,7 @@ static double learn_dates(sg_context *g, settings *s, bool attention)
 
 static int run_dates(settings s)
 {
-    s.epochs = 2;
+    s.epochs = s.epochs ? s.epochs : 4;
     s.plot = s.plot ? s.plot : "seq2seq.svg";
     sg_context *g = sg_open(.seed = (uint64_t)s.seed, .threads = s.threads);
     settings none = s;
@@ -245,6 +245,7 @@ static sg_corpus *read_pairs(sg_context *g, const settings *s, const char *tsv, 
 
 static int run_train(settings s)
 {
+    s.epochs = s.epochs ? s.epochs : 10;
     sg_context *g = sg_open(.seed = (uint64_t)s.seed, .threads = s.threads);
     pairs data = {read_pairs(g, &s, s.train, s.train_src, s.train_tgt),
                   read_pairs(g, &s, s.valid, s.valid_src, s.valid_tgt)};
@@ -371,7 +372,8 @@ int main(int argc, char **argv)
         {"dropout", "on embeddings and readout", .number = &s.c.dropout, .low = 0, .high = 0.95},
         {.help = "Training"},
         {"batch", "sentences", .integer = &s.batch, .low = 1, .high = 65536},
-        {"epochs", "at most", .integer = &s.epochs, .low = 1, .high = 1e6},
+        {"epochs", "at most; 0: 4 of the dates, 10 of files", .integer = &s.epochs, .low = 0,
+         .high = 1e6},
         {"patience", "epochs without improvement that are borne", .integer = &s.patience, .low = 1,
          .high = 1e6},
         {"lr", "learning rate of Adam", .number = &s.lr, .low = 1e-9, .high = 10},

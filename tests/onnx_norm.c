@@ -1,7 +1,6 @@
 /* ONNX's normalizations: layer_norm of the axes they take together, or compositions. */
 #include "tests/onnx_graph.h"
 
-
 static int first_axis(node *n, sg_tensor *x)
 {
     integers axis = {.n = 1, .v = {attr_int(n, "axis", -1)}};

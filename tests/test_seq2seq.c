@@ -19,7 +19,7 @@ static const sg_batch batch = {.size = BATCH,
                                .target_lengths = target_lengths,
                                .tokens = 6};
 
-/* All cells, scores, ways to attend and to feed, with one layer or two. */
+/* All cells, scores, ways to attend and to feed, with one layer to three. */
 enum { CONFIGURATIONS = 3 * 5 * 2 * 2 };
 typedef struct configuration {
     char name[96];
@@ -35,7 +35,7 @@ static configuration configure(int k)
                              .target_count = WORDS,
                              .embed = EMBED,
                              .hidden = HIDDEN,
-                             .layers = 1 + k % 4 % 3 % 2}};
+                             .layers = 1 + (k / 4 + k) % 3}};
     c.o.post = k % 2;
     c.o.input_feeding = k / 2 % 2;
     c.o.cell = (sg_cell_kind)(k / 4 % 3);
@@ -162,6 +162,39 @@ Test(seq2seq, rows_do_not_meet)
             for (int i = 0; i < t && w && n; i++)
                 same_part(w, i * n, weights, (b * TARGET + i) * SOURCE, n, c.name);
         }
+        sg_close(g);
+    }
+}
+
+/* How often a graph draws. */
+static int draws(sg_tensor *y)
+{
+    char line[512];
+    int n = 0;
+    FILE *f = tmpfile();
+    sg_dump(f, 1, &y);
+    rewind(f);
+    while (fgets(line, sizeof line, f))
+        n += strstr(line, "bernoulli") != NULL;
+    fclose(f);
+    return n;
+}
+
+/* The inputs of all layers, encoder and decoder, and the readout; at each step where the decoder
+ * goes step by step. */
+Test(seq2seq, dropout_is_everywhere)
+{
+    for (int k = 0; k < CONFIGURATIONS; k++) {
+        configuration c = configure(k);
+        sg_context *g = sg_open();
+        c.o.dropout = 0.5;
+        sg_seq2seq m = make(g, c, SG_F32);
+        cr_assert_eq(draws(sg_seq2seq_loss(&m, &batch, 0).sum), 0, "%s: not trained", c.name);
+        sg_train(g, true);
+        bool together = (c.o.post || c.o.no_attention) && !c.o.input_feeding;
+        int expected = c.o.layers + 1 + (c.o.layers - 1) * (together ? 1 : TARGET) + 1;
+        int n = draws(sg_seq2seq_loss(&m, &batch, 0).sum);
+        cr_assert_eq(n, expected, "%s: draws %d times, not %d", c.name, n, expected);
         sg_close(g);
     }
 }
