@@ -157,11 +157,11 @@ static bool broadcast_view(const void *attr, const sg_array *in, const sg_array 
     return true;
 }
 
-/* the sum of g over what was repeated */
-static sg_tensor *broadcast_vjp(const sg_vjp_call *v, int i)
+/* g, which is summed over what was repeated as it is for all ops: see grad.c */
+static sg_tensor *same_vjp(const sg_vjp_call *v, int i)
 {
     (void)i;
-    return sg_sum_to(v->g, sg_shape_of(v->in[0]));
+    return v->g;
 }
 
 static const sg_op broadcast_op = {
@@ -173,7 +173,7 @@ static const sg_op broadcast_op = {
     .attrs = target_attrs,
     .infer = broadcast_infer,
     .view = broadcast_view,
-    .vjp = broadcast_vjp,
+    .vjp = same_vjp,
 };
 
 sg_tensor *sg_broadcast_to(sg_tensor *x, sg_shape shape)
@@ -301,13 +301,6 @@ static bool add_n_infer(sg_infer *c)
     return true;
 }
 
-/* g, for each */
-static sg_tensor *add_n_vjp(const sg_vjp_call *v, int i)
-{
-    (void)i;
-    return v->g;
-}
-
 static const sg_op add_n_op = {
     .name = "add_n",
     .flags = SG_OP_FOLD,
@@ -315,7 +308,7 @@ static const sg_op add_n_op = {
     .dtypes = SG_FLOATS | 1 << SG_I32,
     .infer = add_n_infer,
     .map = sg__add_map,
-    .vjp = add_n_vjp,
+    .vjp = same_vjp,
 };
 
 sg_tensor *sg_add_n(int n, sg_tensor *const *xs)

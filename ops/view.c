@@ -124,8 +124,6 @@ static sg_tensor *slice_vjp(const sg_vjp_call *v, int i)
     const slice_attr *a = v->attr;
     int axis = (int)a->axis;
     int64_t size = sg_dim(v->in[0], axis);
-    if (a->count == 0)
-        return sg__filled(v->in[0], 0);
     int64_t last = a->start + (a->count - 1) * a->step;
     if (a->step > 0)
         return sg__spread(v->g, axis, a->start, size - 1 - last, a->step, 0);

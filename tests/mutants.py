@@ -157,7 +157,8 @@ def calls(code, start, end):
         if name in ("sg_less", "sg_greater"):
             yield (start + m.start(), open_, name + "_equal")
         if name in ("sg_like", "sg__filled") and len(spans) == 2:
-            yield (*spans[1], f"({arg[1]}) + 1")
+            if "INFINITY" not in arg[1]:
+                yield (*spans[1], f"({arg[1]}) + 1")
             if arg[1].strip("0.") != "":
                 yield (*spans[1], f"-({arg[1]})")
 
@@ -165,7 +166,11 @@ def calls(code, start, end):
 def tokens(code, start, end, expression):
     """Mutations of operands, signs and numbers."""
     text = code[start:end]
-    each = lambda pattern: ((start + m.start(), start + m.end(), m) for m in re.finditer(pattern, text))
+    # sg_like asks its first operand for a type and a context only.
+    types = [arguments(code, start + m.end() - 1)[0] for m in re.finditer(r"\bsg_like\(", text)]
+    each = lambda pattern: (
+        (a, b, m) for m in re.finditer(pattern, text) for a, b in [(start + m.start(), start + m.end())]
+        if not any(first <= a < last for first, last in types))
     for a, b, m in each(r"\bv->(?:in\[\d\]|out\b|g\b)|(?<!>)\bin\[\d\]"):
         for other in OTHERS.get(m.group(0), ()):
             yield a, b, other

@@ -116,6 +116,7 @@ typedef struct op_point {
     int n; /* inputs, each of `size` elements */
     int size;
     double x[2][4], dx[2][4]; /* the gradient of the result's sum, exactly */
+    bool smooth;              /* differences know it too */
 } op_point;
 const op_point *op_point_at(int i);
 /* "" or what is wrong. */

@@ -264,7 +264,7 @@ static const op_row rows[] = {
     MATMUL("batch", batch_reference, .result = S(2, 3, 5), .in = {{S(2, 3, 4)}, {S(2, 4, 5)}},
            .empty = {{2, S(0, 3, 5)}, {4, S(2, 3, 5)}}),
     MATMUL("shared", shared_reference, .result = S(2, 3, 5), .in = {{S(2, 3, 4)}, {S(4, 5)}},
-           .empty = {{2, S(0, 3, 5)}, {3, S(2, 0, 5)}}),
+           .empty = {{2, S(0, 3, 5)}, {3, S(2, 0, 5)}, {4, S(2, 3, 5)}, {5, S(2, 3, 0)}}),
     MATMUL("broadcast", broadcast_reference, .result = S(2, 3, 4, 5),
            .in = {{S(2, 1, 4, 2)}, {S(3, 2, 5)}}, .empty = {{5, S(2, 3, 4, 0)}}),
     ROW("matmul", "transposed", matmul_transposed, transposed_reference, 0, 0,

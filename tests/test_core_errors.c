@@ -129,6 +129,23 @@ static void operands(sg_context *g)
     sg_record(&op, NULL, 1, &x);
 }
 
+static sg_tensor *huge(sg_context *g)
+{
+    return sg_full(g, SG_F32, SG_SHAPE(INT64_C(1) << 31), 0); /* one number, repeated */
+}
+static void huge_argmax(sg_context *g)
+{
+    sg_argmax(huge(g), 0, false);
+}
+static void huge_sort(sg_context *g)
+{
+    sg_argsort(huge(g), 0, false);
+}
+static void reverse_rank(sg_context *g)
+{
+    sg_reverse_sequence(sg_input(g, SG_F32, SG_SHAPE(2), NULL), (int[]){1, 1});
+}
+
 Test(core_errors, say_what_is_wrong)
 {
     static const struct {
@@ -163,6 +180,11 @@ Test(core_errors, say_what_is_wrong)
         {set_leaf, SG_BAD_ARGUMENT, "sg_set: no parameter or buffer"},
         {set_nothing, SG_BAD_ARGUMENT, "sg_set: no array"},
         {operands, SG_BAD_ARGUMENT, "two: 1 operands"},
+        {huge_argmax, SG_BAD_SHAPE,
+         "argmax: more elements than an i32 index can name: x[2147483648]"},
+        {huge_sort, SG_BAD_SHAPE,
+         "argsort: more elements than an i32 index can name: x[2147483648]"},
+        {reverse_rank, SG_BAD_SHAPE, "reverse_sequence: x is not [batch, time, ...]"},
     };
     sg_context *g = sg_open();
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {

@@ -381,3 +381,11 @@ Test(batches, errors)
     free_data(&d);
     sg_close(g);
 }
+
+Test(corpus, pairs_that_are_none)
+{
+    sg_context *g = sg_open();
+    sg_corpus_free(sg_corpus_of(g, -1, NULL, NULL));
+    cr_expect(strstr(sg_errmsg(g), "corpus: -1 pairs at ") == sg_errmsg(g), "%s", sg_errmsg(g));
+    sg_close(g);
+}

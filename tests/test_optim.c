@@ -238,6 +238,20 @@ Test(optim, errors)
     cr_expect_str_eq(sg_errmsg(g),
                      "optimizer: an option is out of its range (rate 0.001, decay 0)");
     sg_clear(g);
+    char name[260];
+    memset(name, 'n', sizeof name);
+    name[252] = 0;
+    sg_tensor *q = sg_param(g, name, SG_SCALAR);
+    s = sg_adam(g, .rate = 1);
+    sg_step(&s, sg_square(q));
+    cr_expect(strstr(sg_errmsg(g), "optimizer: the name \"nnn") &&
+              strstr(sg_errmsg(g), "too long"));
+    sg_clear(g);
+    sg_stopper stopper = {0};
+    sg_stopper_done(&stopper, g, 1);
+    cr_expect(strstr(sg_errmsg(g), "stopper: the name \"nnn") && strstr(sg_errmsg(g), "too long"));
+    sg_clear(g);
+    sg_freeze(g, "n*", true);
     int32_t outside = 5;
     s = sg_sgd(g, .rate = 1);
     sg_tensor *row = sg_take(p, sg_input(g, SG_I32, SG_SHAPE(1), &outside));

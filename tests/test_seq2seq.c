@@ -175,7 +175,7 @@ static int draws(sg_tensor *y)
     sg_dump(f, 1, &y);
     rewind(f);
     while (fgets(line, sizeof line, f))
-        n += strstr(line, "bernoulli") != NULL;
+        n += strstr(line, "= random_uniform") != NULL;
     fclose(f);
     return n;
 }
