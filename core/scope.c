@@ -29,6 +29,8 @@ static sg__scope *make(sg__scope *parent, const char *kind, const char *name)
 
 void sg_push(sg_context *g, const char *kind, const char *name)
 {
+    if (!g->registry)
+        return; /* a failed open's, which several threads may hold */
     g->depth++; /* counted even after an error, so that pushes and pops stay paired */
     if (g->status || g->depth > DEEPEST) {
         sg_fail(g, SG_BAD_ARGUMENT, "more than %d scopes are open: a pop is missing", DEEPEST);
@@ -49,6 +51,8 @@ void sg_push(sg_context *g, const char *kind, const char *name)
 
 void sg_pop(sg_context *g)
 {
+    if (!g->registry)
+        return;
     if (g->depth == 0) {
         sg_fail(g, SG_BAD_ARGUMENT, "sg_pop without sg_push");
         return;

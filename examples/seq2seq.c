@@ -28,13 +28,14 @@ typedef struct settings {
     const char *model, *log, *plot, *units;
     int source_column, target_column;
     translator_config c;
-    int batch, epochs, seed, threads, max_length, max_vocabulary, min_count, patience;
+    int batch, epochs, seed, threads, max_length, max_vocabulary, min_count, patience, schedule;
     double lr, clip, smoothing;
 } settings;
 
 static const char *const cells[] = {"rnn", "gru", "lstm", NULL};
 static const char *const attentions[] = {"dot", "general", "concat", "none", NULL};
 static const char *const attends[] = {"pre", "post", NULL};
+static const char *const schedules[] = {"constant", "cosine", NULL};
 
 static settings defaults(void)
 {
@@ -44,7 +45,6 @@ static settings defaults(void)
         .c = {.cell = 1, .attend = 1, .embed = 64, .hidden = 128, .layers = 1, .max_length = 100},
         .units = "char",
         .batch = 64,
-        .epochs = 10,
         .seed = 1,
         .threads = 2,
         .max_length = 100,
@@ -97,9 +97,11 @@ static bool epoch(translator *t, sg_optimizer *adam, sg_batches *d, sg_batch *b,
 static void train(translator *t, pairs data, const settings *s)
 {
     sg_context *g = t->g;
-    sg_optimizer adam = sg_adam(g, .rate = s->lr, .clip_norm = s->clip);
-    sg_stopper stopper = {.patience = s->patience};
     sg_batches *d = translator_batches(t, data.train, s->batch, s->max_length, false);
+    sg_schedule schedule = {s->schedule ? SG_COSINE : SG_CONSTANT_RATE,
+                            .period = (double)d->batches * s->epochs};
+    sg_optimizer adam = sg_adam(g, .rate = s->lr, .clip_norm = s->clip, .schedule = schedule);
+    sg_stopper stopper = {.patience = s->patience};
     sg_batches *v = data.valid ? translator_batches(t, data.valid, s->batch, 0, true) : NULL;
     sg_batch b = {.seed = (uint64_t)s->seed};
     progress p;
@@ -213,6 +215,7 @@ static double learn_dates(sg_context *g, settings *s, bool attention)
 static int run_dates(settings s)
 {
     s.epochs = s.epochs ? s.epochs : 4;
+    s.schedule = 1;
     s.plot = s.plot ? s.plot : "seq2seq.svg";
     sg_context *g = sg_open(.seed = (uint64_t)s.seed, .threads = s.threads);
     settings none = s;
@@ -377,6 +380,8 @@ int main(int argc, char **argv)
         {"patience", "epochs without improvement that are borne", .integer = &s.patience, .low = 1,
          .high = 1e6},
         {"lr", "learning rate of Adam", .number = &s.lr, .low = 1e-9, .high = 10},
+        {"schedule", "of the rate: cosine falls to 0 at the last epoch", .choice = &s.schedule,
+         .choices = schedules},
         {"clip", "norm that gradients are clipped to, 0: none", .number = &s.clip, .low = 0,
          .high = 1e9},
         {"smoothing", "of labels", .number = &s.smoothing, .low = 0, .high = 0.9},

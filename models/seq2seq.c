@@ -32,7 +32,7 @@ static bool good(const sg_seq2seq_options *o)
                 o->target_count);
     if (o->embed <= 0 || o->hidden <= 0 || o->hidden % 2)
         sg_fail(g, SG_BAD_ARGUMENT,
-                "embeddings of %d features, %d hidden units: not positive, and the latter even",
+                "embeddings of %d features, %d hidden units: must be positive, hidden even",
                 o->embed, o->hidden);
     if (o->layers < 1 || o->layers > SG_MAX_LAYERS)
         sg_fail(g, SG_BAD_ARGUMENT, "%d layers are not in 1..%d", o->layers, SG_MAX_LAYERS);

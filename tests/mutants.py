@@ -30,13 +30,18 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 GOAL = 0.98
 SECONDS = 60  # for one run; longer is caught
 
-Mutant = collections.namedtuple("Mutant", "path function line start end text original")
+Mutant = collections.namedtuple("Mutant", "path function line start end text original which")
 
 
 def key(m):
-    """How mutants.txt names a mutant: it does not depend on where in the file it stands."""
-    squeeze = lambda s: re.sub(r"\s+", " ", s).strip()
-    return f"{m.path} {m.function}: {squeeze(m.original)} -> {squeeze(m.text)}"
+    """How mutants.txt names a mutant: it does not depend on where in the file the function stands. The
+    same change in several places of it has a number."""
+    which = f" ({m.which})" if m.which > 1 else ""
+    return f"{m.path} {m.function}: {squeeze(m.original)} -> {squeeze(m.text)}{which}"
+
+
+def squeeze(text):
+    return re.sub(r"\s+", " ", text).strip()
 
 
 # ---- reading C ---------------------------------------------------------------------------------
@@ -206,7 +211,7 @@ def results(code, start, end, expression, name):
 def mutants_of(path):
     with open(os.path.join(ROOT, path), encoding="utf-8") as f:
         text = f.read()
-    code, seen = without_comments(text), set()
+    code, seen, same = without_comments(text), set(), collections.Counter()
     for name, start, end, expression in regions(code):
         makers = (results(code, start, end, expression, name), calls(code, start, end),
                   tokens(code, start, end, expression))
@@ -215,7 +220,10 @@ def mutants_of(path):
                 if (a, b, new) in seen or code[a:b].strip() == new.strip():
                     continue
                 seen.add((a, b, new))
-                yield Mutant(path, name, text.count("\n", 0, a) + 1, a, b, new, text[a:b])
+                change = (name, squeeze(text[a:b]), squeeze(new))
+                same[change] += 1
+                yield Mutant(path, name, text.count("\n", 0, a) + 1, a, b, new, text[a:b],
+                             same[change])
 
 
 # ---- trying them -------------------------------------------------------------------------------

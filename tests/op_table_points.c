@@ -37,6 +37,7 @@ static sg_tensor *loss_of(sg_tensor *x, int label)
 BUILD(loss, loss_of(x[0], 1))
 BUILD(ignored_loss, loss_of(x[0], -7))
 
+/* clang-format off */
 static const op_point points[] = {
     {"relu", relu, 1, 4, {{0, -0.0, 1, -1}}, {{0, 0, 1, 0}}},
     {"abs", absolute, 1, 4, {{0, -0.0, 2, -2}}, {{0, 0, 1, -1}}},
@@ -45,19 +46,10 @@ static const op_point points[] = {
     {"maximum", maximum, 2, 3, {{1, 2, 3}, {1, 3, 2}}, {{1, 0, 1}, {0, 1, 0}}},
     {"minimum", minimum, 2, 3, {{1, 2, 3}, {1, 3, 2}}, {{1, 1, 0}, {0, 0, 1}}},
     {"pow", power, 2, 4, {{0, 0, 0, 2}, {0, 1, 2, 0}}, {{0, 1, 0, 0}, {0, 0, 0, LN2}}},
-    {"pow",
-     power,
-     2,
-     4,
-     {{-2, 1, 2, 0.5}, {3, -2, 1, 1}},
+    {"pow", power, 2, 4, {{-2, 1, 2, 0.5}, {3, -2, 1, 1}},
      {{12, -2, 1, 1}, {0, 0, 2 * LN2, -0.5 * LN2}}},
-    {"pow",
-     power,
-     2,
-     4,
-     {{2, 2, 0.5, 1}, {0, 1, 0, 2}},
-     {{0, 1, 0, 2}, {LN2, 2 * LN2, -LN2, 0}},
-     true},
+    {"pow", power, 2, 4, {{2, 2, 0.5, 1}, {0, 1, 0, 2}},
+     {{0, 1, 0, 2}, {LN2, 2 * LN2, -LN2, 0}}, true},
     {"logsumexp", logsumexp, 1, 3, {{-INFINITY, -INFINITY, -INFINITY}}, {{0, 0, 0}}},
     {"logsumexp", logsumexp, 1, 3, {{-INFINITY, 90, 90}}, {{0, 0.5, 0.5}}},
     {"softmax", softmax, 1, 4, {{-INFINITY, -INFINITY, -INFINITY, -INFINITY}}, {{0}}},
@@ -75,6 +67,7 @@ static const op_point points[] = {
     {"where", where, 2, 2, {{0.5, 5}, {INFINITY, 1}}, {{1, 0}, {0, 1}}},
     {"concat", concat, 1, 1, {{3}}, {{12}}},
 };
+/* clang-format on */
 
 const op_point *op_point_at(int i)
 {

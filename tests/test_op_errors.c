@@ -152,9 +152,9 @@ Test(op_errors, shapes)
     WRONG(sg_matmul(F(2, 3), F(2)), SG_BAD_SHAPE, "matmul: inner dimensions differ: x[2,3], y[2]");
     WRONG(sg_matmul(F(2), F(3)), SG_BAD_SHAPE, "matmul: inner dimensions differ: x[2], y[3]");
     WRONG(sg_matmul(SCALAR, F(3, 2)), SG_BAD_SHAPE,
-          "matmul: operands have at least one axis: x[], y[3,2]");
+          "matmul: operands need at least one axis: x[], y[3,2]");
     WRONG(sg_matmul(F(2, 3), SCALAR), SG_BAD_SHAPE,
-          "matmul: operands have at least one axis: x[2,3], y[]");
+          "matmul: operands need at least one axis: x[2,3], y[]");
     WRONG(sg_matmul(F(2, 3, 4), F(3, 4, 5)), SG_BAD_SHAPE,
           "matmul: leading dimensions do not broadcast: x[2,3,4], y[3,4,5]");
     WRONG(scoped(g), SG_BAD_SHAPE,

@@ -199,7 +199,7 @@ Test(reduce, refuses_what_has_no_meaning)
     FAILS(g, sg_max(X, 1, false), "max: axis 1 is empty: x[2,0]");
     FAILS(g, sg_min(X, SG_ALL_AXES, false), "min: axis 0 is empty");
     FAILS(g, sg_argmax(X, -1, true), "argmax: axis 1 is empty: x[2,0]");
-    FAILS(g, sg_mean(X, 1, false), "mean: of no elements");
+    FAILS(g, sg_mean(X, 1, false), "mean: axis 1 has no elements");
     FAILS(g, sg_mean(I, 1, false), "mean: not defined for i32");
     FAILS(g, sg_logsumexp(I, 1, false), "logsumexp: not defined for i32");
     FAILS(g, sg_max(sample(g, SG_U8, SG_SHAPE(2), 1), 0, false), "max: not defined for u8");

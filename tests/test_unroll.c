@@ -298,6 +298,29 @@ Test(unroll, a_row_does_not_depend_on_its_batch)
             }
 }
 
+/* h_T = sum of w^(T-1-t) x_t: a long chain's gradient in closed form */
+Test(unroll, a_chain_of_100_steps)
+{
+    enum { N = 100 };
+    sg_context *g = sg_open();
+    sg_cell p =
+        sg_rnn(g, "chain", .in = 1, .hidden = 1, .activation = SG_IDENTITY, .dtype = SG_F64);
+    double one = 1, w = 0.98, dw = 0, h = 0;
+    sg_set(p.wx, &one);
+    sg_set(p.wh, &w);
+    sg_tensor *x = draw(g, SG_F64, SG_SHAPE(1, N, 1), 1), *grads[2];
+    sg_tensor *y = sg_squeeze(sg_last(sg_unroll(p, x), NULL), 0);
+    sg_grad(y, 2, (sg_tensor *[]){x, p.wh}, grads);
+    for (int t = 0; t < N; t++) {
+        dw = dw * w + h;
+        h = h * w + element(x, t);
+        is_near(grads[0], t, pow(w, N - 1 - t), 1e-13, "by x");
+    }
+    is_near(y, 0, h, 1e-13, "the end of the chain");
+    is_near(grads[1], 0, dw, 1e-12, "by wh");
+    sg_close(g);
+}
+
 /* ---- corners -------------------------------------------------------------------------------- */
 
 Test(unroll, corners)

@@ -175,7 +175,7 @@ Test(view, concat_and_stack)
     x = count(g, SG_F32, SG_SHAPE(2, 3));
     FAILS(g, sg_concat(2, x, x), "concat: axis 2 is outside x[2,3]");
     x = count(g, SG_F32, SG_SHAPE(2, 3));
-    FAILS(g, sg_stack(5, x, x), "expand_dims: no room for axis 5");
+    FAILS(g, sg_stack(5, x, x), "stack: axis 5 is outside a result of 3 axes");
     cr_assert(sg_is_nil(sg_concat_(0, 0, NULL)));
     cr_assert(sg_is_nil(sg_stack_(0, 0, NULL)));
     sg_close(g);
