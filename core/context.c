@@ -131,6 +131,7 @@ void sg_reset(sg_context *g)
     g->stream = NULL;
     g->serial = 0;
     g->generation++;
+    g->draws++;
     sg__arena_reset(&g->tape);
 }
 
@@ -191,8 +192,8 @@ bool sg__list_add(sg_context *g, sg__list *l, sg_tensor *x)
 sg_tensor *sg_stream(sg_context *g)
 {
     if (!g->status && !g->stream) {
-        uint32_t key[4] = {(uint32_t)g->seed, (uint32_t)(g->seed >> 32), (uint32_t)g->generation,
-                           (uint32_t)(g->generation >> 32)};
+        uint32_t key[4] = {(uint32_t)g->seed, (uint32_t)(g->seed >> 32), (uint32_t)g->draws,
+                           (uint32_t)(g->draws >> 32)};
         sg_tensor *x = sg_input(g, SG_I32, SG_SHAPE(4), key);
         g->stream = sg_is_nil(x) ? NULL : x;
     }

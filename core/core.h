@@ -256,7 +256,8 @@ SG_API sg_status sg_set(sg_tensor *param, const void *data);
 
 /* ---- files -------------------------------------------------------------------------------- */
 
-/* Text that travels with the parameters (a configuration, a vocabulary); NULL when absent. */
+/* Text that travels with the parameters (a configuration, a vocabulary); NULL when absent. Keys
+ * that begin with "seqgrad." are not for users. */
 SG_API void sg_set_meta(sg_context *g, const char *key, const char *text);
 SG_API const char *sg_meta(const sg_context *g, const char *key);
 
@@ -264,7 +265,8 @@ SG_API const char *sg_meta(const sg_context *g, const char *key);
  * and renamed: whatever happens, either the old file is there or the new one. */
 SG_API sg_status sg_save(sg_context *g, const char *path);
 /* A model that sg_save wrote, checksum verified, into the parameters of its names; those not made
- * yet are found by sg_param later. Shapes and types must agree, no parameter may be missing. */
+ * yet are found by sg_param later. Shapes and types must agree, no parameter may be missing. Random
+ * draws go on from where the model was saved, so a training that is resumed has the same bits. */
 SG_API sg_status sg_load(sg_context *g, const char *path);
 /* Any safetensors file, as buffers of its names under `prefix`: no checksum or version is asked. */
 SG_API sg_status sg_load_tensors(sg_context *g, const char *path, const char *prefix);

@@ -173,7 +173,8 @@ struct sg_context {
     char message[SG_MESSAGE];
     sg_tensor *nil;
     uint64_t seed, generation; /* generation: number of resets */
-    uint32_t serial, epoch;    /* nodes made since the reset; walks so far */
+    uint64_t draws; /* the same, counted on from what a loaded file says: part of random streams */
+    uint32_t serial, epoch; /* nodes made since the reset; walks so far */
     int isa, threads;
     bool training, debug, busy; /* busy: inside an evaluation */
 

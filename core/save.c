@@ -40,10 +40,16 @@ static struct sg__text *new_text(sg__registry *r, const char *key)
     return *at = t;
 }
 
+#define OURS "seqgrad." /* how keys of our own begin */
+
 void sg_set_meta(sg_context *g, const char *key, const char *text)
 {
     if (g->status)
         return;
+    if (strncmp(key, OURS, strlen(OURS)) == 0) {
+        sg_fail(g, SG_BAD_ARGUMENT, "the key \"%s\" is one of seqgrad's own", key);
+        return;
+    }
     char *value = copy_text(text);
     struct sg__text *t = value ? text_of(g->registry, key) : NULL;
     if (value && !t)
@@ -59,7 +65,8 @@ void sg_set_meta(sg_context *g, const char *key, const char *text)
 
 /* ---- saving -------------------------------------------------------------------------------- */
 
-#define BUFFERS "seqgrad.buffers" /* a text: names of buffers, a line each */
+#define BUFFERS OURS "buffers" /* a text: names of buffers, a line each */
+#define RESETS  OURS "resets"  /* how many there were: where random streams go on */
 
 static char *list_buffers(const sg__registry *r)
 {
@@ -100,7 +107,8 @@ sg_status sg_save(sg_context *g, const char *path)
     sg__file_tensor *tensors = malloc((r->count + 1) * sizeof *tensors);
     for (struct sg__text *t = r->texts; t; t = t->next)
         m++;
-    sg__file_text *texts = malloc(((size_t)m + 1) * sizeof *texts);
+    sg__file_text *texts = malloc(((size_t)m + 2) * sizeof *texts);
+    char resets[24];
     char *buffers = list_buffers(r);
     char message[SG_MESSAGE];
     sg_status status = SG_NO_MEMORY;
@@ -110,7 +118,9 @@ sg_status sg_save(sg_context *g, const char *path)
         for (sg__store *s = r->first; s; s = s->next)
             tensors[n++] = (sg__file_tensor){s->name, s->dtype, s->shape, s->data};
         m = 0;
+        snprintf(resets, sizeof resets, "%llu", (unsigned long long)g->draws);
         texts[m++] = (sg__file_text){BUFFERS, buffers};
+        texts[m++] = (sg__file_text){RESETS, resets};
         for (struct sg__text *t = r->texts; t; t = t->next)
             texts[m++] = (sg__file_text){t->key, t->text};
         if (!sg__safetensors_write(path, n, tensors, m, texts, message, &status))
@@ -228,11 +238,16 @@ sg_status sg_load(sg_context *g, const char *path)
     if (f && !loaded)
         sg__no_memory(g, "loading");
     if (loaded && acceptable(g, path, f) && make_stores(g, f, "", false)) {
+        uint64_t draws = g->draws;
         for (int i = 0; i < f->m; i++)
-            if (strcmp(f->texts[i].key, BUFFERS) != 0)
+            if (strcmp(f->texts[i].key, RESETS) == 0)
+                draws = strtoull(f->texts[i].value, NULL, 10);
+            else if (strncmp(f->texts[i].key, OURS, strlen(OURS)) != 0)
                 sg_set_meta(g, f->texts[i].key, f->texts[i].value);
         if (sg_ok(g)) {
             take_all(g, f, "");
+            g->draws = draws;
+            g->stream = NULL;
             free(g->registry->loaded);
             g->registry->loaded = loaded;
             loaded = NULL;

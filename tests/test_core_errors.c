@@ -122,6 +122,10 @@ static void set_nothing(sg_context *g)
 {
     sg_set(sg_param(g, "p", SG_SHAPE(2)), NULL);
 }
+static void own_key(sg_context *g)
+{
+    sg_set_meta(g, "seqgrad.x", "");
+}
 static void operands(sg_context *g)
 {
     static const sg_op op = {.name = "two", .args = "x y", .arity = 2};
@@ -180,6 +184,7 @@ Test(core_errors, say_what_is_wrong)
         {set_leaf, SG_BAD_ARGUMENT, "sg_set: no parameter or buffer"},
         {set_nothing, SG_BAD_ARGUMENT, "sg_set: no array"},
         {operands, SG_BAD_ARGUMENT, "two: 1 operands"},
+        {own_key, SG_BAD_ARGUMENT, "the key \"seqgrad.x\" is one of seqgrad's own"},
         {huge_argmax, SG_BAD_SHAPE,
          "argmax: more elements than an i32 index can name: x[2147483648]"},
         {huge_sort, SG_BAD_SHAPE,
