@@ -152,7 +152,8 @@ REFERENCE(log_softmax_reference, log(SOFTMAX(NULL)))
 
 #define LABEL       ((int64_t)AT(1, i[0]))
 #define NATS(label) (log(shares(&in[0], NULL, i[0], DIM(0, 1))) - AT(0, i[0], label))
-#define MEAN_NATS   (log(shares(&in[0], NULL, i[0], DIM(0, 1))) - SECOND(plus, 0) / (double)DIM(0, 1))
+#define MEAN        (SECOND(plus, 0) / (double)DIM(0, 1))
+#define MEAN_NATS   (log(shares(&in[0], NULL, i[0], DIM(0, 1))) - MEAN)
 
 BUILD(build_loss, sg_cross_entropy(x[0], x[1]))
 REFERENCE(loss_reference, NATS(LABEL))

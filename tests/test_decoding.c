@@ -76,6 +76,79 @@ Test(decoding, gradients_from_f32_parameters)
     }
 }
 
+/* ---- the formulas --------------------------------------------------------------------------- */
+
+static sg_tensor *column(sg_context *g, const int32_t *ids, int t) /* [B] of [B,TARGET] */
+{
+    int32_t of_step[BATCH];
+    for (int b = 0; b < BATCH; b++)
+        of_step[b] = ids[b * TARGET + t];
+    return sg_input(g, SG_I32, SG_SHAPE(BATCH), of_step);
+}
+
+/* The states of the encoder's top layer; the decoder's initial ones and the fixed context. */
+static sg_tensor *encode_plainly(const sg_seq2seq *m, sg_state *s, sg_tensor **context)
+{
+    sg_context *g = m->o.g;
+    sg_state final;
+    sg_tensor *x = sg_take(m->source_table, sg_input(g, SG_I32, SG_SHAPE(BATCH, SOURCE), source));
+    for (int l = 0; l < m->o.layers; l++) {
+        x = sg_bidirectional(m->forward[l], m->backward[l], x, source_lengths, &final);
+        s[l] = (sg_state){.h = sg_tanh(sg_apply(m->bridge[l][0], final.h))};
+        if (final.c)
+            s[l].c = sg_tanh(sg_apply(m->bridge[l][1], final.c));
+    }
+    *context = final.h;
+    return x;
+}
+
+/* Logits [B,T,V] with nothing taken out of the loop over time: each step joins what its cell
+ * gets, [embedding; context; feed]. */
+static sg_tensor *translate_plainly(const sg_seq2seq *m)
+{
+    sg_context *g = m->o.g;
+    sg_state s[SG_MAX_LAYERS], *top = &s[m->o.layers - 1];
+    sg_tensor *context, *logits[TARGET], *values = encode_plainly(m, s, &context);
+    sg_tensor *feed = sg_full(g, m->o.dtype, SG_SHAPE(BATCH, m->o.hidden), 0);
+    sg_memory memory = {NULL};
+    if (!m->o.no_attention)
+        memory = sg_remember(&m->attention, values, source_lengths);
+    for (int t = 0; t < TARGET; t++) {
+        sg_tensor *x = sg_take(m->target_table, column(g, target_in, t));
+        if (!m->o.post && !m->o.no_attention)
+            context = sg_attend(&m->attention, &memory, top->h).context;
+        if (!m->o.post)
+            x = sg_concat(-1, x, context);
+        if (m->o.input_feeding)
+            x = sg_concat(-1, x, feed);
+        for (int l = 0; l < m->o.layers; l++) {
+            s[l] = sg_cell_step(&m->decoder[l], x, s[l]);
+            x = s[l].h;
+        }
+        if (m->o.post && !m->o.no_attention)
+            context = sg_attend(&m->attention, &memory, top->h).context;
+        feed = sg_tanh(sg_apply(m->readout, sg_concat(-1, context, top->h)));
+        logits[t] = sg_apply(m->out, feed);
+    }
+    return sg_stack_(1, TARGET, logits);
+}
+
+Test(decoding, follows_its_formulas)
+{
+    for (int k = 0; k < CONFIGURATIONS; k++) {
+        const char *name;
+        sg_context *g = sg_open();
+        sg_seq2seq_options o = configuration(k, &name);
+        o.dtype = SG_F64;
+        sg_seq2seq m = make(g, o);
+        sg_encoded e = sg_seq2seq_encode(&m, source, BATCH, SOURCE, source_lengths);
+        sg_tensor *logits = sg_seq2seq_decode(&m, &e, target_in, BATCH, TARGET, NULL);
+        double d = distance(logits, translate_plainly(&m));
+        cr_expect(d < 1e-14, "%s: off by %g", name, d);
+        sg_close(g);
+    }
+}
+
 /* ---- two ways ------------------------------------------------------------------------------- */
 
 /* Where all steps of the decoder can run at once, they give the bits of one after the other. */
@@ -90,10 +163,8 @@ Test(decoding, at_once_or_step_by_step)
         sg_tensor *logits = sg_seq2seq_decode(&m, &e, target_in, BATCH, TARGET, &all);
         sg__decoder d = sg__decoder_start(&m, &e);
         for (int t = 0; t < TARGET; t++) {
-            int32_t ids[BATCH];
-            for (int b = 0; b < BATCH; b++)
-                ids[b] = target_in[b * TARGET + t];
-            sg_tensor *xw = sg__decoder_inputs(&d, sg_input(g, SG_I32, SG_SHAPE(BATCH, 1), ids));
+            sg_tensor *ids = sg_expand_dims(column(g, target_in, t), 1);
+            sg_tensor *xw = sg__decoder_inputs(&d, ids);
             sg_tensor *h = sg__decoder_step(&d, sg_squeeze(xw, 1), &w);
             same_bits(sg_apply(m.out, h), sg_index(logits, 1, t), name);
             if (!m.o.no_attention)
