@@ -94,6 +94,7 @@ REFERENCE(cast_there_and_back_reference, pow(EACH(0), 4))
 BUILD(cast_i32, sg_cast(x[0], SG_I32))
 REFERENCE(cast_i32_reference, trunc(EACH(0)))
 BUILD(cast_u8, sg_cast(x[0], SG_U8))
+REFERENCE(cast_u8_reference, fmod(trunc(EACH(0)), 256))
 
 BUILD(build_and, sg_logical_and(positive(x[0]), positive(x[1])))
 REFERENCE(and_reference, EACH(0) > 0 && EACH(1) > 0)
@@ -156,8 +157,8 @@ static const op_row rows[] = {
         X37()),
     ROW("cast", "to i32", cast_i32, cast_i32_reference, OP_CONSTANT | OP_APART, SG_ALL,
         X37(-9, 9)),
-    ROW("cast", "to u8", cast_u8, cast_i32_reference, OP_CONSTANT | OP_APART, SG_ALL,
-        X37(0, 200)),
+    ROW("cast", "to u8", cast_u8, cast_u8_reference, OP_CONSTANT | OP_APART, SG_ALL,
+        X37(0, 600)),
     ROW("logical_and", NULL, build_and, and_reference, OP_CONSTANT | OP_APART, SG_ALL,
         X37(), X7()),
     ROW("logical_or", NULL, build_or, or_reference, OP_CONSTANT | OP_APART, SG_ALL, X37(), X7()),

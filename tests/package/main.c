@@ -1,4 +1,4 @@
-/* Fits y = 2x + 1 with the installed seqgrad, using something of each header; 0 if it learned it. */
+/* Fits y = 2x + 1 with the installed seqgrad, with something of each header; 0 if it learned it. */
 #include <seqgrad/seqgrad.h>
 
 #include <math.h>
