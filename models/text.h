@@ -110,7 +110,8 @@ SG_API bool sg_vocabulary_check(sg_context *g, const sg_vocabulary *v,
  * has; -1 on error. */
 SG_API int sg_encode(const sg_vocabulary *v, const char *text, int max, int32_t *ids);
 /* The text of n ids up to the first <stop>, without <pad> and <start>: words joined by one space,
- * characters by nothing. Writes and returns as sg_text_map does. */
+ * but for marks that the tokenizer cut off, such as a full stop; characters by nothing. Writes and
+ * returns as sg_text_map does. */
 SG_API size_t sg_decode(const sg_vocabulary *v, int n, const int32_t *ids, size_t size, char *text);
 
 /* ---- corpus ------------------------------------------------------------------------------- */

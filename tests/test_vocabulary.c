@@ -288,3 +288,18 @@ Test(vocabulary, what_failed_is_inert)
     sg_vocabulary_free(NULL);
     sg_close(g);
 }
+
+Test(vocabulary, marks_stand_beside_their_words)
+{
+    static const char *const text[] = {"Well, (he said) it's 3.5 %! 好，吧。"};
+    sg_context *g = sg_open();
+    sg_vocabulary *v =
+        sg_vocabulary_build(g, 1, text, .tokenizer = {.units = SG_UNITS_WORD, .punctuation = true});
+    int32_t ids[64];
+    char back[128];
+    int n = sg_encode(v, text[0], 64, ids);
+    sg_decode(v, n, ids, sizeof back, back);
+    cr_expect_str_eq(back, "Well, (he said) it's 3.5%! 好， 吧。");
+    sg_vocabulary_free(v);
+    sg_close(g);
+}

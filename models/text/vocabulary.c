@@ -195,17 +195,35 @@ int sg_encode(const sg_vocabulary *v, const char *text, int max, int32_t *ids)
     return n;
 }
 
+/* Marks that stand right after a word, or right before one, where the tokenizer cut them off. */
+static bool one_of(const char *token, const char *const *marks)
+{
+    while (*marks && strcmp(token, *marks) != 0)
+        marks++;
+    return *marks != NULL;
+}
+
+static bool spaced(const sg_vocabulary *v, const char *before, const char *token)
+{
+    static const char *const left[] = {".", ",",  "!",  "?",  ";",  ":",  ")",  "]",  "}", "%",
+                                       "…", "。", "，", "！", "？", "；", "：", "）", NULL};
+    static const char *const right[] = {"(", "[", "{", "¿", "¡", "（", NULL};
+    return !v->tokenizer.punctuation || (!one_of(token, left) && !one_of(before, right));
+}
+
 size_t sg_decode(const sg_vocabulary *v, int n, const int32_t *ids, size_t size, char *text)
 {
     sg__cut cut = {.out = text, .size = size};
     bool words = v->tokenizer.units == SG_UNITS_WORD;
     int limit = sg_vocabulary_size(v);
+    const char *before = "";
     for (int i = 0; i < n && ids[i] != SG_STOP; i++) {
         if (ids[i] == SG_PAD || ids[i] == SG_START)
             continue;
-        if (words && cut.whole > 0)
-            sg__text_cut_add(&cut, " ", 1);
         const char *token = sg_vocabulary_text(v, ids[i]);
+        if (words && cut.whole > 0 && spaced(v, before, token))
+            sg__text_cut_add(&cut, " ", 1);
+        before = token;
         if (ids[i] < 0 || ids[i] >= limit) {
             cut = (sg__cut){.out = text, .size = size};
             break;
