@@ -84,6 +84,8 @@ void sg_close(sg_context *g)
     if (!g || g == &failed)
         return;
     sg__arena_free(&g->tape);
+    for (int i = 0; i < SG__RESTING; i++)
+        sg__arena_free(&g->resting[i]);
     sg__arena_free(&g->kept[0]);
     sg__arena_free(&g->kept[1]);
     sg__scopes_free(&g->root);
@@ -91,6 +93,7 @@ void sg_close(sg_context *g)
         sg__registry_drop(g->registry);
     sg__cache_close(g->cache);
     free(g->keeps.x);
+    free(g->carried.x);
     free(g->wants.x);
     free(g->roots.x);
     free(g->assigns.x);
@@ -105,9 +108,25 @@ void sg_close(sg_context *g)
     free(g);
 }
 
+/* The tensors that were kept before are over; their memory rests a while before it is used again,
+ * so that a late use is an error and not another tensor. */
+static void bury(sg_context *g)
+{
+    for (size_t i = 0; i < g->carried.n; i++) {
+        sg_tensor *x = g->carried.x[i];
+        x->generation = SG__OVER;
+        x->in[0] = NULL;
+        *(g->last_dead ? &g->last_dead->in[0] : &g->dead) = x;
+        g->last_dead = x;
+    }
+    g->dead_count += g->carried.n;
+    g->carried.n = 0;
+}
+
 /* Kept tensors become leaves of the next generation; those kept before are dropped. */
 static void carry(sg_context *g)
 {
+    bury(g);
     sg__arena_reset(&g->kept[(g->generation + 1) & 1]);
     for (size_t i = 0; i < g->keeps.n; i++) {
         sg_tensor *x = g->keeps.x[i];
@@ -119,7 +138,22 @@ static void carry(sg_context *g)
         if (!x->value)
             x->flags |= SG__FAILED;
     }
-    g->keeps.n = 0;
+    sg__list before = g->carried;
+    g->carried = g->keeps;
+    g->keeps = before;
+}
+
+/* In debug mode, and in debug builds, a tape rests for some resets before its memory is used again.
+ */
+static void rest(sg_context *g)
+{
+#ifdef NDEBUG
+    if (!g->debug)
+        return;
+#endif
+    sg__arena *oldest = &g->resting[g->generation % SG__RESTING], tape = *oldest;
+    *oldest = g->tape;
+    g->tape = tape;
 }
 
 void sg_reset(sg_context *g)
@@ -132,6 +166,7 @@ void sg_reset(sg_context *g)
     g->serial = 0;
     g->generation++;
     g->draws++;
+    rest(g);
     sg__arena_reset(&g->tape);
 }
 

@@ -265,8 +265,9 @@ SG_API const char *sg_meta(const sg_context *g, const char *key);
  * and renamed: whatever happens, either the old file is there or the new one. */
 SG_API sg_status sg_save(sg_context *g, const char *path);
 /* A model that sg_save wrote, checksum verified, into the parameters of its names; those not made
- * yet are found by sg_param later. Shapes and types must agree, no parameter may be missing. Random
- * draws go on from where the model was saved, so a training that is resumed has the same bits. */
+ * yet are found by sg_param later. Shapes and types must agree, no parameter may be missing. The
+ * seed and the place in the random streams are taken over, so a training that is resumed has the
+ * same bits; what the user holds (kept tensors, where a batch stands) is the user's to carry. */
 SG_API sg_status sg_load(sg_context *g, const char *path);
 /* Any safetensors file, as buffers of its names under `prefix`: no checksum or version is asked. */
 SG_API sg_status sg_load_tensors(sg_context *g, const char *path, const char *prefix);
@@ -311,7 +312,7 @@ typedef struct sg_infer {
     const void *attr;
     int n;
     sg_tensor *const *in;
-    sg_shape shape; /* to be set, like dtype, which starts as the first operand's */
+    sg_shape shape; /* to be set */
     sg_dtype dtype;
     char *message;    /* SG_MESSAGE bytes: what is wrong; operands and scope are added by core */
     sg_status status; /* SG_BAD_SHAPE unless set */

@@ -211,11 +211,17 @@ const void *sg_data(sg_tensor *x)
     return x->value || sg_eval_(1, &x) == SG_OK ? x->value : NULL;
 }
 
+void sg__not_one(const sg_tensor *x, const char *what)
+{
+    char text[SG_SHAPE_TEXT];
+    sg_fail(x->g, SG_BAD_SHAPE, "%s: a tensor %s has not one element", what,
+            sg__shape_text(text, &x->dims->shape));
+}
+
 double sg_item(sg_tensor *x)
 {
     if (!sg_is_nil(x) && x->dims->size != 1)
-        sg__fail_node(x->g, SG_BAD_SHAPE, x->op, x->scope, (int)x->n, x->in,
-                      "sg_item of a tensor that has not one element");
+        sg__not_one(x, "sg_item");
     const void *p = sg_data(x);
     if (!p)
         return NAN;

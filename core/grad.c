@@ -93,6 +93,15 @@ static bool by_lower(sweep *s, sg_tensor *x, sg_tensor *g)
     return !s->g->status;
 }
 
+static void add_cotangent(sweep *s, sg_tensor *x, uint32_t i, sg_tensor *g)
+{
+    if (g)
+        add_term(s, x->in[i], g);
+    else
+        sg__fail_node(s->g, SG_BAD_ARGUMENT, x->op, x->scope, (int)x->n, x->in,
+                      "its vjp returned NULL");
+}
+
 static bool step_back(sweep *s, sg_tensor *x)
 {
     sg_tensor *g = total(s, x->index);
@@ -106,7 +115,7 @@ static bool step_back(sweep *s, sg_tensor *x)
     sg_vjp_call call = {x->attr, (int)x->n, x->in, x, g};
     for (uint32_t i = 0; i < x->n && !s->g->status; i++)
         if (s->needed[x->in[i]->index])
-            add_term(s, x->in[i], x->op->vjp(&call, (int)i));
+            add_cotangent(s, x, i, x->op->vjp(&call, (int)i));
     return !s->g->status;
 }
 
@@ -216,8 +225,7 @@ void sg_vjp(sg_tensor *y, sg_tensor *seed, int n, sg_tensor *const *xs, sg_tenso
 void sg_grad(sg_tensor *y, int n, sg_tensor *const *xs, sg_tensor **grads)
 {
     if (!sg_is_nil(y) && y->dims->size != 1)
-        sg__fail_node(y->g, SG_BAD_SHAPE, y->op, y->scope, (int)y->n, y->in,
-                      "sg_grad of a tensor that has not one element");
+        sg__not_one(y, "sg_grad");
     sg_vjp(y, sg_is_nil(y) ? y : sg_full(y->g, sg_type(y), sg_shape_of(y), 1), n, xs, grads);
 }
 

@@ -208,6 +208,10 @@ static bool to_doubles(check *c, const sg_gradcheck_options *o, sg_tensor **y)
     *y = g->status ? g->nil : sg_replay(o->y, o->n, o->xs, c->xs, SG_F64);
     if (!g->status && !sg__is_float((*y)->dtype))
         sg_fail(g, SG_BAD_DTYPE, "gradcheck: of a tensor of %s", sg_dtype_name(sg_type(o->y)));
+    if (!g->status && sg__walk(g, 1, y, SG__EVERYTHING))
+        for (int i = 0; i < o->n; i++) /* a check of nothing would pass */
+            if (c->xs[i]->mark != g->epoch)
+                sg_fail(g, SG_BAD_ARGUMENT, "gradcheck: y does not depend on xs[%d]", i);
     return !g->status;
 }
 

@@ -70,6 +70,12 @@ enum {
     SG__MARKED = 8    /* where a walk of SG__STOP_AT_MARKED stops */
 };
 #define SG__FOREVER UINT64_MAX /* the generation of parameters: no reset ends them */
+#define SG__OVER                                                                                   \
+    (UINT64_MAX - 1) /* of kept tensors whose time is over: no reset brings them back */
+enum {
+    SG__RESTING = 7,
+    SG__DEAD = 4096
+}; /* how long memory rests, so that late uses are noticed */
 
 struct sg_tensor {
     sg_context *g;
@@ -103,6 +109,7 @@ sg_tensor *sg__node(sg_context *g, const sg_op *op, const sg__dims *dims, sg_dty
  * and *nil is the tensor to return. */
 sg_context *sg__together(int n, sg_tensor *const *x, const char *what, sg_tensor **nil);
 sg_tensor *sg__nil(sg_context *g);
+void sg__not_one(const sg_tensor *x, const char *what); /* raises that it has not one element */
 sg_tensor *sg__debug(sg_tensor *x); /* computes a node just made; x, or the inert tensor */
 void sg__fill(void *p, sg_dtype dtype, int64_t n, double v);
 /* For a node about to be recorded or evaluated: raises an error with operands and scope. */
@@ -179,7 +186,11 @@ struct sg_context {
     bool training, debug, busy; /* busy: inside an evaluation */
 
     sg__arena tape;
-    sg__arena kept[2];              /* by parity of the generation they were kept in */
+    sg__arena resting[SG__RESTING]; /* tapes of earlier resets, in debug mode */
+    sg__arena kept[2];              /* values, by parity of the generation they were kept in */
+    sg_tensor *dead, *last_dead;    /* kept tensors whose time is over, the oldest first */
+    size_t dead_count;
+    sg__list carried;               /* kept before the last reset */
     sg__list keeps, wants, assigns; /* roots of the next evaluation, */
     sg__list roots;                 /* and all of its roots, once it is under way */
     sg_tensor *stream;

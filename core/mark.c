@@ -116,6 +116,17 @@ const sg_op sg__keep_op = {
     .vjp = same_vjp,
 };
 
+static sg_tensor *new_kept(sg_context *g)
+{
+    sg_tensor *k = g->dead;
+    if (g->dead_count < SG__DEAD)
+        return sg__alloc(&g->lasting, sizeof *k + sizeof k->in[0]);
+    g->dead = k->in[0];
+    if (--g->dead_count == 0)
+        g->last_dead = NULL;
+    return k;
+}
+
 /* The node lies where the next reset does not reach: see carry() in context.c. */
 sg_tensor *sg_keep(sg_tensor *x)
 {
@@ -123,7 +134,7 @@ sg_tensor *sg_keep(sg_tensor *x)
     sg_context *g = sg__together(1, &x, "sg_keep", &nil);
     if (!g)
         return nil;
-    sg_tensor *k = sg__alloc(&g->kept[g->generation & 1], sizeof *k + sizeof k->in[0]);
+    sg_tensor *k = new_kept(g);
     if (!k) {
         sg__no_memory(g, "a kept tensor");
         return g->nil;

@@ -66,7 +66,7 @@ void sg_set_meta(sg_context *g, const char *key, const char *text)
 /* ---- saving -------------------------------------------------------------------------------- */
 
 #define BUFFERS OURS "buffers" /* a text: names of buffers, a line each */
-#define RESETS  OURS "resets"  /* how many there were: where random streams go on */
+#define STREAM  OURS "stream"  /* seed and resets so far: where random streams go on */
 
 static char *list_buffers(const sg__registry *r)
 {
@@ -108,7 +108,7 @@ sg_status sg_save(sg_context *g, const char *path)
     for (struct sg__text *t = r->texts; t; t = t->next)
         m++;
     sg__file_text *texts = malloc(((size_t)m + 2) * sizeof *texts);
-    char resets[24];
+    char stream[48];
     char *buffers = list_buffers(r);
     char message[SG_MESSAGE];
     sg_status status = SG_NO_MEMORY;
@@ -118,9 +118,10 @@ sg_status sg_save(sg_context *g, const char *path)
         for (sg__store *s = r->first; s; s = s->next)
             tensors[n++] = (sg__file_tensor){s->name, s->dtype, s->shape, s->data};
         m = 0;
-        snprintf(resets, sizeof resets, "%llu", (unsigned long long)g->draws);
+        snprintf(stream, sizeof stream, "%llu %llu", (unsigned long long)g->seed,
+                 (unsigned long long)g->draws);
         texts[m++] = (sg__file_text){BUFFERS, buffers};
-        texts[m++] = (sg__file_text){RESETS, resets};
+        texts[m++] = (sg__file_text){STREAM, stream};
         for (struct sg__text *t = r->texts; t; t = t->next)
             texts[m++] = (sg__file_text){t->key, t->text};
         if (!sg__safetensors_write(path, n, tensors, m, texts, message, &status))
@@ -238,14 +239,17 @@ sg_status sg_load(sg_context *g, const char *path)
     if (f && !loaded)
         sg__no_memory(g, "loading");
     if (loaded && acceptable(g, path, f) && make_stores(g, f, "", false)) {
-        uint64_t draws = g->draws;
+        uint64_t seed = g->seed, draws = g->draws;
+        char *end;
         for (int i = 0; i < f->m; i++)
-            if (strcmp(f->texts[i].key, RESETS) == 0)
-                draws = strtoull(f->texts[i].value, NULL, 10);
-            else if (strncmp(f->texts[i].key, OURS, strlen(OURS)) != 0)
+            if (strcmp(f->texts[i].key, STREAM) == 0) {
+                seed = strtoull(f->texts[i].value, &end, 10);
+                draws = strtoull(end, NULL, 10);
+            } else if (strncmp(f->texts[i].key, OURS, strlen(OURS)) != 0)
                 sg_set_meta(g, f->texts[i].key, f->texts[i].value);
         if (sg_ok(g)) {
             take_all(g, f, "");
+            g->seed = seed;
             g->draws = draws;
             g->stream = NULL;
             free(g->registry->loaded);

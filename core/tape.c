@@ -130,6 +130,10 @@ static bool infer(sg_infer *c, const sg_op *op)
         c->status = SG_BAD_DTYPE;
         return refuse_type(c, op, allowed, (sg_dtype)last);
     }
+    if (op->map && !op->map[last][SG_GENERIC]) {
+        c->status = SG_BAD_DTYPE;
+        return sg_refuse(c, "has no kernel for %s", sg_dtype_name((sg_dtype)last));
+    }
     if (op->infer)
         return op->infer(c);
     for (int i = 0; i < c->n; i++)
@@ -159,12 +163,14 @@ sg_tensor *sg_record(const sg_op *op, const void *attr, int n, sg_tensor *const 
     sg_context *g = sg__together(n, in, op->name, &nil);
     if (!g)
         return nil;
+    if (!op->map && !op->view && !op->run)
+        return sg_fail(g, SG_BAD_ARGUMENT, "%s: has no way to run: no map, view or run", op->name);
     if (n == 0 || (op->arity >= 0 && n != op->arity))
         return sg_fail(g, SG_BAD_ARGUMENT, "%s: %d operands", op->name, n);
 
     const sg__dims *dims = in[0]->dims;
     sg_dtype dtype = (sg_dtype)in[0]->dtype;
-    bool same = op->map && !op->infer && !op->result;
+    bool same = op->map && op->map[dtype][SG_GENERIC] && !op->infer && !op->result;
     for (int i = 1; i < n && same; i++)
         same = in[i]->dims == dims && in[i]->dtype == dtype;
     /* by element over equal shapes: nothing to infer, the way of most nodes */
@@ -172,7 +178,7 @@ sg_tensor *sg_record(const sg_op *op, const void *attr, int n, sg_tensor *const 
         char message[SG_MESSAGE] = "";
         sg_infer c = {attr, n, in, dims->shape, dtype, message, SG_BAD_SHAPE};
         if (!infer(&c, op))
-            return sg__fail_node(g, c.status, op, g->scope, n, in, message);
+            return sg__fail_node(g, c.status, op, g->scope, n, in, *message ? message : "refused");
         dims = sg__intern(g, op->name, c.shape);
         dtype = c.dtype;
         if (!dims)

@@ -75,6 +75,7 @@ struct sg_cell {
     int states;                 /* 1: h; 2: h and c */
     sg_tensor *wx, *b;          /* [in, gates * hidden], [gates * hidden] */
     sg_tensor *wh, *bh, *extra; /* [hidden, gates * hidden], …: as step uses them */
+    const void *user;           /* whatever else a cell of your own needs: its other parameters */
     int variant;                /* of the built-in cells */
     double dropout;             /* on the inputs, in training mode */
 };

@@ -47,11 +47,13 @@ typedef struct sg_optimizer_options {
     double clip_value;   /* each element to ±this; 0: not clipped */
     int accumulate;      /* gradients of so many steps are averaged for one update; 0 means 1 */
     sg_schedule schedule;
+    const char *name; /* of its buffers; NULL means "optim". Not copied. */
     int end_;
 } sg_optimizer_options;
 
-/* An optimizer's moments and counts are buffers of the context, "optim.NAME.m" …, saved and loaded
- * with it. Groups (sg_group) multiply its rate and decay, frozen parameters are left alone. */
+/* An optimizer's moments and counts are buffers of the context, saved and loaded with it:
+ * "optim.m.PARAMETER", "optim.v.PARAMETER", "optim.steps". Two of them in a context need names.
+ * Groups (sg_group) multiply its rate and decay, frozen parameters are left alone. */
 typedef struct sg_optimizer {
     sg_optimizer_options o;
     sg_tensor *norm; /* [] the last step's gradient norm before clipping, where clip_norm is set */

@@ -22,18 +22,29 @@ sg_optimizer sg_make_optimizer(sg_optimizer_options o)
           o.clip_value >= 0 && betas && o.accumulate > 0))
         sg_fail(o.g, SG_BAD_ARGUMENT,
                 "optimizer: an option is out of its range (rate %g, decay %g)", o.rate, o.decay);
-    return (sg_optimizer){.o = o};
+    o.name = o.name ? o.name : "optim";
+    char name[64];
+    snprintf(name, sizeof name, "%.50s.steps", o.name);
+    sg_tensor *steps = sg_find(o.g, name); /* of an earlier run that was loaded */
+    return (sg_optimizer){.o = o, .steps = steps ? (int64_t)sg_item(steps) : 0};
 }
 
 /* A parameter's buffer: a moment, or the gradients accumulated so far. */
-static sg_tensor *buffer_of(sg_tensor *p, const char *kind)
+static sg_tensor *buffer_of(const sg_optimizer_options *o, sg_tensor *p, const char *kind)
 {
     sg_context *g = sg_context_of(p);
     char name[256];
-    int n = snprintf(name, sizeof name, "optim.%s.%s", kind, sg_name(p));
+    int n = snprintf(name, sizeof name, "%.50s.%s.%s", o->name, kind, sg_name(p));
     if (n < 0 || (size_t)n >= sizeof name)
         return sg_fail(g, SG_BAD_ARGUMENT, "optimizer: the name \"%s\" is too long", sg_name(p));
     return sg_buffer(g, name, sg_type(p), sg_shape_of(p), 0);
+}
+
+static sg_tensor *counter(const sg_optimizer_options *o, const char *kind)
+{
+    char name[80];
+    snprintf(name, sizeof name, "%.50s.%s", o->name, kind);
+    return sg_buffer(o->g, name, SG_I32, SG_SCALAR, 0);
 }
 
 static sg_tensor *times(double a, sg_tensor *x)
@@ -45,7 +56,7 @@ static sg_tensor *times(double a, sg_tensor *x)
 static sg_tensor *sgd(const sg_optimizer_options *o, sg_tensor *p, sg_tensor *d, double rate)
 {
     if (o->momentum > 0) {
-        sg_tensor *v = buffer_of(p, "v");
+        sg_tensor *v = buffer_of(o, p, "v");
         sg_tensor *next = sg_add(times(o->momentum, v), d);
         sg_assign(v, next);
         d = o->nesterov ? sg_add(d, times(o->momentum, next)) : next;
@@ -58,7 +69,7 @@ static sg_tensor *sgd(const sg_optimizer_options *o, sg_tensor *p, sg_tensor *d,
 static sg_tensor *adam(const sg_optimizer_options *o, sg_tensor *p, sg_tensor *d, double rate,
                        int64_t t)
 {
-    sg_tensor *m = buffer_of(p, "m"), *v = buffer_of(p, "v");
+    sg_tensor *m = buffer_of(o, p, "m"), *v = buffer_of(o, p, "v");
     double correct1 = 1 - pow(o->beta1, (double)t), correct2 = 1 - pow(o->beta2, (double)t);
     sg_tensor *m1 = sg_add(times(o->beta1, m), times(1 - o->beta1, d));
     sg_tensor *v1 = sg_add(times(o->beta2, v), times(1 - o->beta2, sg_square(d)));
@@ -87,12 +98,12 @@ static bool accumulate(const sg_optimizer_options *o, int n, sg_tensor *const *p
 {
     if (o->accumulate == 1)
         return true;
-    sg_tensor *count = sg_buffer(o->g, "optim.accumulated", SG_I32, SG_SCALAR, 0);
+    sg_tensor *count = counter(o, "accumulated");
     int so_far = (int)sg_item(count) + 1;
     bool due = so_far >= o->accumulate;
     sg_assign(count, sg_scalar(o->g, SG_I32, due ? 0 : so_far));
     for (int i = 0; i < n; i++) {
-        sg_tensor *sum = buffer_of(params[i], "g");
+        sg_tensor *sum = buffer_of(o, params[i], "g");
         grads[i] = sg_add(sum, grads[i]);
         sg_assign(sum, due ? sg_full(o->g, sg_type(sum), sg_shape_of(sum), 0) : grads[i]);
         if (due)
@@ -119,7 +130,7 @@ static void record(sg_optimizer *s, int n, sg_tensor **params, sg_tensor **grads
     sg_grad(loss, n, params, grads);
     if (!accumulate(o, n, params, grads))
         return;
-    sg_tensor *steps = sg_buffer(o->g, "optim.steps", SG_I32, SG_SCALAR, 0);
+    sg_tensor *steps = counter(o, "steps");
     s->steps = (int64_t)sg_item(steps) + 1;
     sg_assign(steps, sg_scalar(o->g, SG_I32, (double)s->steps));
     if (o->clip_value > 0)

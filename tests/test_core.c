@@ -20,6 +20,12 @@ static void expect_error(sg_context *g, sg_status s, const char *message)
     sg_clear(g);
 }
 
+static void square_kernel(size_t n, void *out, const void *const *in, unsigned single)
+{
+    for (size_t i = 0; i < n; i++)
+        ((double *)out)[i] = pow(((const double *)in[0])[single ? 0 : i], 2);
+}
+
 Test(core, shapes_and_types_are_known_at_the_call)
 {
     sg_context *g = sg_open();
@@ -247,6 +253,43 @@ Test(core, keep_carries_over_one_reset)
     sg_close(g);
 }
 
+Test(core, late_uses_are_noticed_and_never_another_tensor)
+{
+    sg_context *g = sg_open(.debug = true);
+    sg_tensor *kept = sg_keep(sg_exp(input(g))), *late = sg_tanh(input(g));
+    sg_eval(kept);
+    sg_reset(g);
+    for (int i = 0; i < 6; i++) { /* others come and go where they lay */
+        sg_tensor *other = sg_keep(sg_neg(input(g)));
+        sg_eval(other);
+        if (i > 0) {
+            sg_exp(kept);
+            cr_expect(sg_error(g) == SG_STALE, "%d resets later: %s", i, sg_errmsg(g));
+            sg_clear(g);
+        }
+        sg_exp(late);
+        cr_expect(sg_error(g) == SG_STALE, "%d resets later: %s", i, sg_errmsg(g));
+        sg_clear(g);
+    }
+    for (int i = 0; i < 10000; i++) { /* and their memory does not grow for ever */
+        sg_eval(sg_keep(sg_scalar(g, SG_F32, i)));
+        sg_reset(g);
+    }
+    cr_expect(sg_ok(g));
+    sg_close(g);
+}
+
+Test(core, a_kernel_for_any_cpu_is_enough)
+{
+    static sg_map *const only[SG_DTYPES][SG_ISAS] = {[SG_F64] = {square_kernel}};
+    static const sg_op op = {.name = "square", .args = "x", .arity = 1, .map = only};
+    sg_context *g = sg_open();
+    sg_tensor *x = sg_input(g, SG_F64, SG_SHAPE(3), (double[]){1, 2, 3});
+    const double *y = sg_data(sg_record(&op, NULL, 1, &x));
+    cr_expect(y && y[2] == 9, "%s", sg_errmsg(g));
+    sg_close(g);
+}
+
 Test(core, parameters)
 {
     sg_context *g = sg_open(.seed = 5), *h = sg_open(.seed = 5);
@@ -446,7 +489,7 @@ Test(core, gradients)
     }
     cr_expect(((const double *)sg_data(d))[0] == 6, "the third derivative");
     sg_grad(x, 1, &x, &d);
-    expect_error(g, SG_BAD_SHAPE, "leaf: sg_grad of a tensor that has not one element");
+    expect_error(g, SG_BAD_SHAPE, "sg_grad: a tensor [3] has not one element");
     sg_tensor *i = sg_input(g, SG_I32, SG_SHAPE(1), NULL);
     x = sg_scalar(g, SG_F32, 1);
     sg_grad(x, 1, &i, &d);

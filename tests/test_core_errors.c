@@ -126,9 +126,58 @@ static void own_key(sg_context *g)
 {
     sg_set_meta(g, "seqgrad.x", "");
 }
+static bool nothing(const sg_call *c)
+{
+    return c != NULL;
+}
+static bool silent(sg_infer *i)
+{
+    return i == NULL;
+}
+static sg_tensor *no_vjp(const sg_vjp_call *v, int i)
+{
+    return v && i < 0 ? v->g : NULL;
+}
+static bool like_x(sg_infer *i)
+{
+    i->shape = sg_shape_of(i->in[0]);
+    return true;
+}
+static void no_way(sg_context *g)
+{
+    static const sg_op op = {.name = "one", .args = "x", .arity = 1};
+    sg_tensor *x = x23(g);
+    sg_record(&op, NULL, 1, &x);
+}
+static void no_message(sg_context *g)
+{
+    static const sg_op op = {
+        .name = "one", .args = "x", .arity = 1, .infer = silent, .run = nothing};
+    sg_tensor *x = x23(g);
+    sg_record(&op, NULL, 1, &x);
+}
+static void no_kernel(sg_context *g)
+{
+    static sg_map *const map[SG_DTYPES][SG_ISAS];
+    static const sg_op op = {.name = "one", .args = "x", .arity = 1, .map = map};
+    sg_tensor *x = x23(g);
+    sg_record(&op, NULL, 1, &x);
+}
+static void null_cotangent(sg_context *g)
+{
+    static const sg_op op = {
+        .name = "one", .args = "x", .arity = 1, .infer = like_x, .run = nothing, .vjp = no_vjp};
+    sg_tensor *x = x23(g), *d;
+    sg_vjp(sg_record(&op, NULL, 1, &x), x, 1, &x, &d);
+}
+static void independent(sg_context *g)
+{
+    sg_tensor *xs[2] = {x23(g), x23(g)};
+    sg_gradcheck(sg_exp(xs[0]), 2, xs);
+}
 static void operands(sg_context *g)
 {
-    static const sg_op op = {.name = "two", .args = "x y", .arity = 2};
+    static const sg_op op = {.name = "two", .args = "x y", .arity = 2, .run = nothing};
     sg_tensor *x = x23(g);
     sg_record(&op, NULL, 1, &x);
 }
@@ -165,7 +214,7 @@ Test(core_errors, say_what_is_wrong)
         {broadcast, SG_BAD_SHAPE, "broadcast_to: does not broadcast to [4,3]: x[2,3]"},
         {sum, SG_BAD_SHAPE, "sum_to: does not sum to [2,2]: x[2,3]"},
         {add_n, SG_BAD_SHAPE, "add_n: shapes or types differ: [2,3], [2]"},
-        {item, SG_BAD_SHAPE, "leaf: sg_item of a tensor that has not one element"},
+        {item, SG_BAD_SHAPE, "sg_item: a tensor [2,3] has not one element"},
         {gradient_contexts, SG_BAD_CONTEXT, "gradient: operands of two contexts"},
         {gradient_seed, SG_BAD_SHAPE,
          "gradient: the cotangent must be floats of y's shape and type: y[2,3], cotangent[]"},
@@ -184,6 +233,11 @@ Test(core_errors, say_what_is_wrong)
         {set_leaf, SG_BAD_ARGUMENT, "sg_set: no parameter or buffer"},
         {set_nothing, SG_BAD_ARGUMENT, "sg_set: no array"},
         {operands, SG_BAD_ARGUMENT, "two: 1 operands"},
+        {no_way, SG_BAD_ARGUMENT, "one: has no way to run: no map, view or run"},
+        {no_message, SG_BAD_SHAPE, "one: refused: x[2,3]"},
+        {no_kernel, SG_BAD_DTYPE, "one: has no kernel for f32: x[2,3]"},
+        {null_cotangent, SG_BAD_ARGUMENT, "one: its vjp returned NULL: x[2,3]"},
+        {independent, SG_BAD_ARGUMENT, "gradcheck: y does not depend on xs[1]"},
         {own_key, SG_BAD_ARGUMENT, "the key \"seqgrad.x\" is one of seqgrad's own"},
         {huge_argmax, SG_BAD_SHAPE,
          "argmax: more elements than an i32 index can name: x[2147483648]"},

@@ -220,7 +220,8 @@ Test(unroll, last)
     gradients_of(sg_last(bad, mixed), 1, &bad, grads[0]);
     gradients_of(sg_last(good, mixed), 1, &good, grads[1]);
     same_bits(grads[0][0], grads[1][0], "the gradient");
-    check_gradients(sg_last(good, mixed), 1, &good, "last");
+    sg_gradcheck_result r = sg_gradcheck(sg_last(good, mixed), 1, &good, .order = 2);
+    cr_expect(r.ok, "%s", sg_errmsg(g));
     sg_close(g);
 }
 

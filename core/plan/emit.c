@@ -214,6 +214,12 @@ static void operand(sg__step *s, int k, const value *v)
     s->in[k] = v->array;
 }
 
+static sg_map *kernel_of(const emitter *e, const sg_op *op, int dtype)
+{
+    sg_map *const *sets = op->map[dtype];
+    return sets[e->r->g->isa] ? sets[e->r->g->isa] : sets[SG_GENERIC];
+}
+
 static bool emit_map(emitter *e, uint32_t node, const sg_tensor *x)
 {
     sg__step *s = new_step(e, node, x->op, (int)x->n);
@@ -221,7 +227,7 @@ static bool emit_map(emitter *e, uint32_t node, const sg_tensor *x)
     if (!s || !own_place(e, node, &out->place))
         return false;
     out->array = s->out = whole(x->dims, x->dtype);
-    s->map = x->op->map[x->in[x->n - 1]->dtype][e->r->g->isa];
+    s->map = kernel_of(e, x->op, x->in[x->n - 1]->dtype);
     s->to = out->place;
     for (uint32_t k = 0; k < x->n; k++)
         operand(s, (int)k, &e->values[x->in[k]->index]);
@@ -312,7 +318,7 @@ static bool emit_folds(emitter *e, uint32_t after)
                 return false;
             sum->array = whole(x->dims, x->dtype);
         }
-        s->map = x->op->map[x->dtype][e->r->g->isa];
+        s->map = kernel_of(e, x->op, x->dtype);
         s->to = sum->place;
         s->out = sum->array;
         if (!close_map(e, s, x->dims->size))
