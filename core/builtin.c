@@ -19,6 +19,12 @@ static target target_of(sg_shape s)
     return t;
 }
 
+static bool possible(sg_infer *c, const target *t)
+{
+    return (t->shape.rank >= 0 && t->shape.rank <= SG_MAX_RANK) ||
+           sg_refuse(c, "a shape of %d axes: at most %d are possible", t->shape.rank, SG_MAX_RANK);
+}
+
 /* ---- reshape ------------------------------------------------------------------------------- */
 
 static bool reshape_infer(sg_infer *c)
@@ -27,6 +33,8 @@ static bool reshape_infer(sg_infer *c)
     int64_t known = 1, size = sg_size(c->in[0]);
     int unknown = -1;
     c->shape = t->shape;
+    if (!possible(c, t))
+        return false;
     for (int i = 0; i < t->shape.rank; i++) {
         int64_t d = t->shape.dim[i];
         if (d == -1 && unknown < 0)
@@ -123,8 +131,7 @@ sg_tensor *sg_reshape(sg_tensor *x, sg_shape shape)
     return sg_record(&reshape_op, &t, 1, &x);
 }
 
-/* ---- broadcast_to and sum_to: adjoint to each other
- * ---------------------------------------------- */
+/* ---- broadcast_to and sum_to: adjoint to each other ------------------------------------------ */
 
 static bool widens(const sg_shape *narrow, const sg_shape *wide)
 {
@@ -142,6 +149,8 @@ static bool broadcast_infer(sg_infer *c)
     const target *t = c->attr;
     char text[SG_SHAPE_TEXT];
     c->shape = t->shape;
+    if (!possible(c, t))
+        return false;
     return widens(&c->in[0]->dims->shape, &t->shape) ||
            sg_refuse(c, "does not broadcast to %s", sg__shape_text(text, &t->shape));
 }

@@ -224,7 +224,8 @@ typedef struct sg_param_options {
     int end_;
 } sg_param_options;
 
-/* A trainable parameter, made at the first call with its name and found by it from then on.
+/* A trainable parameter, made at the first call with its name and found by it from then on. A name
+ * that begins with '.' is not prefixed by scopes, here and for buffers: ".a" is "a" everywhere.
  * Its initial values depend on the seed and on its name, not on what else was made before.
  * sg_param(g, "w", SG_SHAPE(2, 3), .init = SG_ORTHOGONAL) */
 #define sg_param(...) sg_param_((sg_param_options){__VA_ARGS__, .end_ = 0})

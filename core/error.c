@@ -29,7 +29,7 @@ static void set(sg_context *g, sg_status s, const sg__scope *scope, const char *
 {
     if (g->status != SG_OK || s == SG_OK)
         return;
-    sg__scope_text(g->message, sizeof g->message, scope);
+    sg__scope_text(g->message, sizeof g->message / 2, scope); /* leaves room for what is wrong */
     size_t at = strlen(g->message);
     vsnprintf(g->message + at, sizeof g->message - at, format, args);
     g->status = s; /* last: the place for a breakpoint or a watchpoint */

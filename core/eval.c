@@ -161,16 +161,17 @@ static bool assigned_twice(sg_context *g)
 {
     for (size_t i = 0; i < g->assigns.n; i++) {
         sg__param *p = sg__param_of(g->assigns.x[i]->in[1]);
-        if (p->pending == g->stat.runs + 1) {
+        if (p->pending)
             sg_fail(g, SG_BAD_ARGUMENT, "assign: \"%s\" is assigned twice in one evaluation",
                     p->store->name);
-            return true;
-        }
-        p->pending = g->stat.runs + 1;
+        else if (g->registry->contexts > 1) /* since it was recorded */
+            sg_fail(g, SG_BAD_ARGUMENT, "assign: \"%s\" is shared by several contexts",
+                    p->store->name);
+        p->pending = true;
     }
     for (size_t i = 0; i < g->assigns.n; i++)
-        sg__param_of(g->assigns.x[i]->in[1])->pending = 0;
-    return false;
+        sg__param_of(g->assigns.x[i]->in[1])->pending = false;
+    return g->status != SG_OK;
 }
 
 /* Roots are the tensors asked for, then those wanted and kept before, then assignments. */

@@ -205,7 +205,7 @@ void sg_vjp(sg_tensor *y, sg_tensor *seed, int n, sg_tensor *const *xs, sg_tenso
     sg_context *g = sg__together(2, (sg_tensor *[]){y, seed}, "gradient", &nil);
     if (g)
         g = n ? sg__together(n, xs, "gradient", &nil) : g;
-    if (g && xs[0]->g != y->g)
+    if (g && n > 0 && xs[0]->g != y->g)
         sg_fail(g, SG_BAD_CONTEXT, "gradient: operands of two contexts");
     for (int i = 0; g && !g->status && i < n; i++)
         if (!sg__is_float(xs[i]->dtype))

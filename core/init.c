@@ -91,6 +91,10 @@ bool sg__initialize(sg_context *g, const sg__store *s, sg_init init, double gain
     int64_t rows = columns ? size / columns : 0, width = columns / blocks;
     if (gain == SG_ZERO)
         gain = 0;
+    if (!isfinite(gain)) {
+        sg_fail(g, SG_BAD_ARGUMENT, "\"%s\": a gain of %g", s->name, gain);
+        return false;
+    }
     if (blocks < 1 || columns % blocks != 0) {
         sg_fail(g, SG_BAD_ARGUMENT, "\"%s\": %lld columns do not make %d blocks", s->name,
                 (long long)columns, blocks);

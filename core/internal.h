@@ -110,7 +110,8 @@ sg_tensor *sg__node(sg_context *g, const sg_op *op, const sg__dims *dims, sg_dty
 sg_context *sg__together(int n, sg_tensor *const *x, const char *what, sg_tensor **nil);
 sg_tensor *sg__nil(sg_context *g);
 void sg__not_one(const sg_tensor *x, const char *what); /* raises that it has not one element */
-sg_tensor *sg__debug(sg_tensor *x); /* computes a node just made; x, or the inert tensor */
+sg_tensor *sg__debug(sg_tensor *x);      /* computes a node just made; x, or the inert tensor */
+bool sg__fits(sg_dtype dtype, double v); /* integers must be in the type's range */
 void sg__fill(void *p, sg_dtype dtype, int64_t n, double v);
 /* For a node about to be recorded or evaluated: raises an error with operands and scope. */
 sg_tensor *sg__fail_node(sg_context *g, sg_status s, const sg_op *op, const sg__scope *scope, int n,
@@ -147,7 +148,7 @@ typedef struct sg__param { /* attr of a parameter's node: one context's view of 
     sg__store *store;
     uint64_t assigned_in; /* reset and serial of the last overwrite, for staleness */
     uint32_t assigned_at;
-    uint64_t pending; /* to find what is assigned twice */
+    bool pending; /* to find what is assigned twice */
 } sg__param;
 
 static inline sg__param *sg__param_of(const sg_tensor *x)

@@ -1,6 +1,8 @@
 /* Parameters and buffers: named arrays that outlive the tape, in a registry that contexts share. */
 #include "core/internal.h"
 
+#include "core/file/file.h"
+
 #include <math.h>
 #include <stdlib.h>
 
@@ -150,10 +152,13 @@ sg_tensor *sg__param_node(sg_context *g, sg__store *s)
 
 static bool full_name(sg_context *g, char *buf, size_t size, const char *name)
 {
-    bool ok = sg__scope_prefix(buf, size, g->scope);
-    size_t at = strlen(buf);
+    bool whole = name && *name == '.', ok = whole || sg__scope_prefix(buf, size, g->scope);
+    size_t at = whole ? 0 : strlen(buf);
+    name += whole;
     if (!name || !*name)
         sg_fail(g, SG_BAD_ARGUMENT, "a parameter without a name");
+    else if (!sg__savable(name))
+        sg_fail(g, SG_BAD_ARGUMENT, "the name \"%.80s\" cannot be saved", sg__show(name).s);
     else if (!ok || strlen(name) >= size - at)
         sg_fail(g, SG_BAD_ARGUMENT, "the name \"%.80s…\" is too long", name);
     else
@@ -217,6 +222,10 @@ sg_tensor *sg_buffer(sg_context *g, const char *key, sg_dtype dtype, sg_shape sh
         return sg_fail(g, SG_BAD_DTYPE, "\"%s\": no such type (%d)", name, (int)dtype);
     sg__store *s = sg__find_store(g, name);
     if (!s) {
+        if (g->registry->contexts > 1)
+            return sg_fail(g, SG_BAD_ARGUMENT, "\"%s\": new while several contexts share", name);
+        if (!sg__fits(dtype, v))
+            return sg_fail(g, SG_BAD_ARGUMENT, "%g does not fit into %s", v, sg_dtype_name(dtype));
         s = sg__new_store(g, name, dtype, shape, true);
         if (!s)
             return g->nil;
@@ -244,7 +253,7 @@ sg_tensor *sg_next_param(sg_context *g, sg_tensor *after, bool buffers)
 
 sg_tensor *sg_find(sg_context *g, const char *name)
 {
-    sg__store *s = g->status ? NULL : sg__find_store(g, name);
+    sg__store *s = g->status || !name ? NULL : sg__find_store(g, name);
     return s ? sg__param_node(g, s) : NULL;
 }
 
@@ -303,7 +312,7 @@ bool sg__match(const char *pattern, const char *text)
 int sg_freeze(sg_context *g, const char *pattern, bool frozen)
 {
     int n = 0;
-    for (sg__store *s = g->status ? NULL : g->registry->first; s; s = s->next)
+    for (sg__store *s = g->status || !pattern ? NULL : g->registry->first; s; s = s->next)
         if (!s->buffer && sg__match(pattern, s->name)) {
             s->frozen = frozen;
             n++;
@@ -318,7 +327,7 @@ int sg_group(sg_context *g, const char *pattern, double rate, double decay)
         sg_fail(g, SG_BAD_ARGUMENT, "sg_group \"%s\": rate %g, decay %g", pattern, rate, decay);
         return 0;
     }
-    for (sg__store *s = g->status ? NULL : g->registry->first; s; s = s->next)
+    for (sg__store *s = g->status || !pattern ? NULL : g->registry->first; s; s = s->next)
         if (!s->buffer && sg__match(pattern, s->name)) {
             s->rate = rate;
             s->decay = decay;

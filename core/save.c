@@ -24,7 +24,7 @@ static struct sg__text *text_of(sg__registry *r, const char *key)
 
 const char *sg_meta(const sg_context *g, const char *key)
 {
-    struct sg__text *t = g->registry ? text_of(g->registry, key) : NULL;
+    struct sg__text *t = g->registry && key ? text_of(g->registry, key) : NULL;
     return t ? t->text : NULL;
 }
 
@@ -46,6 +46,10 @@ void sg_set_meta(sg_context *g, const char *key, const char *text)
 {
     if (g->status)
         return;
+    if (!key || !text) {
+        sg_fail(g, SG_BAD_ARGUMENT, "sg_set_meta: no %s", key ? "text" : "key");
+        return;
+    }
     if (strncmp(key, OURS, strlen(OURS)) == 0) {
         sg_fail(g, SG_BAD_ARGUMENT, "the key \"%s\" is one of seqgrad's own", key);
         return;

@@ -262,12 +262,16 @@ sg_tensor *sg_full(sg_context *g, sg_dtype dtype, sg_shape shape, double v)
     return sg_is_nil(x) || shape.rank == 0 ? x : sg_broadcast_to(x, shape);
 }
 
+bool sg__fits(sg_dtype dtype, double v)
+{
+    return (dtype != SG_I32 || (v >= INT32_MIN && v <= INT32_MAX)) &&
+           (dtype != SG_U8 || (v >= 0 && v <= UINT8_MAX));
+}
+
 sg_tensor *sg_scalar(sg_context *g, sg_dtype dtype, double v)
 {
     void *value = NULL;
-    bool fits = (dtype != SG_I32 || (v >= INT32_MIN && v <= INT32_MAX)) &&
-                (dtype != SG_U8 || (v >= 0 && v <= UINT8_MAX));
-    if (!fits)
+    if (!sg__fits(dtype, v))
         return sg_fail(g, SG_BAD_ARGUMENT, "%g does not fit into %s", v, sg_dtype_name(dtype));
     sg_tensor *x = leaf(g, dtype, SG_SCALAR, &value, true);
     if (!sg_is_nil(x))

@@ -34,7 +34,7 @@ static sg_tensor *buffer_of(const sg_optimizer_options *o, sg_tensor *p, const c
 {
     sg_context *g = sg_context_of(p);
     char name[256];
-    int n = snprintf(name, sizeof name, "%.50s.%s.%s", o->name, kind, sg_name(p));
+    int n = snprintf(name, sizeof name, ".%.50s.%s.%s", o->name, kind, sg_name(p));
     if (n < 0 || (size_t)n >= sizeof name)
         return sg_fail(g, SG_BAD_ARGUMENT, "optimizer: the name \"%s\" is too long", sg_name(p));
     return sg_buffer(g, name, sg_type(p), sg_shape_of(p), 0);
@@ -43,7 +43,7 @@ static sg_tensor *buffer_of(const sg_optimizer_options *o, sg_tensor *p, const c
 static sg_tensor *counter(const sg_optimizer_options *o, const char *kind)
 {
     char name[80];
-    snprintf(name, sizeof name, "%.50s.%s", o->name, kind);
+    snprintf(name, sizeof name, ".%.50s.%s", o->name, kind);
     return sg_buffer(o->g, name, SG_I32, SG_SCALAR, 0);
 }
 
@@ -147,6 +147,10 @@ sg_status sg_step(sg_optimizer *s, sg_tensor *loss)
     sg_context *g = s->o.g;
     if (!sg_ok(g))
         return sg_error(g);
+    if (!loss || sg_is_nil(loss)) {
+        sg_fail(g, SG_BAD_ARGUMENT, "sg_step: no loss");
+        return sg_error(g);
+    }
     int n = trainable(g, NULL);
     sg_tensor **both = malloc(2 * ((size_t)n + 1) * sizeof *both);
     if (!both) {

@@ -205,6 +205,8 @@ Test(core, updates)
     sg_assign(p, q);
     sg_data(sg_exp(q));
     expect_error(g, SG_BAD_ARGUMENT, "assign: \"p\" is assigned twice in one evaluation");
+    sg_assign(p, q);
+    cr_expect(sg_data(sg_exp(q)) && sg_ok(g), "once is well again: %s", sg_errmsg(g));
     sg_assign(input(g), input(g));
     expect_error(g, SG_BAD_SHAPE,
                  "assign: the target is no parameter or buffer: value[2,3], param[2,3]");
@@ -372,9 +374,14 @@ Test(core, sharing)
 {
     sg_context *g = sg_open();
     sg_tensor *p = sg_param(g, "p", SG_SHAPE(2), .data = six);
+    sg_tensor *late = sg_assign(p, sg_neg(p));
     sg_context *h = sg_share(g);
     sg_tensor *q = sg_param(h, "p", SG_SHAPE(2));
+    sg_eval(late);
+    expect_error(g, SG_BAD_ARGUMENT, "assign: \"p\" is shared by several contexts");
     cr_expect(q != p && sg_data(q) == sg_data(p), "another tensor, the same array");
+    sg_buffer(h, "more", SG_F32, SG_SCALAR, 0);
+    expect_error(h, SG_BAD_ARGUMENT, "\"more\": new while several contexts share");
     sg_assign(q, q);
     expect_error(h, SG_BAD_ARGUMENT, "assign: \"p\" is shared by several contexts");
     sg_set(p, six);

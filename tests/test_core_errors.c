@@ -143,6 +143,34 @@ static bool like_x(sg_infer *i)
     i->shape = sg_shape_of(i->in[0]);
     return true;
 }
+static void rank_nine(sg_context *g)
+{
+    sg_reshape(x23(g), (sg_shape){9, {2, 3, 1, 1, 1, 1, 1, 1}});
+}
+static void rank_many(sg_context *g)
+{
+    sg_broadcast_to(x23(g), (sg_shape){100000, {2, 3}});
+}
+static void rank_negative(sg_context *g)
+{
+    sg_full(g, SG_F32, (sg_shape){-3, {2}}, 1);
+}
+static void unsavable(sg_context *g)
+{
+    sg_param(g, "__metadata__", SG_SHAPE(1));
+}
+static void no_text(sg_context *g)
+{
+    sg_set_meta(g, "k", NULL);
+}
+static void bad_gain(sg_context *g)
+{
+    sg_param(g, "gain", SG_SHAPE(1), .gain = NAN);
+}
+static void bad_fill(sg_context *g)
+{
+    sg_buffer(g, "fill", SG_U8, SG_SHAPE(1), -7);
+}
 static void no_way(sg_context *g)
 {
     static const sg_op op = {.name = "one", .args = "x", .arity = 1};
@@ -233,6 +261,15 @@ Test(core_errors, say_what_is_wrong)
         {set_leaf, SG_BAD_ARGUMENT, "sg_set: no parameter or buffer"},
         {set_nothing, SG_BAD_ARGUMENT, "sg_set: no array"},
         {operands, SG_BAD_ARGUMENT, "two: 1 operands"},
+        {rank_nine, SG_BAD_SHAPE, "reshape: a shape of 9 axes: at most 8 are possible: x[2,3]"},
+        {rank_many, SG_BAD_SHAPE,
+         "broadcast_to: a shape of 100000 axes: at most 8 are possible: x[2,3]"},
+        {rank_negative, SG_BAD_SHAPE,
+         "broadcast_to: a shape of -3 axes: at most 8 are possible: x[]"},
+        {unsavable, SG_BAD_ARGUMENT, "the name \"__metadata__\" cannot be saved"},
+        {no_text, SG_BAD_ARGUMENT, "sg_set_meta: no text"},
+        {bad_gain, SG_BAD_ARGUMENT, "\"gain\": a gain of nan"},
+        {bad_fill, SG_BAD_ARGUMENT, "-7 does not fit into u8"},
         {no_way, SG_BAD_ARGUMENT, "one: has no way to run: no map, view or run"},
         {no_message, SG_BAD_SHAPE, "one: refused: x[2,3]"},
         {no_kernel, SG_BAD_DTYPE, "one: has no kernel for f32: x[2,3]"},

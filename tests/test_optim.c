@@ -192,8 +192,13 @@ Test(optim, early_stopping_keeps_the_best)
             stopped = i;
     }
     cr_expect(stopped == 5 && s.best == 1 && s.best_at == 4, "at %d", stopped);
+    sg_tensor *later = sg_param(g, "later", SG_SCALAR, SG_CONSTANT, 5);
+    sg_push(g, "another", "scope");
     sg_stopper_restore(&s, g);
-    cr_expect(sg_item(p) == 3);
+    sg_pop(g);
+    cr_expect(sg_item(p) == 3 && sg_item(later) == 5);
+    s = (sg_stopper){0};
+    cr_expect(!sg_stopper_done(&s, g, NAN) && !sg_stopper_done(&s, g, 2) && s.best == 2);
     sg_close(g);
 }
 
@@ -233,6 +238,9 @@ Test(optim, errors)
     sg_tensor *p = sg_param(g, "p", SG_SHAPE(2), SG_CONSTANT, 1);
     sg_step(&s, sg_exp(p));
     cr_expect_str_eq(sg_errmsg(g), "optimizer: sg_grad: a tensor [2] has not one element");
+    sg_clear(g);
+    sg_step(&s, NULL);
+    cr_expect_str_eq(sg_errmsg(g), "sg_step: no loss");
     sg_clear(g);
     sg_adam(g, .beta1 = 1);
     cr_expect_str_eq(sg_errmsg(g),

@@ -43,6 +43,8 @@ sg__shown sg__show(const char *name);
 
 /* The bytes of the UTF-8 sequence at the start of s, which is ended by NUL; 0 if it is none. */
 int sg__utf8(const char *s);
+/* Whether a tensor may have this name: UTF-8, and not what the format reserves. */
+bool sg__savable(const char *name);
 
 /* Sorts the names; an error if one is there twice. */
 bool sg__file_unique(const sg__file_error *e, sg_status s, const char *what, size_t n,

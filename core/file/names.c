@@ -58,3 +58,12 @@ bool sg__file_unique(const sg__file_error *e, sg_status s, const char *what, siz
     }
     return true;
 }
+
+bool sg__savable(const char *name)
+{
+    bool reserved = strcmp(name, "__metadata__") == 0;
+    int step = 1;
+    while (*name && (step = sg__utf8(name)) > 0)
+        name += step;
+    return !reserved && step > 0;
+}
