@@ -10,7 +10,7 @@
  * tensor that may be passed on without a check. Look once, at the end: sg_ok, sg_errmsg.
  *
  * Lifetime: the context owns everything. sg_reset drops the tape and all its tensors at once;
- * parameters, buffers and kept tensors stay. Nothing is freed by hand but the context.
+ * parameters and buffers stay, kept tensors for one reset. Nothing is freed by hand but the context.
  */
 #ifndef SG_CORE_H
 #define SG_CORE_H

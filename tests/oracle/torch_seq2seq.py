@@ -25,6 +25,8 @@ from torch.nn.utils import rnn
 
 PAD, UNK, START, STOP = range(4)
 RESERVED = ["<pad>", "<unk>", "<start>", "<stop>"]
+# Marks that the tokenizer cut off, and that stand right after a word, or right before one.
+AFTER_WORDS, BEFORE_WORDS = set(".,!?;:)]}%…。，！？；：）"), set("([{¿¡（")
 
 
 # ---- the model ----------------------------------------------------------------------------------
@@ -179,8 +181,14 @@ class Dump:
         self.sources = len(json.loads(texts["source_vocabulary"])["tokens"]) + len(RESERVED)
 
     def text(self, ids):
-        join = " " if self.target["units"] == "word" else ""
-        return join.join(self.words[i] for i in ids if i not in (PAD, START))
+        """As sg_decode has it."""
+        words, text, last = self.target["units"] == "word", "", ""
+        for word in (self.words[i] for i in ids if i not in (PAD, START)):
+            close = word in AFTER_WORDS or last in BEFORE_WORDS
+            space = words and last and not (close and self.target["punctuation"])
+            text += " " + word if space else word
+            last = word
+        return text
 
     def model(self, dropout):
         config = dict(self.config, dropout=dropout)
