@@ -10,7 +10,8 @@
  * tensor that may be passed on without a check. Look once, at the end: sg_ok, sg_errmsg.
  *
  * Lifetime: the context owns everything. sg_reset drops the tape and all its tensors at once;
- * parameters and buffers stay, kept tensors for one reset. Nothing is freed by hand but the context.
+ * parameters and buffers stay, kept tensors for one reset. Nothing is freed by hand but the
+ * context.
  */
 #ifndef SG_CORE_H
 #define SG_CORE_H
@@ -324,6 +325,9 @@ typedef struct sg_vjp_call {
     int n;
     sg_tensor *const *in;
     sg_tensor *out, *g; /* the op's result, and the cotangent of it */
+    /* 0 at a node's first operand and the vjp's own from there to its last: for sums over operands,
+     * which are asked for in ascending order */
+    int64_t *so_far; /* [2] */
 } sg_vjp_call;
 
 enum {

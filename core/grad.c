@@ -112,7 +112,8 @@ static bool step_back(sweep *s, sg_tensor *x)
                       "has no derivative: no vjp, no lower");
         return false;
     }
-    sg_vjp_call call = {x->attr, (int)x->n, x->in, x, g};
+    int64_t so_far[2] = {0};
+    sg_vjp_call call = {x->attr, (int)x->n, x->in, x, g, so_far};
     for (uint32_t i = 0; i < x->n && !s->g->status; i++)
         if (s->needed[x->in[i]->index])
             add_cotangent(s, x, i, x->op->vjp(&call, (int)i));

@@ -68,10 +68,10 @@ static bool concat_run(const sg_call *c)
 static sg_tensor *concat_vjp(const sg_vjp_call *v, int i)
 {
     const concat_attr *a = v->attr;
-    int64_t start = 0;
-    for (int k = 0; k < i; k++)
-        start += sg_dim(v->in[k], (int)a->axis);
-    return sg__take_every(v->g, (int)a->axis, start, sg_dim(v->in[i], (int)a->axis), 1);
+    int64_t *k = &v->so_far[0], *start = &v->so_far[1];
+    for (; *k < i; ++*k)
+        *start += sg_dim(v->in[*k], (int)a->axis);
+    return sg__take_every(v->g, (int)a->axis, *start, sg_dim(v->in[i], (int)a->axis), 1);
 }
 
 static const sg_op concat_op = {
