@@ -329,7 +329,9 @@ Test(plot, colors_of_a_terminal)
     };
     static const float value[] = {1};
     int master = posix_openpt(O_RDWR | O_NOCTTY);
-    cr_assert(master >= 0 && grantpt(master) == 0 && unlockpt(master) == 0);
+    if (master < 0)
+        cr_skip("no pseudo-terminals here, as in a plain chroot");
+    cr_assert(grantpt(master) == 0 && unlockpt(master) == 0);
     FILE *terminal = fopen(ptsname(master), "w");
     cr_assert_not_null(terminal);
     sg_context *g = sg_open();
