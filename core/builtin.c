@@ -3,13 +3,11 @@
 #include "core/internal.h"
 #include "core/sum.h"
 
-typedef struct target {
-    sg_shape shape;
-} target;
+typedef sg__target target;
 
 static const sg_attr target_attrs[] = {{"shape", 's', offsetof(target, shape)}, {0}};
 
-static target target_of(sg_shape s)
+sg__target sg__target_of(sg_shape s)
 {
     target t;
     memset(&t, 0, sizeof t); /* unused sizes are hashed too */
@@ -110,7 +108,7 @@ static sg_tensor *reshape_vjp(const sg_vjp_call *v, int i)
     return sg_reshape(v->g, sg_shape_of(v->in[0]));
 }
 
-static const sg_op reshape_op = {
+const sg_op sg__reshape_op = {
     .name = "reshape",
     .args = "x",
     .arity = 1,
@@ -119,16 +117,17 @@ static const sg_op reshape_op = {
     .attrs = target_attrs,
     .infer = reshape_infer,
     .view = reshape_view,
+    .back = reshape_view, /* by the shapes alone */
     .vjp = reshape_vjp,
 };
 
 sg_tensor *sg_reshape(sg_tensor *x, sg_shape shape)
 {
-    target t = target_of(shape);
+    target t = sg__target_of(shape);
     if (!sg_is_nil(x) && shape.rank == sg_rank(x) &&
         memcmp(t.shape.dim, x->dims->shape.dim, (size_t)shape.rank * sizeof *t.shape.dim) == 0)
         return x;
-    return sg_record(&reshape_op, &t, 1, &x);
+    return sg_record(&sg__reshape_op, &t, 1, &x);
 }
 
 /* ---- broadcast_to and sum_to: adjoint to each other ------------------------------------------ */
@@ -187,7 +186,7 @@ static const sg_op broadcast_op = {
 
 sg_tensor *sg_broadcast_to(sg_tensor *x, sg_shape shape)
 {
-    target t = target_of(shape);
+    target t = sg__target_of(shape);
     return sg_record(&broadcast_op, &t, 1, &x);
 }
 
@@ -292,7 +291,7 @@ static const sg_op sum_op = {
 
 sg_tensor *sg_sum_to(sg_tensor *x, sg_shape shape)
 {
-    target t = target_of(shape);
+    target t = sg__target_of(shape);
     if (!sg_is_nil(x) && shape.rank == sg_rank(x) && widens(&x->dims->shape, &t.shape) &&
         widens(&t.shape, &x->dims->shape))
         return x;

@@ -93,6 +93,11 @@ struct sg_tensor {
 };
 
 extern const sg_op sg__leaf_op, sg__param_op, sg__nil_op, sg__assign_op, sg__keep_op;
+extern const sg_op sg__reshape_op;
+typedef struct sg__target { /* attr of reshape and its like; unused sizes are 0 */
+    sg_shape shape;
+} sg__target;
+sg__target sg__target_of(sg_shape s);
 
 static inline bool sg__is_leaf(const sg_tensor *x)
 {

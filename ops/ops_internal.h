@@ -2,6 +2,7 @@
 #ifndef SG_OPS_INTERNAL_H
 #define SG_OPS_INTERNAL_H
 
+#include "core/parts.h"
 #include "ops/ops.h"
 
 #include <string.h>
@@ -53,11 +54,5 @@ static inline sg_tensor *sg__filled(sg_tensor *x, double value)
 {
     return sg_broadcast_to(sg_like(x, value), sg_shape_of(x));
 }
-
-/* Elements start, start + step, … of an axis, count of them; all must exist. step is not 0. */
-sg_tensor *sg__take_every(sg_tensor *x, int axis, int64_t start, int64_t count, int64_t step);
-/* `before` values, x's elements with step - 1 values between them, `after` values; step > 0. */
-sg_tensor *sg__spread(sg_tensor *x, int axis, int64_t before, int64_t after, int64_t step,
-                      double value);
 
 #endif

@@ -165,6 +165,9 @@ static uint32_t heir(const sg__plan *p, uint32_t step)
     if (!s->map || s->to.buffer == SG__NONE || p->buffers[s->to.buffer].first != step)
         return SG__NONE;
     size_t bytes = p->buffers[s->to.buffer].bytes;
+    if (s->to.offset || !sg__contiguous(&s->out) ||
+        (size_t)s->size * sg__dtype_size(s->out.dtype) < bytes)
+        return SG__NONE; /* a part of a larger array */
     for (int k = 0; k < s->n; k++) {
         uint32_t b = s->from[k].buffer;
         bool fits = b != SG__NONE && b != s->to.buffer && p->buffers[b].last == step &&

@@ -1,11 +1,14 @@
 /*
  * Plans: how a tape runs. Evaluating passes through, a file each:
  *
- *   order   the nodes that the roots need, in canonical order (sg__walk)
- *   key     their encoding, by which the plan of an equal graph is found again
- *   emit    steps: views resolved into strides, copies where a kernel needs them, sums taken apart
- *   place   an offset in one workspace for every buffer, by liveness
- *   run     the steps
+ *   order    the nodes that the roots need, in canonical order (sg__walk)
+ *   key      their encoding, by which the plan of an equal graph is found again
+ *   graph    what is to be computed, equal items once
+ *   rewrite  sums of pieces as one piece
+ *   layout   what is computed right where a larger array has it as a part
+ *   emit     steps: views resolved into strides, copies where a kernel needs them, sums taken apart
+ *   place    an offset in one workspace for every buffer, by liveness
+ *   run      the steps
  */
 #ifndef SG_PLAN_H
 #define SG_PLAN_H
@@ -28,13 +31,14 @@ typedef struct sg__buffer {
     uint32_t inherits;    /* the buffer whose place it takes over in step `first`; or SG__NONE */
 } sg__buffer;
 
-/* The nested loops of a step by element: axes that go together are one. */
-enum { SG__MAP_OPERANDS = 3 };
+/* The nested loops of a step by element: axes that go together are one. Of operands, then of the
+ * result. */
+enum { SG__MAP_OPERANDS = 3, SG__RESULT = SG__MAP_OPERANDS, SG__MAP_ARRAYS };
 typedef struct sg__loop {
-    int rank;                                                      /* of the outer axes */
-    int64_t n;                                                     /* innermost */
-    int64_t dim[SG_MAX_RANK], step[SG__MAP_OPERANDS][SG_MAX_RANK]; /* outer; in bytes */
-    int64_t inner[SG__MAP_OPERANDS]; /* of the innermost axis, in elements */
+    int rank;                                                    /* of the outer axes */
+    int64_t n;                                                   /* innermost */
+    int64_t dim[SG_MAX_RANK], step[SG__MAP_ARRAYS][SG_MAX_RANK]; /* outer; in bytes */
+    int64_t inner[SG__MAP_ARRAYS]; /* of the innermost axis, in elements */
 } sg__loop;
 
 /* One call of a kernel: by element if `map` is set (a copy, too, is by element), else op->run. */
@@ -76,6 +80,60 @@ typedef struct sg__request { /* what an evaluation was asked for, after sg__walk
     sg_tensor *const *roots; /* without values, each once; or nodes of SG_OP_ROOT */
 } sg__request;
 
+/* ---- the graph of a plan: what is to be computed, before it is known how ------------------- */
+
+typedef struct sg__item {
+    const sg_op *op; /* NULL: a leaf */
+    const void *attr;
+    const sg__dims *dims;
+    uint32_t *in, n;
+    uint32_t origin; /* node of the tape, in canonical order, that it is part of */
+    uint32_t leaf;   /* number of a leaf, from 1 */
+    uint32_t uses;
+    uint8_t dtype;
+    bool needed;
+    uint64_t hash;
+} sg__item;
+
+typedef struct sg__graph {
+    sg_context *g;
+    sg__arena arena;
+    sg__item *x; /* operands first */
+    size_t n, capacity;
+    uint32_t *table; /* of items, by their hash */
+    size_t slots;
+    uint32_t *roots; /* the items of the request's roots */
+    size_t root_count;
+    uint32_t *order, ordered; /* what is needed for them */
+} sg__graph;
+
+/* graph.c: SG__NONE, NULL or false after raising an error */
+bool sg__graph_open(const sg__request *r, sg__graph *gr);
+void sg__graph_close(sg__graph *gr);
+uint32_t sg__graph_add(sg__graph *gr, sg__item x); /* x, or the item that equals it */
+uint32_t *sg__graph_list(sg__graph *gr, uint32_t n);
+/* rewrite.c: x, or what computes the same */
+uint32_t sg__rewrite(sg__graph *gr, sg__item x);
+sg_array sg__whole(const sg__dims *d, int dtype); /* row-major, without data */
+
+/* layout.c: where an item's result lies in the array of another one, `home`, which may be itself */
+typedef struct sg__layout {
+    uint32_t home;
+    int64_t start;   /* in elements */
+    int64_t *stride; /* NULL: row-major, from the home's start */
+    sg_part *part;   /* of its operands, if it is made of them */
+    bool *placed;    /* which of them are computed in their place, */
+    bool *added;     /* and of a sum, which are pads of which only the operand is added */
+    uint32_t blank;  /* of a home: list of the items in it that are filled with 0 first; */
+    uint32_t next_blank; /* from item to item */
+} sg__layout;
+/* By item, for as long as the graph, strides for as long as `arena`; `own` tells which items must
+ * have an array of their own. */
+sg__layout *sg__lay_out(sg__graph *gr, sg__arena *arena, const uint32_t *own);
+
+/* loop.c */
+sg__loop sg__loop_over(const sg__step *s);
+
 /* key.c */
 typedef struct sg__code {
     const uint64_t *words;
@@ -93,7 +151,7 @@ bool sg__cache_add(sg__cache *c, const sg__code *code, sg__plan *p);
 
 /* emit.c, place.c: NULL after raising an error */
 sg__plan *sg__plan_make(const sg__request *r);
-bool sg__emit(const sg__request *r, sg__plan *p);
+bool sg__emit(const sg__request *r, sg__graph *gr, sg__plan *p);
 bool sg__place_all(sg_context *g, sg__plan *p);
 void sg__plan_free(sg__plan *p);
 size_t sg__plan_size(const sg__plan *p); /* bytes that it takes itself */
@@ -102,7 +160,7 @@ const char *sg__verify(const sg__plan *p);
 
 /* run.c: false after raising an error */
 bool sg__run(const sg__request *r, sg__plan *p);
-extern sg_map *const sg__copy_map[SG_DTYPES];
+extern sg_map *const sg__copy_map[SG_DTYPES], *const sg__zero_map[SG_DTYPES];
 
 /* text.c */
 void sg__plan_print(FILE *f, const sg__plan *p);

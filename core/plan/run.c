@@ -23,33 +23,50 @@ static void copy_bytes(size_t n, void *out, const void *const *in, unsigned sing
 COPY(4, uint32_t)
 COPY(8, uint64_t)
 
+#define ZERO(width)                                                                                \
+    static void zero_##width(size_t n, void *out, const void *const *in, unsigned single)          \
+    {                                                                                              \
+        (void)in, (void)single;                                                                    \
+        memset(out, 0, n * width);                                                                 \
+    }
+ZERO(1)
+ZERO(4)
+ZERO(8)
+
 sg_map *const sg__copy_map[SG_DTYPES] = {copy_4, copy_8, copy_4, copy_bytes};
+sg_map *const sg__zero_map[SG_DTYPES] = {zero_4, zero_8, zero_4, zero_1};
 
 /* ---- by element, over operands as they lie
  * --------------------------------------------------------- */
 
 enum { TILE = 1024 };
 
-static void gather(void *to, const char *from, int64_t n, int64_t stride, size_t width)
+/* n elements, `to_step` and `from_step` elements apart */
+static void move(void *to, int64_t to_step, const void *from, int64_t from_step, int64_t n,
+                 size_t width)
 {
+    char *t = to;
+    const char *f = from;
+    int64_t w = (int64_t)width;
     if (width == 4)
         for (int64_t i = 0; i < n; i++)
-            memcpy((char *)to + i * 4, from + i * stride * 4, 4);
+            memcpy(t + i * to_step * 4, f + i * from_step * 4, 4);
     else if (width == 8)
         for (int64_t i = 0; i < n; i++)
-            memcpy((char *)to + i * 8, from + i * stride * 8, 8);
+            memcpy(t + i * to_step * 8, f + i * from_step * 8, 8);
     else
         for (int64_t i = 0; i < n; i++)
-            ((char *)to)[i] = from[i * stride];
+            t[i * to_step * w] = f[i * from_step * w];
 }
 
-/* One innermost axis. Operands that are neither contiguous nor single go through a tile. */
+/* One innermost axis. Arrays that are neither contiguous nor single go through a tile. */
 static void row(const sg__step *s, char *out, const char *const *in, unsigned single)
 {
     const sg__loop *l = s->loop;
-    _Alignas(64) char tile[SG__MAP_OPERANDS][TILE * 8];
+    _Alignas(64) char tile[SG__MAP_ARRAYS][TILE * 8];
     size_t width[SG__MAP_OPERANDS], out_width = sg__dtype_size(s->out.dtype);
-    bool strided = false;
+    int64_t out_step = l->inner[SG__RESULT];
+    bool strided = out_step != 1;
     for (int k = 0; k < s->n; k++) {
         width[k] = sg__dtype_size(s->in[k].dtype);
         strided = strided || (l->inner[k] != 0 && l->inner[k] != 1);
@@ -58,14 +75,17 @@ static void row(const sg__step *s, char *out, const char *const *in, unsigned si
     for (int64_t i = 0; i < l->n; i += most) {
         int64_t n = l->n - i < most ? l->n - i : most;
         const void *at[SG__MAP_OPERANDS] = {0};
+        char *to = out + i * out_step * (int64_t)out_width;
         for (int k = 0; k < s->n; k++) {
             at[k] = in[k] + i * l->inner[k] * (int64_t)width[k];
             if (l->inner[k] != 0 && l->inner[k] != 1) {
-                gather(tile[k], at[k], n, l->inner[k], width[k]);
+                move(tile[k], 1, at[k], l->inner[k], n, width[k]);
                 at[k] = tile[k];
             }
         }
-        s->map((size_t)n, out + (size_t)i * out_width, at, single);
+        s->map((size_t)n, out_step == 1 ? to : tile[SG__RESULT], at, single);
+        if (out_step != 1)
+            move(to, out_step, tile[SG__RESULT], 1, n, out_width);
     }
 }
 
@@ -74,21 +94,21 @@ static void run_loop(const sg__step *s)
     const sg__loop *l = s->loop;
     const char *in[SG__MAP_OPERANDS];
     char *out = s->out.data;
-    size_t stride = (size_t)l->n * sg__dtype_size(s->out.dtype);
     int64_t index[SG_MAX_RANK] = {0};
     for (int k = 0; k < s->n; k++)
         in[k] = s->in[k].data;
     for (;;) {
         row(s, out, in, s->single);
-        out += stride;
         int i = l->rank - 1;
         for (; i >= 0; i--) {
             for (int k = 0; k < s->n; k++)
                 in[k] += l->step[k][i];
+            out += l->step[SG__RESULT][i];
             if (++index[i] < l->dim[i])
                 break;
             for (int k = 0; k < s->n; k++)
                 in[k] -= l->step[k][i] * l->dim[i];
+            out -= l->step[SG__RESULT][i] * l->dim[i];
             index[i] = 0;
         }
         if (i < 0)

@@ -111,7 +111,7 @@ void sg__plan_print(FILE *f, const sg__plan *p)
             p->leaves, p->step_count, p->workspace);
     for (size_t i = 0; i < p->step_count; i++) {
         const sg__step *s = p->steps + i;
-        fprintf(f, "%5zu  %-12s ", i, s->op ? s->op->name : "copy");
+        fprintf(f, "%5zu  %-12s ", i, s->op ? s->op->name : s->n ? "copy" : "zero");
         print_array(f, p, &s->to, &s->out);
         for (int k = 0; k < s->n; k++) {
             fputs(k ? ", " : " <- ", f);
