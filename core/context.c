@@ -88,7 +88,7 @@ void sg_close(sg_context *g)
         sg__arena_free(&g->resting[i]);
     sg__arena_free(&g->kept[0]);
     sg__arena_free(&g->kept[1]);
-    sg__scopes_free(&g->root);
+    sg__scopes_free(g);
     if (g->registry)
         sg__registry_drop(g->registry);
     sg__cache_close(g->cache);

@@ -49,7 +49,7 @@ size_t sg__dtype_size(sg_dtype d);
 bool sg__contiguous(const sg_array *a);
 
 typedef struct sg__scope {
-    struct sg__scope *parent, *child, *sibling;
+    struct sg__scope *parent, *next; /* next: in its slot of the context's table */
     char *kind, *name; /* the root's are "" */
     uint64_t hash;     /* of the path */
     uint64_t sites;    /* random nodes recorded here since the reset `sites_of` */
@@ -59,7 +59,7 @@ typedef struct sg__scope {
 /* Writes `encoder "enc": lstm "fw": ` into buf; the prefix of names is "enc.fw.". */
 void sg__scope_text(char *buf, size_t size, const sg__scope *s);
 bool sg__scope_prefix(char *buf, size_t size, const sg__scope *s);
-void sg__scopes_free(sg__scope *s);
+void sg__scopes_free(sg_context *g);
 
 /* ---- tape ----------------------------------------------------------------------------------- */
 
@@ -203,8 +203,8 @@ struct sg_context {
 
     sg__dims **shapes;
     size_t shape_count, shape_capacity;
-    sg__scope root, *scope;
-    size_t depth;
+    sg__scope root, *scope, **scopes; /* all but the root by hash */
+    size_t scope_count, scope_capacity, depth;
 
     sg__registry *registry;
     sg_tensor **params; /* this context's parameter nodes, by the number of their store */
