@@ -1,0 +1,111 @@
+/*
+ * Language models on a stream of tokens, with the state carried from one stretch to the next:
+ * w1, w2: two layers of LSTM over words (Zaremba et al. 2014), SGD; w2 with dropout.
+ */
+#include "tests/bench/bench.h"
+
+enum { LAYERS = 2 };
+
+typedef struct language {
+    const int32_t *tokens;
+    int64_t stride; /* from one row of the batch to the next: each reads its own part */
+    int32_t *x, *y; /* [batch, time] */
+    int vocabulary, hidden, batch, time;
+    double dropout;
+    sg_tensor *table;
+    sg_cell lstm[LAYERS];
+    sg_state state[LAYERS];
+    sg_affine out;
+    sg_optimizer optimizer;
+} language;
+
+static language *open_language(bench *b, const char *file, language sizes, int64_t *batches)
+{
+    language *m = bench_new(b, 1, sizeof *m);
+    *m = sizes;
+    numbers n = bench_numbers(b, file, m->batch * m->time * 4 + 1, m->vocabulary);
+    m->tokens = n.at;
+    m->stride = (n.count - 1) / m->batch;
+    *batches = (m->stride - 1) / m->time;
+    m->x = bench_new(b, (size_t)m->batch * (size_t)m->time, sizeof *m->x);
+    m->y = bench_new(b, (size_t)m->batch * (size_t)m->time, sizeof *m->y);
+    return m;
+}
+
+/* The inputs of a stretch, and what comes after each. */
+static void stretch(language *m, int64_t batch)
+{
+    int32_t *x = m->x, *y = m->y;
+    for (int r = 0; r < m->batch; r++)
+        for (int t = 0; t < m->time; t++) {
+            const int32_t *from = m->tokens + r * m->stride + batch * m->time + t;
+            *x++ = from[0];
+            *y++ = from[1];
+        }
+}
+
+static void carry(sg_state *to, sg_state final)
+{
+    *to = (sg_state){.h = sg_keep(final.h), .c = sg_keep(final.c)};
+}
+
+static int64_t finish(bench *b, language *m, sg_tensor *loss)
+{
+    sg_step(&m->optimizer, loss);
+    b->loss = sg_item(loss);
+    sg_reset(b->g);
+    return m->batch * m->time;
+}
+
+/* ---- words ---------------------------------------------------------------------------------- */
+
+static void *open_words(bench *b, language sizes, int64_t *batches)
+{
+    sizes.vocabulary = bench_size(b, 10000, 50);
+    language *m = open_language(b, "lm10k.i32", sizes, batches);
+    m->table = sg_embedding(b->g, "words", m->vocabulary, m->hidden);
+    m->lstm[0] = sg_lstm(b->g, "lstm0", m->hidden, m->hidden);
+    m->lstm[1] = sg_lstm(b->g, "lstm1", m->hidden, m->hidden);
+    m->out = sg_linear(b->g, "out", m->hidden, m->vocabulary);
+    m->optimizer = sg_sgd(b->g, .rate = 1, .clip_norm = 5);
+    return m;
+}
+
+static void *open_w1(bench *b, int64_t *batches)
+{
+    language sizes = {.hidden = bench_size(b, 200, 8), .batch = bench_size(b, 20, 3)};
+    sizes.time = bench_size(b, 20, 4);
+    return open_words(b, sizes, batches);
+}
+
+static void *open_w2(bench *b, int64_t *batches)
+{
+    language sizes = {.hidden = bench_size(b, 650, 8), .batch = bench_size(b, 20, 3)};
+    sizes.time = bench_size(b, 35, 4);
+    sizes.dropout = 0.5;
+    return open_words(b, sizes, batches);
+}
+
+static int64_t step_words(bench *b, void *model, int64_t batch)
+{
+    language *m = model;
+    stretch(m, batch);
+    sg_tensor *x = sg_input(b->g, SG_I32, SG_SHAPE(m->batch, m->time), m->x);
+    sg_tensor *y = sg_input(b->g, SG_I32, SG_SHAPE(m->batch, m->time), m->y);
+    sg_tensor *h = sg_dropout(sg_take(m->table, x), m->dropout); /* [B,T,H] */
+    for (int l = 0; l < LAYERS; l++) {
+        sg_state final;
+        h = sg_unroll(m->lstm[l], h, .initial = m->state[l], .final = &final);
+        h = sg_dropout(h, m->dropout);
+        carry(&m->state[l], final);
+    }
+    sg_tensor *logits = sg_apply(m->out, h); /* [B,T,V] */
+    return finish(b, m, sg_mean(sg_cross_entropy(logits, y), SG_ALL_AXES, false));
+}
+
+/* ---- all ------------------------------------------------------------------------------------ */
+
+const workload bench_language[] = {
+    {"w1", "tok/s", 0, 2 * (4 * 200 * 400 * 2 + 200 * 10000), open_w1, step_words},
+    {"w2", "tok/s", 0, 2 * (4 * 650 * 1300.0 * 2 + 650 * 10000), open_w2, step_words},
+    {NULL}};
