@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const workload *const families[] = {bench_language};
+static const workload *const families[] = {bench_language, bench_tagger};
 enum { FAMILIES = sizeof families / sizeof *families };
 
 static int usage(void)

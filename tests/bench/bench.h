@@ -29,7 +29,7 @@ typedef struct workload {
 } workload;
 
 /* A family of workloads is one source; its list ends with a name of NULL. */
-extern const workload bench_language[];
+extern const workload bench_language[], bench_tagger[];
 
 /* Zeroed memory that is freed with the benchmark. Never NULL: without memory the program ends. */
 void *bench_new(bench *b, size_t count, size_t size);
@@ -38,14 +38,20 @@ void bench_free(bench *b);
 /* `full`, or when the data is generated, `little`: so that all workloads run in a moment. */
 int bench_size(const bench *b, int full, int little);
 
+/* A file of 32-bit integers in the folder of the data, read from its beginning. Without a folder
+ * the numbers are drawn at random. What is not there, or out of its range, ends the program with a
+ * message. */
 typedef struct numbers {
-    const int32_t *at;
-    int64_t count;
+    bench *b;
+    const char *file;
+    const int32_t *at; /* NULL: drawn */
+    int64_t left;
+    uint64_t state;
 } numbers;
 
-/* A file of 32-bit integers in the folder of the data. Without a folder: `count` numbers below
- * `below`. A file that cannot be read ends the program with a message. */
-numbers bench_numbers(bench *b, const char *file, int64_t count, int32_t below);
+numbers bench_numbers(bench *b, const char *file);
+int32_t bench_number(numbers *n, int32_t least, int32_t most);
+const int32_t *bench_array(numbers *n, int64_t count, int32_t least, int32_t most);
 
 /* ---- driver --------------------------------------------------------------------------------- */
 

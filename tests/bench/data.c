@@ -40,24 +40,8 @@ int bench_size(const bench *b, int full, int little)
     return b->data ? full : little;
 }
 
-static numbers generated(bench *b, int64_t count, int32_t below)
+static int32_t *read_file(bench *b, const char *path, int64_t *count)
 {
-    int32_t *at = bench_new(b, (size_t)count, sizeof *at);
-    uint64_t state = 1;
-    for (int64_t i = 0; i < count; i++) {
-        state = state * 6364136223846793005U + 1442695040888963407U; /* Knuth's MMIX */
-        at[i] = (int32_t)((state >> 33) % (uint64_t)below);
-    }
-    return (numbers){at, count};
-}
-
-numbers bench_numbers(bench *b, const char *file, int64_t count, int32_t below)
-{
-    char path[4096];
-    if (!b->data)
-        return generated(b, count, below);
-    if ((size_t)snprintf(path, sizeof path, "%s/%s", b->data, file) >= sizeof path)
-        give_up(b->data, "the name is too long");
     FILE *f = fopen(path, "rb");
     if (!f || fseek(f, 0, SEEK_END) != 0)
         give_up(path, strerror(errno));
@@ -65,9 +49,56 @@ numbers bench_numbers(bench *b, const char *file, int64_t count, int32_t below)
     if (bytes <= 0 || bytes % 4 != 0)
         give_up(path, "is not a file of 32-bit integers");
     rewind(f);
-    int32_t *at = bench_new(b, (size_t)bytes / 4, sizeof *at);
-    if (fread(at, 4, (size_t)bytes / 4, f) != (size_t)bytes / 4)
+    *count = bytes / 4;
+    int32_t *at = bench_new(b, (size_t)*count, sizeof *at);
+    if (fread(at, 4, (size_t)*count, f) != (size_t)*count)
         give_up(path, "could not be read");
     fclose(f);
-    return (numbers){at, bytes / 4};
+    return at;
+}
+
+numbers bench_numbers(bench *b, const char *file)
+{
+    char path[4096];
+    numbers n = {.b = b, .file = file, .state = 1};
+    if (!b->data)
+        return n;
+    if ((size_t)snprintf(path, sizeof path, "%s/%s", b->data, file) >= sizeof path)
+        give_up(b->data, "the name is too long");
+    n.at = read_file(b, path, &n.left);
+    return n;
+}
+
+static const int32_t *draw(numbers *n, int64_t count, int32_t least, int32_t most)
+{
+    int32_t *at = bench_new(n->b, (size_t)count, sizeof *at);
+    uint64_t range = (uint64_t)(most - least) + 1;
+    for (int64_t i = 0; i < count; i++) {
+        n->state = n->state * 6364136223846793005U + 1442695040888963407U; /* Knuth's MMIX */
+        at[i] = least + (int32_t)((n->state >> 33) % range);
+    }
+    return at;
+}
+
+const int32_t *bench_array(numbers *n, int64_t count, int32_t least, int32_t most)
+{
+    if (!n->at)
+        return draw(n, count, least, most);
+    if (count > n->left)
+        give_up(n->file, "ends too early");
+    const int32_t *at = n->at;
+    for (int64_t i = 0; i < count; i++)
+        if (at[i] < least || at[i] > most) {
+            fprintf(stderr, "seqgrad-bench: %s: %d is not in %d..%d\n", n->file, at[i], least,
+                    most);
+            exit(1);
+        }
+    n->at += count;
+    n->left -= count;
+    return at;
+}
+
+int32_t bench_number(numbers *n, int32_t least, int32_t most)
+{
+    return bench_array(n, 1, least, most)[0];
 }

@@ -25,9 +25,10 @@ static language *open_language(bench *b, const char *file, language sizes, int64
 {
     language *m = bench_new(b, 1, sizeof *m);
     *m = sizes;
-    numbers n = bench_numbers(b, file, m->batch * m->time * 4 + 1, m->vocabulary);
-    m->tokens = n.at;
-    m->stride = (n.count - 1) / m->batch;
+    numbers n = bench_numbers(b, file);
+    int64_t count = b->data ? n.left : m->batch * m->time * 4 + 1;
+    m->tokens = bench_array(&n, count, 0, m->vocabulary - 1);
+    m->stride = (count - 1) / m->batch;
     *batches = (m->stride - 1) / m->time;
     m->x = bench_new(b, (size_t)m->batch * (size_t)m->time, sizeof *m->x);
     m->y = bench_new(b, (size_t)m->batch * (size_t)m->time, sizeof *m->y);
