@@ -13,8 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const workload *const families[] = {bench_language, bench_tagger, bench_seq2seq,
-                                           bench_chain};
+static const workload *const families[] = {bench_language,    bench_tagger, bench_seq2seq,
+                                           bench_transformer, bench_tree,   bench_chain};
 enum { FAMILIES = sizeof families / sizeof *families };
 
 static int usage(void)

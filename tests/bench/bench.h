@@ -29,7 +29,8 @@ typedef struct workload {
 } workload;
 
 /* A family of workloads is one source; its list ends with a name of NULL. */
-extern const workload bench_language[], bench_tagger[], bench_seq2seq[], bench_chain[];
+extern const workload bench_language[], bench_tagger[], bench_seq2seq[], bench_transformer[],
+    bench_tree[], bench_chain[];
 
 /* Zeroed memory that is freed with the benchmark. Never NULL: without memory the program ends. */
 void *bench_new(bench *b, size_t count, size_t size);
@@ -52,6 +53,17 @@ typedef struct numbers {
 numbers bench_numbers(bench *b, const char *file);
 int32_t bench_number(numbers *n, int32_t least, int32_t most);
 const int32_t *bench_array(numbers *n, int64_t count, int32_t least, int32_t most);
+
+/* A file of tokens as batches of `time` steps, of which each row goes on where it was. */
+typedef struct stream {
+    const int32_t *tokens;
+    int batch, time, vocabulary;
+    int64_t stride, batches; /* stride: from one row's beginning to the next */
+    sg_tensor *x, *y;        /* [batch, time]: tokens, and what comes after each */
+} stream;
+
+stream bench_stream(bench *b, const char *file, int vocabulary, int batch, int time);
+void bench_stretch(bench *b, stream *s, int64_t batch); /* sets x and y */
 
 /* ---- driver --------------------------------------------------------------------------------- */
 

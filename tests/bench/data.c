@@ -102,3 +102,32 @@ int32_t bench_number(numbers *n, int32_t least, int32_t most)
 {
     return bench_array(n, 1, least, most)[0];
 }
+
+stream bench_stream(bench *b, const char *file, int vocabulary, int batch, int time)
+{
+    numbers n = bench_numbers(b, file);
+    int64_t count = b->data ? n.left : batch * time * 4 + 1;
+    stream s = {.batch = batch, .time = time, .vocabulary = vocabulary};
+    s.tokens = bench_array(&n, count, 0, vocabulary - 1);
+    s.stride = (count - 1) / batch;
+    s.batches = (s.stride - 1) / time;
+    if (s.batches < 1)
+        give_up(file, "is too short");
+    return s;
+}
+
+void bench_stretch(bench *b, stream *s, int64_t batch)
+{
+    size_t size = (size_t)s->batch * (size_t)s->time;
+    int32_t *x = malloc(2 * size * sizeof *x), *y = x + size;
+    if (!x)
+        give_up("no memory", "for a batch");
+    for (int i = 0; i < s->batch; i++) {
+        const int32_t *from = s->tokens + i * s->stride + batch * s->time;
+        memcpy(x + i * s->time, from, (size_t)s->time * sizeof *x);
+        memcpy(y + i * s->time, from + 1, (size_t)s->time * sizeof *y);
+    }
+    s->x = sg_input(b->g, SG_I32, SG_SHAPE(s->batch, s->time), x);
+    s->y = sg_input(b->g, SG_I32, SG_SHAPE(s->batch, s->time), y);
+    free(x);
+}

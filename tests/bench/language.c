@@ -9,10 +9,8 @@
 enum { LAYERS = 2 };
 
 typedef struct language {
-    const int32_t *tokens;
-    int64_t stride; /* from one row of the batch to the next: each reads its own part */
-    int32_t *x, *y; /* [batch, time] */
-    int vocabulary, hidden, batch, time;
+    stream text;
+    int hidden;
     double dropout;
     sg_tensor *table;
     sg_cell layer[LAYERS];
@@ -21,81 +19,50 @@ typedef struct language {
     sg_optimizer optimizer;
 } language;
 
-static language *open_language(bench *b, const char *file, language sizes, int64_t *batches)
-{
-    language *m = bench_new(b, 1, sizeof *m);
-    *m = sizes;
-    numbers n = bench_numbers(b, file);
-    int64_t count = b->data ? n.left : m->batch * m->time * 4 + 1;
-    m->tokens = bench_array(&n, count, 0, m->vocabulary - 1);
-    m->stride = (count - 1) / m->batch;
-    *batches = (m->stride - 1) / m->time;
-    m->x = bench_new(b, (size_t)m->batch * (size_t)m->time, sizeof *m->x);
-    m->y = bench_new(b, (size_t)m->batch * (size_t)m->time, sizeof *m->y);
-    return m;
-}
-
-/* The inputs of a stretch, and what comes after each. */
-static void stretch(language *m, int64_t batch)
-{
-    int32_t *x = m->x, *y = m->y;
-    for (int r = 0; r < m->batch; r++)
-        for (int t = 0; t < m->time; t++) {
-            const int32_t *from = m->tokens + r * m->stride + batch * m->time + t;
-            *x++ = from[0];
-            *y++ = from[1];
-        }
-}
-
 static void carry(sg_state *to, sg_state final)
 {
     *to = (sg_state){.h = sg_keep(final.h), .c = sg_keep(final.c)};
 }
 
-static int64_t finish(bench *b, language *m, sg_tensor *loss)
+static int64_t finish(bench *b, const language *m, sg_tensor *loss)
 {
-    sg_step(&m->optimizer, loss);
     b->loss = sg_item(loss);
     sg_reset(b->g);
-    return m->batch * m->time;
+    return m->text.batch * m->text.time;
 }
 
 /* ---- words ---------------------------------------------------------------------------------- */
 
-static void *open_words(bench *b, language sizes, int64_t *batches)
+static void *open_words(bench *b, int hidden, int time, double dropout, int64_t *batches)
 {
-    sizes.vocabulary = bench_size(b, 10000, 50);
-    language *m = open_language(b, "lm10k.i32", sizes, batches);
-    m->table = sg_embedding(b->g, "words", m->vocabulary, m->hidden);
-    m->layer[0] = sg_lstm(b->g, "lstm0", m->hidden, m->hidden);
-    m->layer[1] = sg_lstm(b->g, "lstm1", m->hidden, m->hidden);
-    m->out = sg_linear(b->g, "out", m->hidden, m->vocabulary);
+    language *m = bench_new(b, 1, sizeof *m);
+    int words = bench_size(b, 10000, 50);
+    m->text = bench_stream(b, "lm10k.i32", words, bench_size(b, 20, 3), time);
+    m->dropout = dropout;
+    m->table = sg_embedding(b->g, "words", words, hidden);
+    m->layer[0] = sg_lstm(b->g, "lstm0", hidden, hidden);
+    m->layer[1] = sg_lstm(b->g, "lstm1", hidden, hidden);
+    m->out = sg_linear(b->g, "out", hidden, words);
     m->optimizer = sg_sgd(b->g, .rate = 1, .clip_norm = 5);
+    *batches = m->text.batches;
     return m;
 }
 
 static void *open_w1(bench *b, int64_t *batches)
 {
-    language sizes = {.hidden = bench_size(b, 200, 8), .batch = bench_size(b, 20, 3)};
-    sizes.time = bench_size(b, 20, 4);
-    return open_words(b, sizes, batches);
+    return open_words(b, bench_size(b, 200, 8), bench_size(b, 20, 4), 0, batches);
 }
 
 static void *open_w2(bench *b, int64_t *batches)
 {
-    language sizes = {.hidden = bench_size(b, 650, 8), .batch = bench_size(b, 20, 3)};
-    sizes.time = bench_size(b, 35, 4);
-    sizes.dropout = 0.5;
-    return open_words(b, sizes, batches);
+    return open_words(b, bench_size(b, 650, 8), bench_size(b, 35, 4), b->check ? 0 : 0.5, batches);
 }
 
 static int64_t step_words(bench *b, void *model, int64_t batch)
 {
     language *m = model;
-    stretch(m, batch);
-    sg_tensor *x = sg_input(b->g, SG_I32, SG_SHAPE(m->batch, m->time), m->x);
-    sg_tensor *y = sg_input(b->g, SG_I32, SG_SHAPE(m->batch, m->time), m->y);
-    sg_tensor *h = sg_dropout(sg_take(m->table, x), m->dropout); /* [B,T,H] */
+    bench_stretch(b, &m->text, batch);
+    sg_tensor *h = sg_dropout(sg_take(m->table, m->text.x), m->dropout); /* [B,T,H] */
     for (int l = 0; l < LAYERS; l++) {
         sg_state final;
         h = sg_unroll(m->layer[l], h, .initial = m->state[l], .final = &final);
@@ -103,40 +70,44 @@ static int64_t step_words(bench *b, void *model, int64_t batch)
         carry(&m->state[l], final);
     }
     sg_tensor *logits = sg_apply(m->out, h); /* [B,T,V] */
-    return finish(b, m, sg_mean(sg_cross_entropy(logits, y), SG_ALL_AXES, false));
+    sg_tensor *loss = sg_mean(sg_cross_entropy(logits, m->text.y), SG_ALL_AXES, false);
+    sg_step(&m->optimizer, loss);
+    return finish(b, m, loss);
 }
 
 /* ---- characters ----------------------------------------------------------------------------- */
 
+enum { CHARACTERS = 96 };
+
 static void *open_w3b(bench *b, int64_t *batches)
 {
-    language sizes = {.vocabulary = 96, .hidden = bench_size(b, 128, 8)};
-    sizes.batch = bench_size(b, 50, 3);
-    sizes.time = bench_size(b, 50, 4);
-    language *m = open_language(b, "char96.i32", sizes, batches);
-    m->layer[0] = sg_lstm(b->g, "lstm0", m->vocabulary, m->hidden);
-    m->layer[1] = sg_lstm(b->g, "lstm1", m->hidden, m->hidden);
-    m->out = sg_linear(b->g, "out", m->hidden, m->vocabulary);
+    language *m = bench_new(b, 1, sizeof *m);
+    int hidden = bench_size(b, 128, 8), rows = bench_size(b, 50, 3), time = bench_size(b, 50, 4);
+    m->text = bench_stream(b, "char96.i32", CHARACTERS, rows, time);
+    m->layer[0] = sg_lstm(b->g, "lstm0", CHARACTERS, hidden);
+    m->layer[1] = sg_lstm(b->g, "lstm1", hidden, hidden);
+    m->out = sg_linear(b->g, "out", hidden, CHARACTERS);
     m->optimizer = sg_adam(b->g, .rate = 2e-3, .clip_value = 5);
+    *batches = m->text.batches;
     return m;
 }
 
 static void *open_w3a(bench *b, int64_t *batches)
 {
-    language sizes = {.vocabulary = 96, .hidden = bench_size(b, 128, 8), .batch = 1};
-    sizes.time = bench_size(b, 25, 4);
-    language *m = open_language(b, "char96.i32", sizes, batches);
-    *batches = *batches < 4000 ? *batches : 4000;
-    m->layer[0] = sg_rnn(b->g, "rnn", m->vocabulary, m->hidden);
-    m->out = sg_linear(b->g, "out", m->hidden, m->vocabulary);
+    language *m = bench_new(b, 1, sizeof *m);
+    int hidden = bench_size(b, 128, 8);
+    m->text = bench_stream(b, "char96.i32", CHARACTERS, 1, bench_size(b, 25, 4));
+    m->layer[0] = sg_rnn(b->g, "rnn", CHARACTERS, hidden);
+    m->out = sg_linear(b->g, "out", hidden, CHARACTERS);
+    *batches = m->text.batches < 4000 ? m->text.batches : 4000;
     return m;
 }
 
 /* A layer over characters: a one-hot input times Wx is a row of Wx. */
-static sg_tensor *unroll_characters(language *m, sg_tensor *x, sg_state *final)
+static sg_tensor *unroll_characters(const language *m, sg_state *final)
 {
     sg_cell cell = m->layer[0];
-    sg_tensor *xw = sg_add(sg_take(cell.wx, x), cell.b); /* [B,T,G] */
+    sg_tensor *xw = sg_add(sg_take(cell.wx, m->text.x), cell.b); /* [B,T,G] */
     cell.wx = NULL;
     return sg_unroll(cell, xw, .initial = m->state[0], .final = final);
 }
@@ -145,15 +116,15 @@ static int64_t step_w3b(bench *b, void *model, int64_t batch)
 {
     language *m = model;
     sg_state final[LAYERS];
-    stretch(m, batch);
-    sg_tensor *x = sg_input(b->g, SG_I32, SG_SHAPE(m->batch, m->time), m->x);
-    sg_tensor *y = sg_input(b->g, SG_I32, SG_SHAPE(m->batch, m->time), m->y);
-    sg_tensor *h = unroll_characters(m, x, &final[0]); /* [B,T,H] */
+    bench_stretch(b, &m->text, batch);
+    sg_tensor *h = unroll_characters(m, &final[0]); /* [B,T,H] */
     h = sg_unroll(m->layer[1], h, .initial = m->state[1], .final = &final[1]);
     carry(&m->state[0], final[0]);
     carry(&m->state[1], final[1]);
     sg_tensor *logits = sg_apply(m->out, h); /* [B,T,V] */
-    return finish(b, m, sg_mean(sg_cross_entropy(logits, y), SG_ALL_AXES, false));
+    sg_tensor *loss = sg_mean(sg_cross_entropy(logits, m->text.y), SG_ALL_AXES, false);
+    sg_step(&m->optimizer, loss);
+    return finish(b, m, loss);
 }
 
 /* s = s + d²; step rate · d / (sqrt(s) + e) (Duchi et al. 2011) */
@@ -182,17 +153,13 @@ static int64_t step_w3a(bench *b, void *model, int64_t batch)
 {
     language *m = model;
     sg_state final;
-    stretch(m, batch);
-    sg_tensor *x = sg_input(b->g, SG_I32, SG_SHAPE(1, m->time), m->x);
-    sg_tensor *y = sg_input(b->g, SG_I32, SG_SHAPE(1, m->time), m->y);
-    sg_tensor *h = unroll_characters(m, x, &final); /* [1,T,H] */
+    bench_stretch(b, &m->text, batch);
+    sg_tensor *h = unroll_characters(m, &final); /* [1,T,H] */
     m->state[0].h = sg_keep(final.h);
     sg_tensor *logits = sg_apply(m->out, h); /* [1,T,V] */
-    sg_tensor *loss = sg_sum(sg_cross_entropy(logits, y), SG_ALL_AXES, false);
+    sg_tensor *loss = sg_sum(sg_cross_entropy(logits, m->text.y), SG_ALL_AXES, false);
     adagrad(b->g, loss, 0.1, 5);
-    b->loss = sg_item(loss);
-    sg_reset(b->g);
-    return m->time;
+    return finish(b, m, loss);
 }
 
 /* ---- all ------------------------------------------------------------------------------------ */
