@@ -3,25 +3,29 @@
  *
  *     seqgrad-bench WORKLOAD train SECONDS DATADIR    measures, and prints a line of JSON
  *     seqgrad-bench WORKLOAD smoke                    a few steps of a little model
+ *     seqgrad-bench gemm                              matrix products, GF/s
+ *     seqgrad-bench ops                               other ops, by element
  *     seqgrad-bench list                              the workloads
  *
  * WORKLOAD `all` is each in turn. Options: --threads N (or PEERS_THREADS in the environment),
  * --warm N steps before measuring (3), --peak GF/s of one thread (measured where it is needed).
  */
 #include "tests/bench/bench.h"
+#include "tests/bench/micro.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 static const workload *const families[] = {bench_language,    bench_tagger, bench_seq2seq,
-                                           bench_transformer, bench_tree,   bench_chain};
+                                           bench_transformer, bench_tree,   bench_decode,
+                                           bench_chain};
 enum { FAMILIES = sizeof families / sizeof *families };
 
 static int usage(void)
 {
     fputs("seqgrad-bench WORKLOAD train SECONDS DATADIR\n"
           "seqgrad-bench WORKLOAD smoke\n"
-          "seqgrad-bench list\n"
+          "seqgrad-bench gemm | ops | list\n"
           "    --threads N   --warm STEPS   --peak GFLOPS\n",
           stderr);
     return 2;
@@ -81,6 +85,10 @@ int main(int argc, char **argv)
         return usage();
     if (argc == 2 && strcmp(argv[1], "list") == 0)
         return list();
+    if (argc == 2 && strcmp(argv[1], "gemm") == 0)
+        return bench_gemm(s.threads);
+    if (argc == 2 && strcmp(argv[1], "ops") == 0)
+        return bench_ops(s.threads);
     if (argc == 3 && strcmp(argv[2], "smoke") == 0)
         return run(argv[1], bench_smoke, &s);
     if (argc == 5 && strcmp(argv[2], "train") == 0) {

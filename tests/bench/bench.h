@@ -30,7 +30,7 @@ typedef struct workload {
 
 /* A family of workloads is one source; its list ends with a name of NULL. */
 extern const workload bench_language[], bench_tagger[], bench_seq2seq[], bench_transformer[],
-    bench_tree[], bench_chain[];
+    bench_tree[], bench_decode[], bench_chain[];
 
 /* Zeroed memory that is freed with the benchmark. Never NULL: without memory the program ends. */
 void *bench_new(bench *b, size_t count, size_t size);

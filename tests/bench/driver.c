@@ -1,5 +1,6 @@
 /* Measures the steps of a workload and prints a line of JSON. */
 #include "tests/bench/bench.h"
+#include "tests/bench/micro.h"
 
 #include <float.h>
 #include <math.h>
@@ -8,13 +9,6 @@
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
-
-static double seconds_of(clockid_t clock)
-{
-    struct timespec t;
-    clock_gettime(clock, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static int64_t page_faults(void)
 {
@@ -37,7 +31,10 @@ static double since_start(void)
          field++) /* the 22nd: in ticks since the machine started */
         at = strchr(at + 1, ' ');
     double ticks = at ? strtod(at, NULL) : 0;
-    return at ? seconds_of(CLOCK_BOOTTIME) - ticks / (double)sysconf(_SC_CLK_TCK) : 0;
+    struct timespec now;
+    clock_gettime(CLOCK_BOOTTIME, &now);
+    double up = (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+    return at ? up - ticks / (double)sysconf(_SC_CLK_TCK) : 0;
 }
 
 /* The most memory this process has had, in bytes. Not from getrusage, which remembers what the
@@ -131,13 +128,13 @@ static measured measure(bench *b, const workload *w, void *model, int64_t batche
     m.steps = 0;
     m.before = sg_stats(b->g);
     int64_t faults = page_faults();
-    double start = seconds_of(CLOCK_MONOTONIC), now = start;
+    double start = bench_seconds(), now = start;
     for (int64_t i = 0; sg_ok(b->g); i++) {
         if (now - start > s->seconds && i >= 3 && i % m.batches == 0)
             break;
-        double from = seconds_of(CLOCK_MONOTONIC);
+        double from = bench_seconds();
         int64_t units = w->step(b, model, i % round);
-        now = seconds_of(CLOCK_MONOTONIC);
+        now = bench_seconds();
         note(b, &m, now - from, (double)units);
     }
     m.faults = (double)(page_faults() - faults) / (double)(m.steps ? m.steps : 1);
@@ -155,9 +152,9 @@ static double gemm_peak(void)
         sg_tensor *y = sg_full(g, SG_F32, SG_SHAPE(200, 800), 1);
         sg_eval(x, y);
         sg_tensor *z = sg_matmul(x, y);
-        double from = seconds_of(CLOCK_MONOTONIC);
+        double from = bench_seconds();
         sg_eval(z);
-        double rate = 2e-9 * 400 * 200 * 800 / (seconds_of(CLOCK_MONOTONIC) - from);
+        double rate = 2e-9 * 400 * 200 * 800 / (bench_seconds() - from);
         best = rate > best ? rate : best;
         sg_reset(g);
     }
