@@ -1,0 +1,100 @@
+/*
+ * seqgrad-bench: how fast the library is on whole training steps.
+ *
+ *     seqgrad-bench WORKLOAD train SECONDS DATADIR    measures, and prints a line of JSON
+ *     seqgrad-bench WORKLOAD smoke                    a few steps of a little model
+ *     seqgrad-bench gemm                              matrix products, GF/s
+ *     seqgrad-bench ops                               other ops, by element
+ *     seqgrad-bench list                              the workloads
+ *
+ * WORKLOAD `all` is each in turn. Options: --threads N (or PEERS_THREADS in the environment),
+ * --warm N steps before measuring (3), --peak GF/s of one thread (measured where it is needed).
+ */
+#include "tests/bench/bench.h"
+#include "tests/bench/micro.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const workload *const families[] = {bench_language,    bench_tagger, bench_seq2seq,
+                                           bench_transformer, bench_tree,   bench_decode,
+                                           bench_chain};
+enum { FAMILIES = sizeof families / sizeof *families };
+
+static int usage(void)
+{
+    fputs("seqgrad-bench WORKLOAD train SECONDS DATADIR\n"
+          "seqgrad-bench WORKLOAD smoke\n"
+          "seqgrad-bench gemm | ops | list\n"
+          "    --threads N   --warm STEPS   --peak GFLOPS\n",
+          stderr);
+    return 2;
+}
+
+static int list(void)
+{
+    for (int f = 0; f < FAMILIES; f++)
+        for (const workload *w = families[f]; w->name; w++)
+            printf("%-8s %s\n", w->name, w->unit);
+    return 0;
+}
+
+static int run(const char *name, int (*what)(const workload *, const settings *), const settings *s)
+{
+    int found = 0, failed = 0;
+    for (int f = 0; f < FAMILIES; f++)
+        for (const workload *w = families[f]; w->name; w++)
+            if (strcmp(name, w->name) == 0 || strcmp(name, "all") == 0) {
+                failed |= what(w, s);
+                found++;
+            }
+    if (!found)
+        fprintf(stderr, "seqgrad-bench: there is no workload \"%s\"; `list` shows them\n", name);
+    return found ? failed : 2;
+}
+
+/* Takes the options out of the arguments; false where one is not known or has no good value. */
+static bool options(int *argc, char **argv, settings *s)
+{
+    int n = 0;
+    for (int i = 0; i < *argc; i++) {
+        if (strncmp(argv[i], "--", 2) != 0) {
+            argv[n++] = argv[i];
+            continue;
+        }
+        double value = i + 1 < *argc ? strtod(argv[i + 1], NULL) : 0;
+        if (value > 0 && strcmp(argv[i], "--threads") == 0)
+            s->threads = (int)value;
+        else if (value > 0 && strcmp(argv[i], "--warm") == 0)
+            s->warm = (int)value;
+        else if (value > 0 && strcmp(argv[i], "--peak") == 0)
+            s->peak = value;
+        else
+            return false;
+        i++;
+    }
+    *argc = n;
+    return true;
+}
+
+int main(int argc, char **argv)
+{
+    const char *threads = getenv("PEERS_THREADS");
+    settings s = {.threads = threads ? atoi(threads) : 1, .warm = 3};
+    if (!options(&argc, argv, &s) || s.threads < 1)
+        return usage();
+    if (argc == 2 && strcmp(argv[1], "list") == 0)
+        return list();
+    if (argc == 2 && strcmp(argv[1], "gemm") == 0)
+        return bench_gemm(s.threads);
+    if (argc == 2 && strcmp(argv[1], "ops") == 0)
+        return bench_ops(s.threads);
+    if (argc == 3 && strcmp(argv[2], "smoke") == 0)
+        return run(argv[1], bench_smoke, &s);
+    if (argc == 5 && strcmp(argv[2], "train") == 0) {
+        s.seconds = strtod(argv[3], NULL);
+        s.data = argv[4];
+        return run(argv[1], bench_train, &s);
+    }
+    return usage();
+}
