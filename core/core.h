@@ -312,7 +312,8 @@ typedef struct sg_call {
     int isa;
     const sg_array *in;
     sg_array out;  /* contiguous, but with SG_OP_STRIDED */
-    void *scratch; /* as many bytes as the op's `scratch` said, 64-byte aligned */
+    int part, parts; /* with SG_OP_SPLIT: which part of the result to compute, of how many */
+    void *scratch;   /* as many bytes as the op's `scratch` said, 64-byte aligned; of this part */
     char *message; /* SG_MESSAGE bytes: what went wrong, when run returns false */
 } sg_call;
 
@@ -345,7 +346,8 @@ enum {
     SG_OP_ROOT = 32, /* every evaluation performs it (assign) */
     /* contracts the last axis of its first operand with the last but one of its second, so that a
      * sum of products is one product of operands joined along these */
-    SG_OP_PRODUCT = 64
+    SG_OP_PRODUCT = 64,
+    SG_OP_SPLIT = 128 /* run computes one part of the result, the others may run beside it */
 };
 enum { SG_FLOATS = 1 << SG_F32 | 1 << SG_F64, SG_ALL = SG_FLOATS | 1 << SG_I32 | 1 << SG_U8 };
 

@@ -8,6 +8,7 @@
 #define SG_INTERNAL_H
 
 #include "core/core.h"
+#include "core/pool.h"
 
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -215,6 +216,7 @@ struct sg_context {
     void *frames;   /* stack of walks */
     size_t frame_capacity;
     sg__cache *cache;
+    sg__pool *pool; /* with more than one thread, once there was work for it */
     void *workspace; /* of all plans, 64-byte aligned */
     size_t workspace_bytes;
     void *code, **bases; /* scratch of evaluations: the encoded graph, where arrays are */

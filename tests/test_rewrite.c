@@ -11,7 +11,7 @@
 
 enum { LINE = 512 };
 
-/* How many steps of a name the plan has that computes these. */
+/* How many steps and instructions of a name the plan has that computes these. */
 static int steps_of(const char *op, int n, sg_tensor *const *x)
 {
     char line[LINE], name[LINE], *text = NULL;
@@ -22,7 +22,8 @@ static int steps_of(const char *op, int n, sg_tensor *const *x)
     fclose(f);
     f = fmemopen(text, size, "r");
     while (fgets(line, sizeof line, f))
-        found += sscanf(line, "%*d %511s", name) == 1 && strcmp(name, op) == 0;
+        found += (sscanf(line, "%*d %511s", name) == 1 || sscanf(line, " %*s = %511s", name) == 1) &&
+                 strcmp(name, op) == 0;
     fclose(f);
     free(text);
     return found;

@@ -54,9 +54,8 @@ static bool new_buffer(emitter *e, size_t bytes, sg__place *place)
     if (!sg__grow(&b, &p->buffer_capacity, p->buffer_count + 1, sizeof *p->buffers))
         return fail(e);
     p->buffers = b;
-    uint32_t now = (uint32_t)p->step_count;
     p->buffers[p->buffer_count] =
-        (sg__buffer){.bytes = bytes ? bytes : 1, .first = now, .last = now, .inherits = SG__NONE};
+        (sg__buffer){.bytes = bytes ? bytes : 1, .first = SG__NONE, .inherits = SG__NONE};
     *place = (sg__place){0, (uint32_t)p->buffer_count++, 0};
     return true;
 }
@@ -71,59 +70,32 @@ static sg__step *new_step(emitter *e, uint32_t i, const sg_op *op, int n)
     }
     p->steps = s;
     sg__step *step = p->steps + p->step_count;
-    *step = (sg__step){.op = op, .node = item(e, i)->origin, .n = n, .scratch.buffer = SG__NONE};
-    step->from = sg__alloc(&p->arena, (size_t)n * sizeof *step->from);
-    step->in = sg__alloc(&p->arena, (size_t)n * sizeof *step->in);
-    if (!step->from || !step->in) {
+    *step = (sg__step){
+        .op = op, .node = item(e, i)->origin, .n = n, .m = 1, .scratch.buffer = SG__NONE};
+    step->at = sg__alloc(&p->arena, (size_t)(n + 1) * sizeof *step->at);
+    step->array = sg__alloc(&p->arena, (size_t)(n + 1) * sizeof *step->array);
+    if (!step->at || !step->array) {
         fail(e);
         return NULL;
     }
     return step;
 }
 
-static void operand(sg__step *s, int k, const value *v)
+static void set(sg__step *s, int k, const value *v)
 {
-    s->from[k] = v->place;
-    s->in[k] = v->array;
+    s->at[k] = v->place;
+    s->array[k] = v->array;
 }
 
-static void result(sg__step *s, const value *v)
+static void close_step(emitter *e)
 {
-    s->to = v->place;
-    s->out = v->array;
+    e->p->step_count++;
 }
 
-static void close_step(emitter *e, sg__step *s)
-{
-    uint32_t now = (uint32_t)e->p->step_count++;
-    for (int i = 0; i < s->n; i++)
-        if (s->from[i].buffer != SG__NONE)
-            e->p->buffers[s->from[i].buffer].last = now;
-    if (s->to.buffer != SG__NONE)
-        e->p->buffers[s->to.buffer].last = now;
-}
-
-/* A step by element: plain, if one call does it. */
 static bool close_map(emitter *e, sg__step *s, sg_map *map)
 {
-    sg__loop l = sg__loop_over(s), *copy = NULL;
-    bool plain = l.rank == 0 && l.inner[SG__RESULT] == 1;
     s->map = map;
-    s->size = 1;
-    for (int i = 0; i < s->out.rank; i++)
-        s->size *= s->out.dim[i];
-    for (int k = 0; k < s->n; k++) {
-        plain = plain && (l.inner[k] == 0 || l.inner[k] == 1);
-        s->single |= (unsigned)(l.inner[k] == 0) << k;
-    }
-    if (!plain) {
-        copy = sg__alloc(&e->p->arena, sizeof *copy);
-        if (!copy)
-            return fail(e);
-        *copy = l;
-    }
-    s->loop = copy;
-    close_step(e, s);
+    close_step(e);
     return true;
 }
 
@@ -132,8 +104,8 @@ static bool emit_copy(emitter *e, uint32_t i, const value *from, const value *to
     sg__step *s = new_step(e, i, NULL, 1);
     if (!s)
         return false;
-    operand(s, 0, from);
-    result(s, to);
+    set(s, 0, from);
+    set(s, s->n, to);
     return close_map(e, s, sg__copy_map[to->array.dtype]);
 }
 
@@ -142,7 +114,7 @@ static bool emit_zero(emitter *e, uint32_t i, const value *to)
     sg__step *s = new_step(e, i, NULL, 0);
     if (!s)
         return false;
-    result(s, to);
+    set(s, s->n, to);
     return close_map(e, s, sg__zero_map[to->array.dtype]);
 }
 
@@ -231,9 +203,9 @@ static bool emit_map(emitter *e, uint32_t i, const sg__item *x)
     sg__step *s = out ? new_step(e, i, x->op, (int)x->n) : NULL;
     if (!s)
         return false;
-    result(s, out);
+    set(s, s->n, out);
     for (uint32_t k = 0; k < x->n; k++)
-        operand(s, (int)k, &e->values[x->in[k]]);
+        set(s, (int)k, &e->values[x->in[k]]);
     return close_map(e, s, kernel_of(e, x->op, item(e, x->in[x->n - 1])->dtype));
 }
 
@@ -241,9 +213,12 @@ static bool set_scratch(emitter *e, sg__step *s)
 {
     if (!s->op->scratch)
         return true;
-    sg_call c = {.attr = s->attr, .n = s->n, .isa = e->r->g->isa, .in = s->in, .out = s->out};
-    size_t bytes = s->op->scratch(&c);
-    return !bytes || new_buffer(e, bytes, &s->scratch);
+    sg_call c = {.attr = s->attr, .n = s->n, .isa = e->r->g->isa};
+    c.in = s->array;
+    c.out = s->array[s->n];
+    size_t bytes = s->op->scratch(&c), parts = s->split ? (size_t)e->r->g->threads : 1;
+    s->scratch_stride = (bytes + 63) / 64 * 64;
+    return !bytes || new_buffer(e, s->scratch_stride * parts, &s->scratch);
 }
 
 static bool emit_run(emitter *e, uint32_t i, const sg__item *x)
@@ -260,18 +235,22 @@ static bool emit_run(emitter *e, uint32_t i, const sg__item *x)
     sg__step *s = out ? new_step(e, i, x->op, (int)x->n) : NULL;
     if (!s)
         return false;
-    result(s, out);
+    set(s, s->n, out);
     for (uint32_t k = 0; k < x->n; k++)
-        operand(s, (int)k, &in[k]);
+        set(s, (int)k, &in[k]);
     if (x->op->attr_size) { /* the plan outlives the tape */
         void *attr = sg__alloc(&e->p->arena, x->op->attr_size);
         if (!attr)
             return fail(e);
         s->attr = memcpy(attr, x->attr, x->op->attr_size);
     }
+    int64_t most = x->dims->size;
+    for (uint32_t k = 0; k < x->n; k++)
+        most = item(e, x->in[k])->dims->size > most ? item(e, x->in[k])->dims->size : most;
+    s->split = x->op->flags & SG_OP_SPLIT && sg__worth_splitting(e->r->g, most);
     if (!set_scratch(e, s))
         return false;
-    close_step(e, s);
+    close_step(e);
     return true;
 }
 
@@ -338,9 +317,9 @@ static bool emit_addition(emitter *e, uint32_t sum, const value *left, const val
     sg__step *s = new_step(e, sum, op, 2);
     if (!s)
         return false;
-    operand(s, 0, left);
-    operand(s, 1, right);
-    result(s, out);
+    set(s, 0, left);
+    set(s, 1, right);
+    set(s, s->n, out);
     return close_map(e, s, kernel_of(e, op, item(e, sum)->dtype));
 }
 
@@ -447,9 +426,6 @@ static bool emit_roots(emitter *e)
                                : !there && !emit_copy(e, i, &e->values[i], &to))
             return false;
     }
-    for (size_t i = 0; i < p->root_count; i++)
-        if (p->roots[i].assign && p->roots[i].place.buffer != SG__NONE)
-            p->buffers[p->roots[i].place.buffer].last = (uint32_t)p->step_count;
     return true;
 }
 
