@@ -232,15 +232,39 @@ static axes collapse(const sg_array *in, const sg_array *out)
     return a;
 }
 
+/* What one part of a call does: some of a first axis that stays, or some columns of rows that are
+ * added; a sum that is neither is left to the first. Narrows `a` and says where that begins. */
+static bool share(const sg_call *c, axes *a, int64_t *in, int64_t *out, int64_t *row)
+{
+    bool stays = a->rank && a->step[0], columns = a->rank == 2 && !a->step[0];
+    int64_t n = stays ? a->dim[0] : columns ? a->dim[1] : c->part == 0, inner = 1;
+    int64_t unit = columns ? 16 : 1, units = (n + unit - 1) / unit;
+    int64_t from = units * c->part / c->parts * unit;
+    int64_t to = units * (c->part + 1) / c->parts * unit;
+    to = to < n ? to : n;
+    *row = a->rank ? a->dim[a->rank - 1] : 1; /* of the operand, before it is narrowed */
+    if (!stays && !columns)
+        return c->part == 0;
+    for (int i = 1; stays && i < a->rank; i++)
+        inner *= a->dim[i];
+    *in = from * inner;
+    *out = stays ? from * a->step[0] : from;
+    a->dim[stays ? 0 : 1] = to - from;
+    return from < to;
+}
+
 static bool sum_run(const sg_call *c)
 {
     const sg_array *x = &c->in[0];
     axes a = collapse(x, &c->out);
     size_t width = sg__dtype_size(x->dtype);
-    int64_t size = 1, index[SG_MAX_RANK] = {0}, at = 0;
-    for (int i = 0; i < c->out.rank; i++)
-        size *= c->out.dim[i];
-    memset(c->out.data, 0, (size_t)size * width);
+    int64_t size = 1, index[SG_MAX_RANK] = {0}, at = 0, first = 0, stride = 1;
+    if (!share(c, &a, &first, &at, &stride))
+        return true;
+    for (int i = 0; i < a.rank; i++)
+        size *= a.step[i] ? a.dim[i] : 1;
+    char *out = (char *)c->out.data + (size_t)at * width;
+    memset(out, 0, (size_t)size * width);
     for (int i = 0; i < x->rank; i++)
         if (x->dim[i] == 0)
             return true;
@@ -249,14 +273,15 @@ static bool sum_run(const sg_call *c)
     int last = a.rank - 1;
     int64_t row = a.rank ? a.dim[last] : 1;
     bool along = a.rank && a.step[last] == 0;
-    const char *from = x->data;
-    for (;;) {
-        char *to = (char *)c->out.data + (size_t)at * width;
+    const char *from = (const char *)x->data + (size_t)first * width;
+    stride = last > 0 ? stride : row; /* rows are narrowed only where there are several */
+    for (at = 0;;) {
+        char *to = out + (size_t)at * width;
         if (along)
             sum_row(row, to, from);
         else
             add((size_t)row, to, (const void *[]){to, from}, 0);
-        from += (size_t)row * width;
+        from += (size_t)stride * width;
         int k = last - 1;
         for (; k >= 0; k--) {
             at += a.step[k];
@@ -284,6 +309,7 @@ static const sg_op sum_op = {
     .dtypes = SG_FLOATS | 1 << SG_I32,
     .attr_size = sizeof(target),
     .attrs = target_attrs,
+    .flags = SG_OP_SPLIT,
     .infer = sum_infer,
     .run = sum_run,
     .vjp = sum_vjp,

@@ -4,7 +4,7 @@
  * is one gemm over all of them, and so is its gradient by that matrix: K = batch * time.
  */
 #include "ops/kernel/gemm.h"
-#include "ops/ops.h"
+#include "ops/ops_internal.h"
 
 static bool inner_agree(const sg_shape *x, const sg_shape *y)
 {
@@ -90,14 +90,6 @@ static int64_t leading_step(const sg_array *a, int rank, int axis)
     return i < 0 || a->dim[i] == 1 ? 0 : a->stride[i];
 }
 
-static void share(int64_t n, int64_t unit, const sg_call *c, int64_t *from, int64_t *to)
-{
-    const int64_t units = (n + unit - 1) / unit;
-    *from = units * c->part / c->parts * unit;
-    *to = units * (c->part + 1) / c->parts * unit;
-    *to = *to < n ? *to : n;
-}
-
 /* One part of a product: of its rows, or of its columns if those are few. */
 static void multiply(const sg_call *c, sg__gemm_call p)
 {
@@ -105,12 +97,12 @@ static void multiply(const sg_call *c, sg__gemm_call p)
     const int64_t width = p.dtype == SG_F32 ? 4 : 8;
     int64_t from, to;
     if (p.m >= 4 * c->parts || p.m >= p.n) {
-        share(p.m, 1, c, &from, &to);
+        sg__my_share(c, p.m, 1, &from, &to);
         p.a = (const char *)p.a + from * p.a_row * width;
         p.c = (char *)p.c + from * p.c_row * width;
         p.m = to - from;
     } else {
-        share(p.n, COLUMNS, c, &from, &to);
+        sg__my_share(c, p.n, COLUMNS, &from, &to);
         p.b = (const char *)p.b + from * p.b_col * width;
         p.c = (char *)p.c + from * p.c_col * width;
         p.n = to - from;
@@ -132,7 +124,7 @@ static bool matmul_run(const sg_call *c)
         if (z->dim[i] == 0)
             return true;
     if (left) {
-        share(z->dim[0], 1, c, &index[0], &end);
+        sg__my_share(c, z->dim[0], 1, &index[0], &end);
         a += leading_step(x, z->rank, 0) * width * index[0];
         b += leading_step(y, z->rank, 0) * width * index[0];
         out += z->stride[0] * width * index[0];

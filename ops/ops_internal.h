@@ -43,6 +43,17 @@ static inline size_t sg__width(sg_dtype d)
     return bytes[d];
 }
 
+/* The part of n that a call is to do: units, a few elements each, from `from` to before `to`. */
+static inline void sg__my_share(const sg_call *c, int64_t n, int64_t unit, int64_t *from,
+                                int64_t *to)
+{
+    const int64_t units = (n + unit - 1) / unit;
+    *from = units * c->part / c->parts * unit;
+    *to = units * (c->part + 1) / c->parts * unit;
+    *from = *from < n ? *from : n;
+    *to = *to < n ? *to : n;
+}
+
 /* The inert tensor of x's context, for wrappers of ops once an error was raised. */
 static inline sg_tensor *sg__inert(const sg_tensor *x)
 {

@@ -463,7 +463,7 @@ Test(core, long_chains)
 
 Test(core, folds_need_the_memory_of_two)
 {
-    sg_context *g = sg_open();
+    sg_context *g = sg_open(.threads = 1);
     sg_tensor *x = sg_input(g, SG_F32, SG_SHAPE(1000), NULL), *all[50];
     for (int i = 0; i < 50; i++)
         all[i] = sg_exp(sg_add(x, sg_scalar(g, SG_F32, i)));
@@ -551,7 +551,7 @@ Test(core, gradcheck_finds_a_wrong_rule)
 Test(core, dumps)
 {
     char text[2048] = "";
-    sg_context *g = sg_open();
+    sg_context *g = sg_open(.threads = 1);
     FILE *f = fmemopen(text, sizeof text, "w");
     sg_tensor *p = sg_param(g, "p", SG_SHAPE(3));
     sg_push(g, "layer", "one");
