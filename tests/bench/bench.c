@@ -3,6 +3,9 @@
  *
  *     seqgrad-bench WORKLOAD train SECONDS DATADIR    measures, and prints a line of JSON
  *     seqgrad-bench WORKLOAD smoke                    a few steps of a little model
+ *     seqgrad-bench WORKLOAD check WEIGHTS.safetensors DATADIR STEPS
+ *                                                     losses, for tests/bench/check.py
+ *     seqgrad-bench WORKLOAD params DATADIR           names and shapes of those weights
  *     seqgrad-bench gemm                              matrix products, GF/s
  *     seqgrad-bench ops                               other ops, by element
  *     seqgrad-bench list                              the workloads
@@ -25,6 +28,8 @@ static int usage(void)
 {
     fputs("seqgrad-bench WORKLOAD train SECONDS DATADIR\n"
           "seqgrad-bench WORKLOAD smoke\n"
+          "seqgrad-bench WORKLOAD check WEIGHTS.safetensors DATADIR STEPS\n"
+          "seqgrad-bench WORKLOAD params DATADIR\n"
           "seqgrad-bench gemm | ops | list\n"
           "    --threads N   --warm STEPS   --peak GFLOPS\n",
           stderr);
@@ -95,6 +100,16 @@ int main(int argc, char **argv)
         s.seconds = strtod(argv[3], NULL);
         s.data = argv[4];
         return run(argv[1], bench_train, &s);
+    }
+    if (argc == 4 && strcmp(argv[2], "params") == 0) {
+        s.data = argv[3];
+        return run(argv[1], bench_params, &s);
+    }
+    if (argc == 6 && strcmp(argv[2], "check") == 0) {
+        s.weights = argv[3];
+        s.data = argv[4];
+        s.steps = atoi(argv[5]);
+        return run(argv[1], bench_check, &s);
     }
     return usage();
 }

@@ -190,7 +190,7 @@ static void report(const bench *b, const workload *w, const measured *m, const s
 
 /* ---- running -------------------------------------------------------------------------------- */
 
-static int close_bench(bench *b, const workload *w)
+int bench_close(bench *b, const workload *w)
 {
     bool ok = sg_ok(b->g) && isfinite(b->loss);
     if (!sg_ok(b->g))
@@ -211,7 +211,7 @@ int bench_train(const workload *w, const settings *s)
     measured m = measure(&b, w, model, batches, s);
     if (sg_ok(b.g))
         report(&b, w, &m, s);
-    return close_bench(&b, w);
+    return bench_close(&b, w);
 }
 
 /* A few steps of a little model on generated data. */
@@ -224,5 +224,5 @@ int bench_smoke(const workload *w, const settings *s)
     for (int64_t i = 0; i < 4 && sg_ok(b.g); i++)
         w->step(&b, model, i % batches);
     printf("%s: loss %g\n", w->name, b.loss);
-    return close_bench(&b, w);
+    return bench_close(&b, w);
 }
