@@ -3,6 +3,9 @@
  *
  *     seqgrad-bench WORKLOAD train SECONDS DATADIR    measures, and prints a line of JSON
  *     seqgrad-bench WORKLOAD smoke                    a few steps of a little model
+ *     seqgrad-bench WORKLOAD check WEIGHTS.safetensors DATADIR STEPS
+ *                                                     losses, for tests/bench/check.py
+ *     seqgrad-bench WORKLOAD params DATADIR           names and shapes of those weights
  *     seqgrad-bench gemm                              matrix products, GF/s
  *     seqgrad-bench ops                               other ops, by element
  *     seqgrad-bench list                              the workloads
@@ -25,6 +28,8 @@ static int usage(void)
 {
     fputs("seqgrad-bench WORKLOAD train SECONDS DATADIR\n"
           "seqgrad-bench WORKLOAD smoke\n"
+          "seqgrad-bench WORKLOAD check WEIGHTS.safetensors DATADIR STEPS\n"
+          "seqgrad-bench WORKLOAD params DATADIR\n"
           "seqgrad-bench gemm | ops | list\n"
           "    --threads N   --warm STEPS   --peak GFLOPS\n",
           stderr);
@@ -53,6 +58,14 @@ static int run(const char *name, int (*what)(const workload *, const settings *)
     return found ? failed : 2;
 }
 
+/* A number that is not negative, as a whole text; else -1. */
+static double number(const char *text)
+{
+    char *end = NULL;
+    double x = text ? strtod(text, &end) : -1;
+    return text && end != text && *end == 0 && x >= 0 && x <= 1e9 ? x : -1;
+}
+
 /* Takes the options out of the arguments; false where one is not known or has no good value. */
 static bool options(int *argc, char **argv, settings *s)
 {
@@ -62,16 +75,16 @@ static bool options(int *argc, char **argv, settings *s)
             argv[n++] = argv[i];
             continue;
         }
-        double value = i + 1 < *argc ? strtod(argv[i + 1], NULL) : 0;
-        if (value > 0 && strcmp(argv[i], "--threads") == 0)
+        const char *name = argv[i];
+        double value = number(++i < *argc ? argv[i] : NULL);
+        if (value >= 1 && strcmp(name, "--threads") == 0)
             s->threads = (int)value;
-        else if (value > 0 && strcmp(argv[i], "--warm") == 0)
+        else if (value >= 1 && strcmp(name, "--warm") == 0)
             s->warm = (int)value;
-        else if (value > 0 && strcmp(argv[i], "--peak") == 0)
+        else if (value > 0 && strcmp(name, "--peak") == 0)
             s->peak = value;
         else
             return false;
-        i++;
     }
     *argc = n;
     return true;
@@ -80,21 +93,32 @@ static bool options(int *argc, char **argv, settings *s)
 int main(int argc, char **argv)
 {
     const char *threads = getenv("PEERS_THREADS");
-    settings s = {.threads = threads ? atoi(threads) : 1, .warm = 3};
-    if (!options(&argc, argv, &s) || s.threads < 1)
+    settings s = {.threads = threads ? (int)number(threads) : 1, .warm = 3};
+    if (!options(&argc, argv, &s) || s.threads < 1 || argc < 2)
         return usage();
-    if (argc == 2 && strcmp(argv[1], "list") == 0)
+    const char *name = argv[1], *mode = argc > 2 ? argv[2] : "";
+    if (argc == 2 && strcmp(name, "list") == 0)
         return list();
-    if (argc == 2 && strcmp(argv[1], "gemm") == 0)
+    if (argc == 2 && strcmp(name, "gemm") == 0)
         return bench_gemm(s.threads);
-    if (argc == 2 && strcmp(argv[1], "ops") == 0)
+    if (argc == 2 && strcmp(name, "ops") == 0)
         return bench_ops(s.threads);
-    if (argc == 3 && strcmp(argv[2], "smoke") == 0)
-        return run(argv[1], bench_smoke, &s);
-    if (argc == 5 && strcmp(argv[2], "train") == 0) {
-        s.seconds = strtod(argv[3], NULL);
+    if (argc == 3 && strcmp(mode, "smoke") == 0)
+        return run(name, bench_smoke, &s);
+    if (argc == 4 && strcmp(mode, "params") == 0) {
+        s.data = argv[3];
+        return run(name, bench_params, &s);
+    }
+    if (argc == 5 && strcmp(mode, "train") == 0 && number(argv[3]) >= 0) {
+        s.seconds = number(argv[3]);
         s.data = argv[4];
-        return run(argv[1], bench_train, &s);
+        return run(name, bench_train, &s);
+    }
+    if (argc == 6 && strcmp(mode, "check") == 0 && number(argv[5]) >= 0) {
+        s.weights = argv[3];
+        s.data = argv[4];
+        s.steps = (int)number(argv[5]);
+        return run(name, bench_check, &s);
     }
     return usage();
 }

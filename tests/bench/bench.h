@@ -13,7 +13,7 @@ typedef struct bench {
     sg_context *g;
     const char *data; /* the folder of the data; NULL: a little of everything is generated */
     bool check;       /* losses are compared by value: no dropout */
-    double loss;      /* of the last step */
+    double loss;      /* of the last step; of decoding: some figure of its result */
     int64_t nodes;    /* in a step, where the workload counts them itself */
     void *memory;     /* all that bench_new gave */
 } bench;
@@ -68,12 +68,16 @@ void bench_stretch(bench *b, stream *s, int64_t batch); /* sets x and y */
 /* ---- driver --------------------------------------------------------------------------------- */
 
 typedef struct settings {
-    const char *data;
+    const char *data, *weights;
     double seconds, peak; /* peak: GF/s of one thread; 0: measured */
-    int threads, warm;
+    int threads, warm, steps;
 } settings;
 
 int bench_train(const workload *w, const settings *s);
 int bench_smoke(const workload *w, const settings *s);
+int bench_params(const workload *w, const settings *s);
+int bench_check(const workload *w, const settings *s);
+/* Says what went wrong, if anything, and frees all; an exit status. */
+int bench_close(bench *b, const workload *w);
 
 #endif

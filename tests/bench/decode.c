@@ -59,6 +59,10 @@ static int64_t step_greedy(bench *b, void *model, int64_t batch)
                                     m->source_lengths, most);
     if (sg_ok(b->g) && r.most != most)
         sg_fail(b->g, SG_BAD_ARGUMENT, "greedy decoding took %d steps, not %d", r.most, most);
+    double sum = 0;
+    for (int i = 0; r.ids && i < m->batch.size * most; i++)
+        sum += r.ids[i];
+    b->loss = sum / m->batch.size / most;
     return finish(b, m, most);
 }
 
@@ -144,6 +148,11 @@ static int64_t step_beam(bench *b, void *model, int64_t batch)
     hypotheses s = begin(m, b->g);
     for (int t = 0; t < most && sg_ok(b->g); t++)
         extend(&m->model, &s);
+    const float *score = sg_data(s.score);
+    double sum = 0;
+    for (int i = 0; score && i < m->batch.size; i++)
+        sum += (double)score[i * BEAM];
+    b->loss = sum / m->batch.size;
     return finish(b, m, most);
 }
 
