@@ -1,8 +1,10 @@
 /* Arenas: bump allocation from chunks that double in size. Chunks are kept over a reset, so that a
  * training loop in its steady state never calls malloc. */
+#define _DEFAULT_SOURCE /* madvise */
 #include "core/internal.h"
 
 #include <stdlib.h>
+#include <sys/mman.h>
 
 struct sg__chunk {
     sg__chunk *next;
@@ -10,6 +12,21 @@ struct sg__chunk {
 };
 
 enum { FIRST = 32 * 1024, LARGEST = 64 * 1024 * 1024, HEADER = 64 };
+
+void *sg__new_block(size_t bytes)
+{
+    enum { SMALL = 64, LARGE = 2 << 20 };
+    size_t unit = bytes >= LARGE ? LARGE : SMALL;
+    if (bytes > SIZE_MAX / 2)
+        return NULL;
+    bytes = (bytes + unit - 1) / unit * unit;
+    void *p = aligned_alloc(unit, bytes ? bytes : unit);
+#ifdef MADV_HUGEPAGE
+    if (p && unit == LARGE)
+        madvise(p, bytes, MADV_HUGEPAGE); /* a hint */
+#endif
+    return p;
+}
 
 static void enter(sg__arena *a, sg__chunk *c)
 {
@@ -30,7 +47,7 @@ static bool more(sg__arena *a, size_t bytes)
     size = size < LARGEST / 2 ? size * 2 : LARGEST;
     if (size < bytes)
         size = bytes;
-    sg__chunk *c = bytes > SIZE_MAX / 2 ? NULL : malloc(HEADER + size);
+    sg__chunk *c = bytes > SIZE_MAX / 2 ? NULL : sg__new_block(HEADER + size);
     if (!c)
         return false;
     *c = (sg__chunk){.bytes = size};

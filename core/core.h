@@ -347,7 +347,8 @@ enum {
     /* contracts the last axis of its first operand with the last but one of its second, so that a
      * sum of products is one product of operands joined along these */
     SG_OP_PRODUCT = 64,
-    SG_OP_SPLIT = 128 /* run computes one part of the result, the others may run beside it */
+    SG_OP_SPLIT = 128, /* run computes one part of the result, the others may run beside it */
+    SG_OP_SURE = 256   /* run never fails */
 };
 enum { SG_FLOATS = 1 << SG_F32 | 1 << SG_F64, SG_ALL = SG_FLOATS | 1 << SG_I32 | 1 << SG_U8 };
 

@@ -34,7 +34,7 @@ sg__plan *sg__plan_make(const sg__request *r)
     }
     sg__graph gr;
     bool ok = sg__graph_open(r, &gr) && sg__emit(r, &gr, p) &&
-              sg__fuse(r->g, p) && sg__place_all(r->g, p);
+              sg__fuse(r->g, p) && sg__assign_in_place(r->g, p) && sg__place_all(r->g, p);
     sg__graph_close(&gr);
 #ifndef NDEBUG
     const char *broken = ok ? sg__verify(p) : NULL;
@@ -71,13 +71,12 @@ static bool reserve_workspace(sg_context *g, size_t bytes)
 {
     if (bytes <= g->workspace_bytes)
         return true;
-    size_t page = 4096, size = (bytes + page - 1) / page * page;
-    void *w = aligned_alloc(page, size);
+    void *w = sg__new_block(bytes);
     if (!w)
         return false;
     free(g->workspace);
     g->workspace = w;
-    g->workspace_bytes = size;
+    g->workspace_bytes = bytes;
     return true;
 }
 

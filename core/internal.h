@@ -27,6 +27,9 @@ void *sg__alloc_aligned(sg__arena *a, size_t bytes); /* 64-byte aligned, for val
 void sg__arena_reset(sg__arena *a);                  /* keeps the chunks for the next use */
 void sg__arena_free(sg__arena *a);
 size_t sg__arena_bytes(const sg__arena *a);
+/* 64-byte aligned memory of its own, to be freed; on large pages, where there are some and it is
+ * large itself: on small ones a step of training is a quarter slower. */
+void *sg__new_block(size_t bytes);
 
 /* Grows *p to hold at least n elements; false, with *p unchanged, when there is no memory. */
 bool sg__grow(void **p, size_t *capacity, size_t n, size_t element);

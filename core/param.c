@@ -57,12 +57,13 @@ sg__store *sg__new_store(sg_context *g, const char *name, sg_dtype dtype, sg_sha
         return NULL;
     size_t bytes = (size_t)dims->size * sg__dtype_size(dtype), length = strlen(name) + 1;
     sg__store *s = widen(r) ? malloc(sizeof *s + length) : NULL;
-    void *data = s ? calloc(1, bytes ? bytes : 1) : NULL;
+    void *data = s ? sg__new_block(bytes) : NULL;
     if (!data) {
         free(s);
         sg__no_memory(g, name);
         return NULL;
     }
+    memset(data, 0, bytes);
     *s = (sg__store){
         .shape = shape, .dtype = dtype, .data = data, .buffer = buffer, .rate = 1, .decay = 1};
     s->name = memcpy(s + 1, name, length);

@@ -19,7 +19,7 @@
 #define RELAX() ((void)0)
 #endif
 
-enum { SPINS = 2000, LINE = 128 };
+enum { LOOKS = 200, PAUSES = 400, LINE = 128 };
 
 typedef struct count { /* on a cache line of its own, and that of the neighbour */
     _Alignas(LINE) atomic_uint met;
@@ -60,10 +60,11 @@ void sg__pool_meet(sg__pool *p, int part)
         pthread_cond_broadcast(&p->wake);
         pthread_mutex_unlock(&p->lock);
     }
-    for (int i = 0; i < SPINS; i++) {
+    for (int i = 0; i < LOOKS + PAUSES; i++) { /* the others are mostly there at the first look */
         if (all_met(p, now))
             return;
-        RELAX();
+        if (i >= LOOKS)
+            RELAX();
     }
     pthread_mutex_lock(&p->lock);
     atomic_fetch_add(&p->asleep, 1);

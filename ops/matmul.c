@@ -174,7 +174,7 @@ static sg_tensor *matmul_vjp(const sg_vjp_call *v, int i)
 static const sg_op matmul_op = {
     .name = "matmul",
     .args = "x y",
-    .flags = SG_OP_STRIDED | SG_OP_PRODUCT | SG_OP_SPLIT,
+    .flags = SG_OP_STRIDED | SG_OP_PRODUCT | SG_OP_SPLIT | SG_OP_SURE,
     .arity = 2,
     .infer = matmul_infer,
     .run = matmul_run,

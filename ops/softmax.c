@@ -100,7 +100,7 @@ static const sg_op softmax_op = {
     .arity = 1,
     .infer = same_shape,
     .run = softmax_run,
-    .flags = SG_OP_SPLIT,
+    .flags = SG_OP_SPLIT | SG_OP_SURE,
     .vjp = softmax_vjp,
     .lower = softmax_lower,
 };
@@ -112,7 +112,7 @@ static const sg_op masked_softmax_op = {
     .dtypes = 1 << SG_U8,
     .infer = masked_infer,
     .run = softmax_run,
-    .flags = SG_OP_SPLIT,
+    .flags = SG_OP_SPLIT | SG_OP_SURE,
     .vjp = softmax_vjp,
     .lower = softmax_lower,
 };
@@ -159,7 +159,7 @@ static const sg_op log_softmax_op = {
     .arity = 1,
     .infer = same_shape,
     .run = log_softmax_run,
-    .flags = SG_OP_SPLIT,
+    .flags = SG_OP_SPLIT | SG_OP_SURE,
     .vjp = log_softmax_vjp,
     .lower = log_softmax_lower,
 };

@@ -375,8 +375,11 @@ static bool number_bases(emitter *e)
     const sg__graph *gr = e->gr;
     sg__plan *p = e->p;
     p->nodes = (uint32_t)r->g->order.n;
+    uint32_t *leaf = sg__graph_list(e->gr, p->nodes);
+    if (!leaf)
+        return false;
     for (uint32_t i = 0; i < p->nodes; i++)
-        p->leaves += r->g->order.x[i]->value != NULL;
+        leaf[i] = r->g->order.x[i]->value ? ++p->leaves : 0;
     p->bases = 1 + p->leaves;
     p->roots = sg__alloc(&p->arena, r->n * sizeof *p->roots);
     e->own = sg__alloc(&e->temporary, gr->n * sizeof *e->own);
@@ -390,8 +393,10 @@ static bool number_bases(emitter *e)
         const sg_tensor *x = r->roots[i];
         const sg__item *y = item(e, gr->roots[i]);
         p->roots[i] = (sg__root){.node = x->index, .assign = x->op->flags & SG_OP_ROOT};
-        if (p->roots[i].assign)
+        if (p->roots[i].assign) {
+            p->roots[i].param = leaf[x->in[1]->index];
             continue;
+        }
         p->roots[i].place = (sg__place){p->bases++, SG__NONE, 0};
         if (y->op && !y->op->view && !e->own[gr->roots[i]])
             e->own[gr->roots[i]] = p->roots[i].place.base;

@@ -149,39 +149,12 @@ static void release(heap *h, uint32_t i)
     put_in(h, i);
 }
 
-/* Whether an array is all of its buffer, in order */
-static bool is_whole(const sg__plan *p, const sg__place *at, const sg_array *a)
-{
-    size_t bytes = sg__dtype_size(a->dtype);
-    for (int i = 0; i < a->rank; i++)
-        bytes *= (size_t)a->dim[i];
-    return at->offset == 0 && bytes == p->buffers[at->buffer].bytes && sg__contiguous(a);
-}
-
-/* The last instruction that reads an array of a program, the first that writes one */
-static int last_read(const sg__program *p, int array)
-{
-    for (int c = p->count - 1; c >= 0; c--)
-        for (int k = 0; k < p->code[c].n; k++)
-            if (p->code[c].in[k] == array)
-                return c;
-    return -1;
-}
-
-static int first_write(const sg__program *p, int array)
-{
-    int c = 0;
-    while (p->code[c].out != array)
-        c++;
-    return c;
-}
-
 /* The operand whose buffer result r of a program may be written over: as large, element for
  * element, and read for the last time before. */
 static uint32_t heir(const sg__plan *p, uint32_t step, int r)
 {
     const sg__step *s = p->steps + step;
-    if (!s->program || !is_whole(p, &s->at[r], &s->array[r]))
+    if (!s->program || !sg__is_whole(p, &s->at[r], &s->array[r]))
         return SG__NONE;
     size_t bytes = p->buffers[s->at[r].buffer].bytes;
     for (int k = 0; k < s->n; k++) {
@@ -190,8 +163,8 @@ static uint32_t heir(const sg__plan *p, uint32_t step, int r)
                     p->buffers[b].bytes == bytes;
         for (int j = 0; fits && j < s->n + s->m; j++)
             if (s->at[j].buffer == b)
-                fits = j < s->n && is_whole(p, &s->at[j], &s->array[j]) &&
-                       last_read(s->program, j) <= first_write(s->program, r);
+                fits = j < s->n && sg__is_whole(p, &s->at[j], &s->array[j]) &&
+                       sg__last_read(s->program, j) <= sg__first_write(s->program, r);
         if (fits)
             return b;
     }

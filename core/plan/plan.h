@@ -8,6 +8,7 @@
  *   layout   what is computed right where a larger array has it as a part
  *   emit     steps: views resolved into strides, copies where a kernel needs them, sums taken apart
  *   fuse     steps by element that go over the same axes as one row program
+ *   assign   new values of parameters computed right in them
  *   place    an offset in one workspace for every buffer, by liveness
  *   run      the steps
  */
@@ -80,6 +81,7 @@ typedef struct sg__step {
 typedef struct sg__root {
     uint32_t node;
     bool assign;
+    uint32_t param; /* base of the parameter that is assigned to */
     sg__place place;
 } sg__root;
 
@@ -173,7 +175,13 @@ sg__plan *sg__plan_make(const sg__request *r);
 bool sg__emit(const sg__request *r, sg__graph *gr, sg__plan *p);
 bool sg__fuse(sg_context *g, sg__plan *p);
 bool sg__worth_splitting(const sg_context *g, int64_t elements);
+bool sg__assign_in_place(sg_context *g, sg__plan *p);
 bool sg__place_all(sg_context *g, sg__plan *p);
+/* Whether an array is all of its buffer, in order; or as many elements without a gap. */
+bool sg__is_whole(const sg__plan *p, const sg__place *at, const sg_array *a);
+/* The last instruction that reads an array of a program, -1: none; the first that writes one. */
+int sg__last_read(const sg__program *p, int array);
+int sg__first_write(const sg__program *p, int array);
 void sg__plan_free(sg__plan *p);
 size_t sg__plan_size(const sg__plan *p); /* bytes that it takes itself */
 /* debug builds: NULL if the plan keeps its promises, else what it breaks */

@@ -5,8 +5,6 @@
  */
 #include "ops/kernel/gemm_kernels.h"
 
-#include <limits.h>
-
 #define JOIN_(a, b)   a##_##b
 #define JOIN(a, b)    JOIN_(a, b)
 #define OF_TYPE(name) JOIN(name, SUFFIX)

@@ -14,7 +14,7 @@
 
 #include <immintrin.h>
 #define SET sg__gemm_avx512
-enum { BYTES = 64, ROWS = 12, TURN_TO = 48, PACK_FROM = INT_MAX };
+enum { BYTES = 64, ROWS = 12, TURN_TO = 48, PACK_FROM = 24 };
 #define EACH_ROW(F)  F(0) F(1) F(2) F(3) F(4) F(5) F(6) F(7) F(8) F(9) F(10) F(11)
 #define EACH_WIDE(F) F(0, 2) F(1, 2) F(2, 2) F(3, 2) F(0, 3) F(1, 3)
 typedef __m512 vector_ps;

@@ -1,0 +1,120 @@
+/*
+ * Assigning in place: a parameter's new value is computed right where the parameter is, instead of
+ * beside it and copied at the end, if nothing can fail from then on, so that a plan that fails
+ * changes nothing, and nobody reads the old value after its elements are overwritten.
+ */
+#include "core/plan/plan.h"
+
+bool sg__is_whole(const sg__plan *p, const sg__place *at, const sg_array *a)
+{
+    size_t bytes = sg__dtype_size(a->dtype);
+    for (int i = 0; i < a->rank; i++)
+        bytes *= (size_t)a->dim[i];
+    return at->offset == 0 && sg__contiguous(a) &&
+           (at->buffer == SG__NONE || bytes == p->buffers[at->buffer].bytes);
+}
+
+int sg__last_read(const sg__program *p, int array)
+{
+    for (int c = p->count - 1; c >= 0; c--)
+        for (int k = 0; k < p->code[c].n; k++)
+            if (p->code[c].in[k] == array)
+                return c;
+    return -1;
+}
+
+int sg__first_write(const sg__program *p, int array)
+{
+    int c = 0;
+    while (p->code[c].out != array)
+        c++;
+    return c;
+}
+
+typedef struct finder {
+    sg__plan *p;
+    sg__arena temporary;
+    uint32_t *root;      /* by buffer: of the assignment that is made from it */
+    uint32_t *writers;   /* by buffer: how many steps write to it */
+    uint32_t *last_read; /* by base: 1 + the last step that reads it */
+} finder;
+
+static bool prepare(finder *f)
+{
+    sg__plan *p = f->p;
+    size_t buffers = p->buffer_count + 1;
+    f->root = sg__alloc(&f->temporary, buffers * sizeof *f->root);
+    f->writers = sg__alloc(&f->temporary, buffers * sizeof *f->writers);
+    f->last_read = sg__alloc(&f->temporary, p->bases * sizeof *f->last_read);
+    if (!f->root || !f->writers || !f->last_read)
+        return false;
+    memset(f->root, 0xFF, buffers * sizeof *f->root);
+    memset(f->writers, 0, buffers * sizeof *f->writers);
+    memset(f->last_read, 0, p->bases * sizeof *f->last_read);
+    for (uint32_t i = 0; i < p->root_count; i++)
+        if (p->roots[i].assign && p->roots[i].place.buffer != SG__NONE)
+            f->root[p->roots[i].place.buffer] = i;
+    for (uint32_t i = 0; i < p->step_count; i++) {
+        const sg__step *s = p->steps + i;
+        for (int k = 0; k < s->n + s->m; k++)
+            if (k < s->n && s->at[k].buffer == SG__NONE)
+                f->last_read[s->at[k].base] = i + 1;
+            else if (k >= s->n && s->at[k].buffer != SG__NONE)
+                f->writers[s->at[k].buffer]++;
+    }
+    return true;
+}
+
+/* Whether result k of a program may stand where the parameter is. */
+static bool may_replace(const finder *f, uint32_t step, int k, uint32_t param)
+{
+    const sg__step *s = f->p->steps + step;
+    uint32_t b = s->at[k].buffer;
+    if (f->writers[b] != 1 || f->last_read[param] > step + 1 ||
+        !sg__is_whole(f->p, &s->at[k], &s->array[k]))
+        return false;
+    for (int j = 0; j < s->n; j++)
+        if (s->at[j].buffer == SG__NONE && s->at[j].base == param &&
+            (!sg__is_whole(f->p, &s->at[j], &s->array[j]) ||
+             s->array[j].dtype != s->array[k].dtype ||
+             sg__last_read(s->program, j) > sg__first_write(s->program, k)))
+            return false;
+    return true;
+}
+
+static void replace(sg__plan *p, uint32_t from_step, uint32_t buffer, uint32_t param)
+{
+    const sg__place to = {param, SG__NONE, 0};
+    for (size_t i = from_step; i < p->step_count; i++)
+        for (int k = 0; k < p->steps[i].n + p->steps[i].m; k++)
+            if (p->steps[i].at[k].buffer == buffer) {
+                int64_t offset = p->steps[i].at[k].offset;
+                p->steps[i].at[k] = to;
+                p->steps[i].at[k].offset = offset;
+            }
+    for (size_t i = 0; i < p->root_count; i++)
+        if (p->roots[i].place.buffer == buffer)
+            p->roots[i].place = to;
+}
+
+bool sg__assign_in_place(sg_context *g, sg__plan *p)
+{
+    finder f = {.p = p};
+    bool ok = prepare(&f);
+    uint32_t first = (uint32_t)p->step_count;
+    while (first > 0 && (p->steps[first - 1].program ||
+                         p->steps[first - 1].op->flags & SG_OP_SURE))
+        first--;
+    for (uint32_t i = first; ok && i < p->step_count; i++) {
+        const sg__step *s = p->steps + i;
+        for (int k = s->n; s->program && k < s->n + s->m; k++) {
+            uint32_t b = s->at[k].buffer, root = b == SG__NONE ? SG__NONE : f.root[b];
+            if (root != SG__NONE && may_replace(&f, i, k, p->roots[root].param))
+                replace(p, i, b, p->roots[root].param);
+        }
+    }
+    sg__arena_free(&f.temporary);
+    if (!ok)
+        sg__no_memory(g, "a plan");
+    return ok;
+}
