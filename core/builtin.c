@@ -3,13 +3,11 @@
 #include "core/internal.h"
 #include "core/sum.h"
 
-typedef struct target {
-    sg_shape shape;
-} target;
+typedef sg__target target;
 
 static const sg_attr target_attrs[] = {{"shape", 's', offsetof(target, shape)}, {0}};
 
-static target target_of(sg_shape s)
+sg__target sg__target_of(sg_shape s)
 {
     target t;
     memset(&t, 0, sizeof t); /* unused sizes are hashed too */
@@ -110,7 +108,7 @@ static sg_tensor *reshape_vjp(const sg_vjp_call *v, int i)
     return sg_reshape(v->g, sg_shape_of(v->in[0]));
 }
 
-static const sg_op reshape_op = {
+const sg_op sg__reshape_op = {
     .name = "reshape",
     .args = "x",
     .arity = 1,
@@ -119,16 +117,17 @@ static const sg_op reshape_op = {
     .attrs = target_attrs,
     .infer = reshape_infer,
     .view = reshape_view,
+    .back = reshape_view, /* by the shapes alone */
     .vjp = reshape_vjp,
 };
 
 sg_tensor *sg_reshape(sg_tensor *x, sg_shape shape)
 {
-    target t = target_of(shape);
+    target t = sg__target_of(shape);
     if (!sg_is_nil(x) && shape.rank == sg_rank(x) &&
         memcmp(t.shape.dim, x->dims->shape.dim, (size_t)shape.rank * sizeof *t.shape.dim) == 0)
         return x;
-    return sg_record(&reshape_op, &t, 1, &x);
+    return sg_record(&sg__reshape_op, &t, 1, &x);
 }
 
 /* ---- broadcast_to and sum_to: adjoint to each other ------------------------------------------ */
@@ -187,7 +186,7 @@ static const sg_op broadcast_op = {
 
 sg_tensor *sg_broadcast_to(sg_tensor *x, sg_shape shape)
 {
-    target t = target_of(shape);
+    target t = sg__target_of(shape);
     return sg_record(&broadcast_op, &t, 1, &x);
 }
 
@@ -233,15 +232,39 @@ static axes collapse(const sg_array *in, const sg_array *out)
     return a;
 }
 
+/* What one part of a call does: some of a first axis that stays, or some columns of rows that are
+ * added; a sum that is neither is left to the first. Narrows `a` and says where that begins. */
+static bool share(const sg_call *c, axes *a, int64_t *in, int64_t *out, int64_t *row)
+{
+    bool stays = a->rank && a->step[0], columns = a->rank == 2 && !a->step[0];
+    int64_t n = stays ? a->dim[0] : columns ? a->dim[1] : c->part == 0, inner = 1;
+    int64_t unit = columns ? 16 : 1, units = (n + unit - 1) / unit;
+    int64_t from = units * c->part / c->parts * unit;
+    int64_t to = units * (c->part + 1) / c->parts * unit;
+    to = to < n ? to : n;
+    *row = a->rank ? a->dim[a->rank - 1] : 1; /* of the operand, before it is narrowed */
+    if (!stays && !columns)
+        return c->part == 0;
+    for (int i = 1; stays && i < a->rank; i++)
+        inner *= a->dim[i];
+    *in = from * inner;
+    *out = stays ? from * a->step[0] : from;
+    a->dim[stays ? 0 : 1] = to - from;
+    return from < to;
+}
+
 static bool sum_run(const sg_call *c)
 {
     const sg_array *x = &c->in[0];
     axes a = collapse(x, &c->out);
     size_t width = sg__dtype_size(x->dtype);
-    int64_t size = 1, index[SG_MAX_RANK] = {0}, at = 0;
-    for (int i = 0; i < c->out.rank; i++)
-        size *= c->out.dim[i];
-    memset(c->out.data, 0, (size_t)size * width);
+    int64_t size = 1, index[SG_MAX_RANK] = {0}, at = 0, first = 0, stride = 1;
+    if (!share(c, &a, &first, &at, &stride))
+        return true;
+    for (int i = 0; i < a.rank; i++)
+        size *= a.step[i] ? a.dim[i] : 1;
+    char *out = (char *)c->out.data + (size_t)at * width;
+    memset(out, 0, (size_t)size * width);
     for (int i = 0; i < x->rank; i++)
         if (x->dim[i] == 0)
             return true;
@@ -250,14 +273,15 @@ static bool sum_run(const sg_call *c)
     int last = a.rank - 1;
     int64_t row = a.rank ? a.dim[last] : 1;
     bool along = a.rank && a.step[last] == 0;
-    const char *from = x->data;
-    for (;;) {
-        char *to = (char *)c->out.data + (size_t)at * width;
+    const char *from = (const char *)x->data + (size_t)first * width;
+    stride = last > 0 ? stride : row; /* rows are narrowed only where there are several */
+    for (at = 0;;) {
+        char *to = out + (size_t)at * width;
         if (along)
             sum_row(row, to, from);
         else
             add((size_t)row, to, (const void *[]){to, from}, 0);
-        from += (size_t)row * width;
+        from += (size_t)stride * width;
         int k = last - 1;
         for (; k >= 0; k--) {
             at += a.step[k];
@@ -285,6 +309,7 @@ static const sg_op sum_op = {
     .dtypes = SG_FLOATS | 1 << SG_I32,
     .attr_size = sizeof(target),
     .attrs = target_attrs,
+    .flags = SG_OP_SPLIT,
     .infer = sum_infer,
     .run = sum_run,
     .vjp = sum_vjp,
@@ -292,7 +317,7 @@ static const sg_op sum_op = {
 
 sg_tensor *sg_sum_to(sg_tensor *x, sg_shape shape)
 {
-    target t = target_of(shape);
+    target t = sg__target_of(shape);
     if (!sg_is_nil(x) && shape.rank == sg_rank(x) && widens(&x->dims->shape, &t.shape) &&
         widens(&t.shape, &x->dims->shape))
         return x;

@@ -47,10 +47,11 @@ sg_context *sg_open_(sg_open_options o)
     sg_context *g = open(NULL);
     if (g == &failed)
         return g;
-    /* for runs of whole suites with another kernel set than the best */
+    /* for runs of whole suites with another kernel set than the best, or more threads */
     const char *isa = o.isa ? o.isa : getenv("SEQGRAD_ISA");
+    const char *threads = getenv("SEQGRAD_THREADS");
     g->seed = o.seed ? o.seed : 1;
-    g->threads = o.threads > 0 ? o.threads : 1;
+    g->threads = o.threads > 0 ? o.threads : threads && atoi(threads) > 0 ? atoi(threads) : 1;
     g->debug = o.debug;
     g->isa = isa && *isa ? sg__isa_named(isa) : sg__isa_best();
     sg__cache_limit(g->cache, o.cache_plans ? o.cache_plans : 256);
@@ -88,10 +89,11 @@ void sg_close(sg_context *g)
         sg__arena_free(&g->resting[i]);
     sg__arena_free(&g->kept[0]);
     sg__arena_free(&g->kept[1]);
-    sg__scopes_free(&g->root);
+    sg__scopes_free(g);
     if (g->registry)
         sg__registry_drop(g->registry);
     sg__cache_close(g->cache);
+    sg__pool_close(g->pool);
     free(g->keeps.x);
     free(g->carried.x);
     free(g->wants.x);

@@ -80,7 +80,8 @@ typedef struct sg_open_options {
     int threads;        /* 0 means 1 */
     const char *isa;    /* "generic", "avx2" or "avx512"; NULL: the best this CPU has */
     size_t cache_plans; /* how many plans are kept; 0 means 256 */
-    bool debug;         /* evaluate each node as it is made, and stop at the first NaN */
+    bool debug;         /* evaluate each node as it is made, and stop at the first NaN; sums of
+                           products then round term by term */
 } sg_open_options;
 
 /* Never NULL: a context that could not be opened carries its error and does nothing. */
@@ -300,13 +301,19 @@ typedef struct sg_array {
  * value for all if bit i of `single` is set. `out` may be the same memory as an operand. */
 typedef void sg_map(size_t n, void *out, const void *const *in, unsigned single);
 
+/* Where an operand stands in an array: its first element, its strides; in elements. */
+typedef struct sg_part {
+    int64_t start, stride[SG_MAX_RANK];
+} sg_part;
+
 typedef struct sg_call {
     const void *attr;
     int n; /* operands */
     int isa;
     const sg_array *in;
-    sg_array out;  /* contiguous */
-    void *scratch; /* as many bytes as the op's `scratch` said, 64-byte aligned */
+    sg_array out;  /* contiguous, but with SG_OP_STRIDED */
+    int part, parts; /* with SG_OP_SPLIT: which part of the result to compute, of how many */
+    void *scratch;   /* as many bytes as the op's `scratch` said, 64-byte aligned; of this part */
     char *message; /* SG_MESSAGE bytes: what went wrong, when run returns false */
 } sg_call;
 
@@ -331,12 +338,16 @@ typedef struct sg_vjp_call {
 } sg_vjp_call;
 
 enum {
-    SG_OP_STRIDED = 1,  /* run reads operands of any strides (others get contiguous ones) */
+    SG_OP_STRIDED = 1,  /* run takes operands and result of any strides (others: contiguous) */
     SG_OP_CONSTANT = 2, /* its derivative is zero, or it has none: gradients stop here */
     SG_OP_RANDOM = 4,   /* draws: recording it again keeps its site */
     SG_OP_COMMUTES = 8,
     SG_OP_FOLD = 16, /* of n operands: map's two-operand kernel from left to right */
-    SG_OP_ROOT = 32  /* every evaluation performs it (assign) */
+    SG_OP_ROOT = 32, /* every evaluation performs it (assign) */
+    /* contracts the last axis of its first operand with the last but one of its second, so that a
+     * sum of products is one product of operands joined along these */
+    SG_OP_PRODUCT = 64,
+    SG_OP_SPLIT = 128 /* run computes one part of the result, the others may run beside it */
 };
 enum { SG_FLOATS = 1 << SG_F32 | 1 << SG_F64, SG_ALL = SG_FLOATS | 1 << SG_I32 | 1 << SG_U8 };
 
@@ -369,6 +380,11 @@ struct sg_op {
      * operand, with which it is called again; */
     bool (*view)(const void *attr, const sg_array *in, const sg_array *out, int64_t *start,
                  int64_t *stride);
+    bool (*back)(const void *attr, const sg_array *in, const sg_array *out, int64_t *start,
+                 int64_t *stride); /* the view that undoes it, if that is one; or NULL */
+    /* made of its operands, which do not overlap, and 0 where there is none: sets where each of
+     * the n stands in the result; */
+    void (*parts)(const void *attr, int n, const sg_array *in, const sg_array *out, sg_part *part);
     /* or by a function of its own. */
     bool (*run)(const sg_call *c);
     size_t (*scratch)(const sg_call *c); /* bytes; data pointers are not set yet */

@@ -32,7 +32,10 @@ sg__plan *sg__plan_make(const sg__request *r)
         sg__no_memory(r->g, "a plan");
         return NULL;
     }
-    bool ok = sg__emit(r, p) && sg__place_all(r->g, p);
+    sg__graph gr;
+    bool ok = sg__graph_open(r, &gr) && sg__emit(r, &gr, p) &&
+              sg__fuse(r->g, p) && sg__place_all(r->g, p);
+    sg__graph_close(&gr);
 #ifndef NDEBUG
     const char *broken = ok ? sg__verify(p) : NULL;
     if (broken) {

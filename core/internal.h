@@ -8,6 +8,7 @@
 #define SG_INTERNAL_H
 
 #include "core/core.h"
+#include "core/pool.h"
 
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -49,7 +50,7 @@ size_t sg__dtype_size(sg_dtype d);
 bool sg__contiguous(const sg_array *a);
 
 typedef struct sg__scope {
-    struct sg__scope *parent, *child, *sibling;
+    struct sg__scope *parent, *next; /* next: in its slot of the context's table */
     char *kind, *name; /* the root's are "" */
     uint64_t hash;     /* of the path */
     uint64_t sites;    /* random nodes recorded here since the reset `sites_of` */
@@ -59,7 +60,7 @@ typedef struct sg__scope {
 /* Writes `encoder "enc": lstm "fw": ` into buf; the prefix of names is "enc.fw.". */
 void sg__scope_text(char *buf, size_t size, const sg__scope *s);
 bool sg__scope_prefix(char *buf, size_t size, const sg__scope *s);
-void sg__scopes_free(sg__scope *s);
+void sg__scopes_free(sg_context *g);
 
 /* ---- tape ----------------------------------------------------------------------------------- */
 
@@ -93,6 +94,11 @@ struct sg_tensor {
 };
 
 extern const sg_op sg__leaf_op, sg__param_op, sg__nil_op, sg__assign_op, sg__keep_op;
+extern const sg_op sg__reshape_op;
+typedef struct sg__target { /* attr of reshape and its like; unused sizes are 0 */
+    sg_shape shape;
+} sg__target;
+sg__target sg__target_of(sg_shape s);
 
 static inline bool sg__is_leaf(const sg_tensor *x)
 {
@@ -198,8 +204,8 @@ struct sg_context {
 
     sg__dims **shapes;
     size_t shape_count, shape_capacity;
-    sg__scope root, *scope;
-    size_t depth;
+    sg__scope root, *scope, **scopes; /* all but the root by hash */
+    size_t scope_count, scope_capacity, depth;
 
     sg__registry *registry;
     sg_tensor **params; /* this context's parameter nodes, by the number of their store */
@@ -210,6 +216,7 @@ struct sg_context {
     void *frames;   /* stack of walks */
     size_t frame_capacity;
     sg__cache *cache;
+    sg__pool *pool; /* with more than one thread, once there was work for it */
     void *workspace; /* of all plans, 64-byte aligned */
     size_t workspace_bytes;
     void *code, **bases; /* scratch of evaluations: the encoded graph, where arrays are */

@@ -1,4 +1,4 @@
-/* Scopes: named regions of the recording, kept as a tree that the context remembers, so that a node
+/* Scopes: named regions of the recording, each kept by the context under its path, so that a node
  * stores one pointer and random nodes are numbered within the path they are recorded under. */
 #include "core/internal.h"
 
@@ -13,17 +13,47 @@ static uint64_t mix(uint64_t h, const char *text)
     return (h ^ 0xFF) * UINT64_C(0x9E3779B97F4A7C15);
 }
 
-static sg__scope *make(sg__scope *parent, const char *kind, const char *name)
+static bool enough_slots(sg_context *g)
+{
+    if (g->scope_count < g->scope_capacity)
+        return true;
+    size_t capacity = g->scope_capacity ? 2 * g->scope_capacity : 64;
+    sg__scope **table = calloc(capacity, sizeof *table);
+    if (!table)
+        return false;
+    for (size_t i = 0; i < g->scope_capacity; i++)
+        for (sg__scope *s = g->scopes[i], *next; s; s = next) {
+            next = s->next;
+            s->next = table[s->hash & (capacity - 1)];
+            table[s->hash & (capacity - 1)] = s;
+        }
+    free(g->scopes);
+    g->scopes = table;
+    g->scope_capacity = capacity;
+    return true;
+}
+
+static sg__scope *make(sg_context *g, uint64_t hash, const char *kind, const char *name)
 {
     size_t k = strlen(kind) + 1, n = strlen(name) + 1;
-    sg__scope *s = malloc(sizeof *s + k + n);
+    sg__scope *s = enough_slots(g) ? malloc(sizeof *s + k + n) : NULL;
     if (!s)
         return NULL;
-    *s = (sg__scope){.parent = parent, .sibling = parent->child};
+    sg__scope **slot = &g->scopes[hash & (g->scope_capacity - 1)];
+    *s = (sg__scope){.parent = g->scope, .next = *slot, .hash = hash};
     s->kind = memcpy((char *)(s + 1), kind, k);
     s->name = memcpy(s->kind + k, name, n);
-    s->hash = mix(mix(parent->hash, kind), name);
-    parent->child = s;
+    *slot = s;
+    g->scope_count++;
+    return s;
+}
+
+static sg__scope *find(const sg_context *g, uint64_t hash, const char *kind, const char *name)
+{
+    sg__scope *s = g->scope_capacity ? g->scopes[hash & (g->scope_capacity - 1)] : NULL;
+    while (s && (s->hash != hash || s->parent != g->scope || strcmp(s->name, name) != 0 ||
+                 strcmp(s->kind, kind) != 0))
+        s = s->next;
     return s;
 }
 
@@ -38,11 +68,9 @@ void sg_push(sg_context *g, const char *kind, const char *name)
     }
     kind = kind ? kind : "";
     name = name ? name : "";
-    sg__scope *s = g->scope->child;
-    while (s && (strcmp(s->name, name) != 0 || strcmp(s->kind, kind) != 0))
-        s = s->sibling;
-    if (!s)
-        s = make(g->scope, kind, name);
+    uint64_t hash = mix(mix(g->scope->hash, kind), name);
+    sg__scope *s = find(g, hash, kind, name);
+    s = s ? s : make(g, hash, kind, name);
     if (s)
         g->scope = s;
     else
@@ -98,18 +126,14 @@ bool sg__scope_prefix(char *buf, size_t size, const sg__scope *s)
     return true;
 }
 
-void sg__scopes_free(sg__scope *root)
+void sg__scopes_free(sg_context *g)
 {
-    /* Frees leaves first by walking down and back up; no recursion over the tree's depth. */
-    sg__scope *s = root;
-    while (root->child) {
-        while (s->child)
-            s = s->child;
-        sg__scope *parent = s->parent;
-        parent->child = s->sibling;
-        free(s);
-        s = parent;
-    }
+    for (size_t i = 0; i < g->scope_capacity; i++)
+        for (sg__scope *s = g->scopes[i], *next; s; s = next) {
+            next = s->next;
+            free(s);
+        }
+    free(g->scopes);
 }
 
 uint64_t sg_site(sg_context *g)

@@ -72,17 +72,10 @@ static sg_tensor *last(sg_tensor *h, const int *lengths, sg_tensor *initial)
     return x;
 }
 
-/* By halves: a slice's gradient is as large as what it was cut from, so that cutting T steps off
- * the whole would cost T * T of them, and this T * log(T). */
 void sg__cut_steps(sg_tensor *x, int64_t n, sg_tensor **steps)
 {
-    int64_t half = n / 2;
-    if (n == 1)
-        steps[0] = sg_squeeze(x, 1);
-    if (n > 1) {
-        sg__cut_steps(sg_slice(x, 1, 0, half, 1), half, steps);
-        sg__cut_steps(sg_slice(x, 1, half, n, 1), n - half, steps + half);
-    }
+    for (int64_t t = 0; t < n; t++)
+        steps[t] = sg_index(x, 1, t);
 }
 
 sg_tensor *sg__stack_steps(int64_t n, sg_tensor **steps, sg_tensor *x, int64_t columns)

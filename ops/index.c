@@ -46,12 +46,13 @@ static bool take_run(const sg_call *c)
     int64_t n = sg__elements(&c->in[1]);
     const int32_t *i = c->in[1].data;
     const char *from = c->in[0].data;
-    char *to = c->out.data;
-    for (int64_t k = 0; k < n; k++, to += row) {
+    int64_t k, end;
+    sg__my_share(c, n, 1, &k, &end);
+    for (; k < end; k++) {
         if (i[k] < 0 || i[k] >= x.size)
             return outside(c, i[k], x.size, "rows");
         if (row)
-            memcpy(to, from + (size_t)i[k] * row, row);
+            memcpy((char *)c->out.data + (size_t)k * row, from + (size_t)i[k] * row, row);
     }
     return true;
 }
@@ -67,6 +68,7 @@ static const sg_op take_op = {
     .args = "x i",
     .arity = 2,
     .dtypes = 1 << SG_I32,
+    .flags = SG_OP_SPLIT,
     .infer = take_infer,
     .run = take_run,
     .vjp = take_vjp,
@@ -122,11 +124,16 @@ static bool scatter_run(const sg_call *c)
     sg__around out = sg__split_at(&c->out, 0);
     int64_t n = sg__elements(&c->in[1]);
     const int32_t *i = c->in[1].data;
-    clear(&c->out);
+    int64_t first, end; /* rows of the result */
+    sg__my_share(c, out.size, 1, &first, &end);
+    size_t bytes = (size_t)out.inner * sg__width(c->out.dtype);
+    if (bytes && first < end)
+        memset((char *)c->out.data + (size_t)first * bytes, 0, (size_t)(end - first) * bytes);
     for (int64_t k = 0; k < n; k++) {
         if (i[k] < 0 || i[k] >= out.size)
             return outside(c, i[k], out.size, "rows");
-        row[c->out.dtype](c->out.data, c->in[0].data, i[k], k, out.inner);
+        if (i[k] >= first && i[k] < end)
+            row[c->out.dtype](c->out.data, c->in[0].data, i[k], k, out.inner);
     }
     return true;
 }
@@ -144,6 +151,7 @@ static const sg_op scatter_op = {
     .dtypes = 1 << SG_I32,
     .attr_size = sizeof(scatter_attr),
     .attrs = (const sg_attr[]){{"rows", 'i', offsetof(scatter_attr, rows)}, {0}},
+    .flags = SG_OP_SPLIT,
     .infer = scatter_infer,
     .run = scatter_run,
     .vjp = scatter_vjp,

@@ -1,7 +1,6 @@
 /*
- * Ops that put blocks of memory side by side: concat, and the adjoints of views: padding (with
- * gaps, for slices that step) and the sum of overlapping windows. All see an array as [outer, size,
- * inner] around one axis, and move whole blocks of `inner` elements.
+ * Arrays side by side: concat and what it makes, padding, an array with a part replaced, and the
+ * sum of overlapping windows.
  */
 #include "ops/ops_internal.h"
 
@@ -19,80 +18,16 @@ static size_t bytes_of(int64_t elements, const sg_array *a)
     return (size_t)elements * sg__width(a->dtype);
 }
 
-/* ---- concat --------------------------------------------------------------------------------- */
-
-typedef struct {
-    int64_t axis;
-} concat_attr;
-
-static bool concat_infer(sg_infer *i)
-{
-    const concat_attr *a = i->attr;
-    i->shape = sg_shape_of(i->in[0]);
-    i->dtype = sg_type(i->in[0]);
-    for (int k = 1; k < i->n; k++) {
-        sg_shape s = sg_shape_of(i->in[k]);
-        if (sg_type(i->in[k]) != i->dtype) {
-            i->status = SG_BAD_DTYPE;
-            return sg_refuse(i, "types differ");
-        }
-        if (s.rank != i->shape.rank)
-            return sg_refuse(i, "numbers of axes differ");
-        for (int d = 0; d < s.rank; d++)
-            if (d != a->axis && s.dim[d] != i->shape.dim[d])
-                return sg_refuse(i, "sizes differ in axis %d, not only in %d", d, (int)a->axis);
-        if (s.dim[a->axis] > INT64_MAX - i->shape.dim[a->axis])
-            return sg_refuse(i, "too many elements");
-        i->shape.dim[a->axis] += s.dim[a->axis];
-    }
-    return true;
-}
-
-static bool concat_run(const sg_call *c)
-{
-    const concat_attr *a = c->attr;
-    sg__around s = sg__split_at(&c->out, a->axis);
-    size_t row = bytes_of(s.size * s.inner, &c->out);
-    char *to = c->out.data;
-    for (int k = 0; k < c->n; k++) {
-        const char *from = c->in[k].data;
-        size_t part = bytes_of(c->in[k].dim[a->axis] * s.inner, &c->out);
-        for (int64_t o = 0; o < s.outer; o++)
-            copy(to + (size_t)o * row, from + (size_t)o * part, part);
-        to += part;
-    }
-    return true;
-}
-
-/* the part of g that operand i became */
-static sg_tensor *concat_vjp(const sg_vjp_call *v, int i)
-{
-    const concat_attr *a = v->attr;
-    int64_t *k = &v->so_far[0], *start = &v->so_far[1];
-    for (; *k < i; ++*k)
-        *start += sg_dim(v->in[*k], (int)a->axis);
-    return sg__take_every(v->g, (int)a->axis, *start, sg_dim(v->in[i], (int)a->axis), 1);
-}
-
-static const sg_op concat_op = {
-    .name = "concat",
-    .arity = -1,
-    .dtypes = SG_ALL,
-    .attr_size = sizeof(concat_attr),
-    .attrs = (const sg_attr[]){{"axis", 'i', offsetof(concat_attr, axis)}, {0}},
-    .infer = concat_infer,
-    .run = concat_run,
-    .vjp = concat_vjp,
-};
+/* ---- concat, of core/parts.c ------------------------------------------------------------------ */
 
 sg_tensor *sg_concat_(int axis, int n, sg_tensor *const *xs)
 {
-    concat_attr a;
+    sg__concat_attr a;
     memset(&a, 0, sizeof a);
     if (n > 0)
         a.axis = sg_axis(xs[0], axis, "concat");
     /* without a first operand, the record names what is wrong */
-    return a.axis < 0 && xs[0] ? sg__inert(xs[0]) : sg_record(&concat_op, &a, n, xs);
+    return a.axis < 0 && xs[0] ? sg__inert(xs[0]) : sg_record(&sg__concat_op, &a, n, xs);
 }
 
 /* What concat would say of operands and axes that are not the caller's own. */
@@ -152,117 +87,29 @@ void sg_split(sg_tensor *x, int axis, int n, sg_tensor **parts)
 
 /* ---- pad ------------------------------------------------------------------------------------ */
 
-typedef struct {
-    int64_t axis, before, after, step;
-    double value;
-} pad_attr;
-
-static bool pad_infer(sg_infer *i)
+/* What of v is no value of x's type, which concat with a constant could not say as well. */
+static bool good_padding(sg_tensor *x, double v)
 {
-    const pad_attr *a = i->attr;
-    int64_t n = sg_dim(i->in[0], (int)a->axis);
-    bool whole = a->value >= (i->dtype == SG_U8 ? 0 : INT32_MIN) &&
-                 a->value <= (i->dtype == SG_U8 ? UINT8_MAX : INT32_MAX) &&
-                 a->value == (double)(int64_t)a->value;
-    if (a->before < 0 || a->after < 0 || a->before > INT64_MAX / 4 || a->after > INT64_MAX / 4)
-        return sg_refuse(i, "%lld elements before and %lld after axis %d", (long long)a->before,
-                         (long long)a->after, (int)a->axis);
-    if ((i->dtype == SG_I32 || i->dtype == SG_U8) && !whole) {
-        i->status = SG_BAD_ARGUMENT;
-        return sg_refuse(i, "%g is no value of type %s", a->value, sg_dtype_name(i->dtype));
-    }
-    i->shape = sg_shape_of(i->in[0]);
-    i->shape.dim[a->axis] = a->before + (n ? (n - 1) * a->step + 1 : 0) + a->after;
-    return true;
-}
-
-/* n elements of a type; returns the end of them */
-static char *fill(char *to, int64_t n, sg_dtype dtype, double value)
-{
-    size_t width = sg__width(dtype);
-    if (value == 0 && n > 0)
-        memset(to, 0, (size_t)n * width);
-    else if (dtype == SG_F32)
-        for (int64_t k = 0; k < n; k++)
-            ((float *)(void *)to)[k] = (float)value;
-    else if (dtype == SG_F64)
-        for (int64_t k = 0; k < n; k++)
-            ((double *)(void *)to)[k] = value;
-    else if (dtype == SG_I32)
-        for (int64_t k = 0; k < n; k++)
-            ((int32_t *)(void *)to)[k] = (int32_t)value;
-    else if (n > 0)
-        memset(to, (int)value, (size_t)n);
-    return to + (size_t)n * width;
-}
-
-static bool pad_run(const sg_call *c)
-{
-    const pad_attr *a = c->attr;
-    sg__around s = sg__split_at(&c->in[0], a->axis);
-    sg_dtype dtype = c->out.dtype;
-    /* Without gaps the axis is one block; with gaps each of its elements is. */
-    int64_t blocks = a->step == 1 || s.size == 0 ? 1 : s.size;
-    size_t block = bytes_of(s.size / blocks * s.inner, &c->out);
-    const char *from = c->in[0].data;
-    char *to = c->out.data;
-    for (int64_t o = 0; o < s.outer; o++) {
-        to = fill(to, a->before * s.inner, dtype, a->value);
-        for (int64_t k = 0; k < blocks; k++, from += block) {
-            if (k)
-                to = fill(to, (a->step - 1) * s.inner, dtype, a->value);
-            copy(to, from, block);
-            to += block;
-        }
-        to = fill(to, a->after * s.inner, dtype, a->value);
-    }
-    return true;
-}
-
-/* the elements of g that came from x */
-static sg_tensor *pad_vjp(const sg_vjp_call *v, int i)
-{
-    (void)i;
-    const pad_attr *a = v->attr;
-    return sg__take_every(v->g, (int)a->axis, a->before, sg_dim(v->in[0], (int)a->axis), a->step);
-}
-
-static const sg_op pad_op = {
-    .name = "pad",
-    .args = "x",
-    .arity = 1,
-    .dtypes = SG_ALL,
-    .attr_size = sizeof(pad_attr),
-    .attrs = (const sg_attr[]){{"axis", 'i', offsetof(pad_attr, axis)},
-                               {"before", 'i', offsetof(pad_attr, before)},
-                               {"after", 'i', offsetof(pad_attr, after)},
-                               {"step", 'i', offsetof(pad_attr, step)},
-                               {"value", 'd', offsetof(pad_attr, value)},
-                               {0}},
-    .infer = pad_infer,
-    .run = pad_run,
-    .vjp = pad_vjp,
-};
-
-sg_tensor *sg__spread(sg_tensor *x, int axis, int64_t before, int64_t after, int64_t step,
-                      double value)
-{
-    if (before == 0 && after == 0 && (step == 1 || sg_dim(x, axis) < 2))
-        return x;
-    pad_attr a;
-    memset(&a, 0, sizeof a);
-    a.axis = axis;
-    a.before = before;
-    a.after = after;
-    a.step = step;
-    a.value = value;
-    return sg_record(&pad_op, &a, 1, &x);
+    sg_dtype d = sg_type(x);
+    if (d == SG_F32 || d == SG_F64)
+        return true;
+    double low = d == SG_U8 ? 0 : INT32_MIN, high = d == SG_U8 ? UINT8_MAX : INT32_MAX;
+    if (v >= low && v <= high && v == (double)(int64_t)v)
+        return true;
+    sg_fail(sg_context_of(x), SG_BAD_ARGUMENT, "pad: %g is no value of type %s", v,
+            sg_dtype_name(d));
+    return false;
 }
 
 sg_tensor *sg_pad(sg_tensor *x, int axis, int64_t before, int64_t after, double value)
 {
     axis = sg_axis(x, axis, "pad");
-    return axis < 0 ? sg__inert(x) : sg__spread(x, axis, before, after, 1, value);
+    if (axis < 0 || !good_padding(x, value))
+        return sg__inert(x);
+    sg_tensor *y = sg__spread(x, axis, before, after, 1);
+    if (value == 0 || y == x || sg_is_nil(y))
+        return y;
+    return sg_slice_update(sg__filled(y, value), x, axis, before);
 }
 
 /* ---- slice_update --------------------------------------------------------------------------- */
@@ -385,7 +232,9 @@ static bool fold_run(const sg_call *c)
     const fold_attr *a = c->attr;
     sg__around s = sg__split_at(&c->out, a->axis);
     int64_t windows = c->in[0].dim[a->axis], size = c->in[0].dim[c->in[0].rank - 1];
-    fill(c->out.data, s.outer * s.size * s.inner, c->out.dtype, 0);
+    int64_t size_of_all = s.outer * s.size * s.inner;
+    if (size_of_all)
+        memset(c->out.data, 0, bytes_of(size_of_all, &c->out));
     if (c->out.dtype == SG_F32)
         fold_f32(a, s, windows, size, c->in[0].data, c->out.data);
     else

@@ -54,7 +54,9 @@ static bool loss_run(const sg_call *c)
     size_t width = sg__width(c->out.dtype);
     const int32_t *label = c->in[1].data;
     bool good = true;
-    for (int64_t row = 0; row < s.outer && good; row++) {
+    int64_t row, end;
+    sg__my_share(c, s.outer, 1, &row, &end);
+    for (; row < end && good; row++) {
         char *to = (char *)c->out.data + (size_t)row * width;
         const char *x = (const char *)c->in[0].data + (size_t)(row * s.size) * width;
         if (counts(c, label[row], s.size, &good))
@@ -112,7 +114,9 @@ static bool grad_run(const sg_call *c)
     size_t width = sg__width(c->out.dtype), bytes = (size_t)s.size * width;
     const int32_t *label = c->in[1].data;
     bool good = true;
-    for (int64_t row = 0; row < s.outer && good; row++) {
+    int64_t row, end;
+    sg__my_share(c, s.outer, 1, &row, &end);
+    for (; row < end && good; row++) {
         char *to = (char *)c->out.data + (size_t)row * bytes;
         if (counts(c, label[row], s.size, &good))
             kernels->cross_entropy_grad(
@@ -150,6 +154,7 @@ static const sg_op grad_op = {
     .attrs = loss_attrs,
     .infer = grad_infer,
     .run = grad_run,
+    .flags = SG_OP_SPLIT,
     .lower = grad_lower,
 };
 
@@ -168,6 +173,7 @@ static const sg_op loss_op = {
     .attrs = loss_attrs,
     .infer = loss_shapes,
     .run = loss_run,
+    .flags = SG_OP_SPLIT,
     .vjp = loss_vjp,
     .lower = loss_lower,
 };

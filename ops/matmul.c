@@ -4,7 +4,7 @@
  * is one gemm over all of them, and so is its gradient by that matrix: K = batch * time.
  */
 #include "ops/kernel/gemm.h"
-#include "ops/ops.h"
+#include "ops/ops_internal.h"
 
 static bool inner_agree(const sg_shape *x, const sg_shape *y)
 {
@@ -90,39 +90,68 @@ static int64_t leading_step(const sg_array *a, int rank, int axis)
     return i < 0 || a->dim[i] == 1 ? 0 : a->stride[i];
 }
 
+/* One part of a product: of its rows, or of its columns if those are few. */
+static void multiply(const sg_call *c, sg__gemm_call p)
+{
+    enum { COLUMNS = 64 }; /* a cache line or more */
+    const int64_t width = p.dtype == SG_F32 ? 4 : 8;
+    int64_t from, to;
+    if (p.m >= 4 * c->parts || p.m >= p.n) {
+        sg__my_share(c, p.m, 1, &from, &to);
+        p.a = (const char *)p.a + from * p.a_row * width;
+        p.c = (char *)p.c + from * p.c_row * width;
+        p.m = to - from;
+    } else {
+        sg__my_share(c, p.n, COLUMNS, &from, &to);
+        p.b = (const char *)p.b + from * p.b_col * width;
+        p.c = (char *)p.c + from * p.c_col * width;
+        p.n = to - from;
+    }
+    sg__gemm(&p);
+}
+
+/* One product is split; of many, each part takes some of those along the first axis. */
 static bool matmul_run(const sg_call *c)
 {
     const sg_array *x = &c->in[0], *y = &c->in[1], *z = &c->out;
     sg__gemm_call p = one(c);
     int left = join_rows(c, &p);
-    int64_t width = z->dtype == SG_F32 ? 4 : 8, index[SG_MAX_RANK] = {0};
+    int64_t width = z->dtype == SG_F32 ? 4 : 8, index[SG_MAX_RANK] = {0}, end = 0;
     const char *a = x->data, *b = y->data;
     char *out = z->data;
     p.scratch = c->scratch;
     for (int i = 0; i < z->rank; i++)
         if (z->dim[i] == 0)
             return true;
-    for (;;) {
+    if (left) {
+        sg__my_share(c, z->dim[0], 1, &index[0], &end);
+        a += leading_step(x, z->rank, 0) * width * index[0];
+        b += leading_step(y, z->rank, 0) * width * index[0];
+        out += z->stride[0] * width * index[0];
+    }
+    while (!left || index[0] < end) {
         p.a = a;
         p.b = b;
         p.c = out;
+        if (!left) {
+            multiply(c, p);
+            return true;
+        }
         sg__gemm(&p);
-        int i = left - 1;
-        for (; i >= 0; i--) {
+        for (int i = left - 1; i >= 0; i--) {
             int64_t xs = leading_step(x, z->rank, i), ys = leading_step(y, z->rank, i);
             a += xs * width;
             b += ys * width;
             out += z->stride[i] * width;
-            if (++index[i] < z->dim[i])
+            if (++index[i] < z->dim[i] || i == 0)
                 break;
             a -= xs * width * z->dim[i];
             b -= ys * width * z->dim[i];
             out -= z->stride[i] * width * z->dim[i];
             index[i] = 0;
         }
-        if (i < 0)
-            return true;
     }
+    return true;
 }
 
 /* All rows of a tensor as one matrix. */
@@ -145,7 +174,7 @@ static sg_tensor *matmul_vjp(const sg_vjp_call *v, int i)
 static const sg_op matmul_op = {
     .name = "matmul",
     .args = "x y",
-    .flags = SG_OP_STRIDED,
+    .flags = SG_OP_STRIDED | SG_OP_PRODUCT | SG_OP_SPLIT,
     .arity = 2,
     .infer = matmul_infer,
     .run = matmul_run,

@@ -28,7 +28,9 @@ static bool norm_run(const sg_call *c)
     const norm_attr *a = c->attr;
     sg__around s = sg__rows(&c->in[0]);
     size_t bytes = (size_t)s.size * sg__width(c->out.dtype);
-    for (int64_t row = 0; row < s.outer && bytes; row++)
+    int64_t row, end;
+    sg__my_share(c, s.outer, 1, &row, &end);
+    for (; row < end && bytes; row++)
         sg__row_kernels_of[c->out.dtype][c->isa]->layer_norm(
             s.size, (char *)c->out.data + (size_t)row * bytes,
             (const char *)c->in[0].data + (size_t)row * bytes, c->in[1].data, c->in[2].data,
@@ -75,6 +77,7 @@ static const sg_op norm_op = {
     .attrs = (const sg_attr[]){{"epsilon", 'd', offsetof(norm_attr, epsilon)}, {0}},
     .infer = norm_infer,
     .run = norm_run,
+    .flags = SG_OP_SPLIT,
     .vjp = norm_vjp,
     .lower = norm_lower,
 };

@@ -2,6 +2,7 @@
 #ifndef SG_OPS_INTERNAL_H
 #define SG_OPS_INTERNAL_H
 
+#include "core/parts.h"
 #include "ops/ops.h"
 
 #include <string.h>
@@ -42,6 +43,17 @@ static inline size_t sg__width(sg_dtype d)
     return bytes[d];
 }
 
+/* The part of n that a call is to do: units, a few elements each, from `from` to before `to`. */
+static inline void sg__my_share(const sg_call *c, int64_t n, int64_t unit, int64_t *from,
+                                int64_t *to)
+{
+    const int64_t units = (n + unit - 1) / unit;
+    *from = units * c->part / c->parts * unit;
+    *to = units * (c->part + 1) / c->parts * unit;
+    *from = *from < n ? *from : n;
+    *to = *to < n ? *to : n;
+}
+
 /* The inert tensor of x's context, for wrappers of ops once an error was raised. */
 static inline sg_tensor *sg__inert(const sg_tensor *x)
 {
@@ -53,11 +65,5 @@ static inline sg_tensor *sg__filled(sg_tensor *x, double value)
 {
     return sg_broadcast_to(sg_like(x, value), sg_shape_of(x));
 }
-
-/* Elements start, start + step, … of an axis, count of them; all must exist. step is not 0. */
-sg_tensor *sg__take_every(sg_tensor *x, int axis, int64_t start, int64_t count, int64_t step);
-/* `before` values, x's elements with step - 1 values between them, `after` values; step > 0. */
-sg_tensor *sg__spread(sg_tensor *x, int axis, int64_t before, int64_t after, int64_t step,
-                      double value);
 
 #endif

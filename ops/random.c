@@ -77,7 +77,9 @@ static bool run(const sg_call *c, shape_four *f)
     stream s = open_stream(c);
     sg__around out = sg__rows(&c->out);
     bool wide = c->out.dtype == SG_F64;
-    for (int64_t row = 0; row < out.outer; row++)
+    int64_t row, end;
+    sg__my_share(c, out.outer, 1, &row, &end);
+    for (; row < end; row++)
         for (int64_t column = 0; column < out.size; column += 4) {
             double u[4];
             draw(&s, row, column, wide, u);
@@ -107,7 +109,7 @@ static const sg_op *const uniform_ops[SG_DTYPES], *const normal_ops[SG_DTYPES];
 
 #define RANDOM(label, T, runs, table)                                                              \
     {                                                                                              \
-        .name = label, .args = "stream", .flags = SG_OP_RANDOM | SG_OP_CONSTANT, .arity = 1,       \
+        .name = label, .args = "stream", .flags = SG_OP_RANDOM | SG_OP_CONSTANT | SG_OP_SPLIT, .arity = 1,       \
         .dtypes = 1 << SG_I32, .attr_size = sizeof(random_attr), .attrs = random_attrs,            \
         .infer = random_infer, .result = 1 + (T), .typed = table, .run = runs,                     \
     }

@@ -266,7 +266,9 @@ static bool logsumexp_run(const sg_call *c)
 {
     sg__around s = sg__rows(&c->in[0]);
     size_t width = sg__width(c->out.dtype);
-    for (int64_t o = 0; o < s.outer; o++)
+    int64_t o, end;
+    sg__my_share(c, s.outer, 1, &o, &end);
+    for (; o < end; o++)
         sg__row_kernels_of[c->out.dtype][c->isa]->logsumexp(
             s.size, (char *)c->out.data + (size_t)o * width,
             (const char *)c->in[0].data + (size_t)(o * s.size) * width);
@@ -286,6 +288,7 @@ static const sg_op logsumexp_op = {
     .name = "logsumexp",
     .args = "x",
     .arity = 1,
+    .flags = SG_OP_SPLIT,
     .infer = logsumexp_infer,
     .run = logsumexp_run,
     .vjp = logsumexp_vjp,

@@ -62,7 +62,9 @@ static bool softmax_run(const sg_call *c)
     size_t bytes = (size_t)s.size * sg__width(x->dtype);
     /* A mask that does not tell elements of a row apart masks it as a whole, or not at all. */
     bool whole = mask && (mask->rank == 0 || mask->dim[mask->rank - 1] != s.size);
-    for (int64_t row = 0; row < s.outer && bytes; row++) {
+    int64_t row, end;
+    sg__my_share(c, s.outer, 1, &row, &end);
+    for (; row < end && bytes; row++) {
         char *to = (char *)c->out.data + (size_t)row * bytes;
         const uint8_t *m = mask ? mask_row(mask, x, row) : NULL;
         if (whole && !*m)
@@ -98,6 +100,7 @@ static const sg_op softmax_op = {
     .arity = 1,
     .infer = same_shape,
     .run = softmax_run,
+    .flags = SG_OP_SPLIT,
     .vjp = softmax_vjp,
     .lower = softmax_lower,
 };
@@ -109,6 +112,7 @@ static const sg_op masked_softmax_op = {
     .dtypes = 1 << SG_U8,
     .infer = masked_infer,
     .run = softmax_run,
+    .flags = SG_OP_SPLIT,
     .vjp = softmax_vjp,
     .lower = softmax_lower,
 };
@@ -126,7 +130,9 @@ static bool log_softmax_run(const sg_call *c)
 {
     sg__around s = sg__rows(&c->in[0]);
     size_t bytes = (size_t)s.size * sg__width(c->out.dtype);
-    for (int64_t row = 0; row < s.outer && bytes; row++)
+    int64_t row, end;
+    sg__my_share(c, s.outer, 1, &row, &end);
+    for (; row < end && bytes; row++)
         sg__row_kernels_of[c->out.dtype][c->isa]->log_softmax(
             s.size, (char *)c->out.data + (size_t)row * bytes,
             (const char *)c->in[0].data + (size_t)row * bytes);
@@ -153,6 +159,7 @@ static const sg_op log_softmax_op = {
     .arity = 1,
     .infer = same_shape,
     .run = log_softmax_run,
+    .flags = SG_OP_SPLIT,
     .vjp = log_softmax_vjp,
     .lower = log_softmax_lower,
 };

@@ -36,6 +36,16 @@ static bool permute_view(const void *attr, const sg_array *in, const sg_array *o
     return true;
 }
 
+static bool permute_back(const void *attr, const sg_array *in, const sg_array *out, int64_t *start,
+                         int64_t *stride)
+{
+    const permute_attr *a = attr;
+    *start = 0;
+    for (int k = 0; k < out->rank; k++)
+        stride[a->axes.dim[k]] = in->stride[k];
+    return true;
+}
+
 static sg_tensor *permute(sg_tensor *x, const sg_shape *axes);
 
 /* g with the axes put back */
@@ -58,6 +68,7 @@ static const sg_op permute_op = {
     .attrs = (const sg_attr[]){{"axes", 's', offsetof(permute_attr, axes)}, {0}},
     .infer = permute_infer,
     .view = permute_view,
+    .back = permute_back,
     .vjp = permute_vjp,
 };
 
@@ -92,72 +103,7 @@ sg_tensor *sg_transpose(sg_tensor *x, int axis1, int axis2)
     return i == j ? x : permute(x, &s);
 }
 
-/* ---- slice -------------------------------------------------------------------------------- */
-
-typedef struct {
-    int64_t axis, start, count, step;
-} slice_attr;
-
-static bool slice_infer(sg_infer *i)
-{
-    const slice_attr *a = i->attr;
-    i->shape = sg_shape_of(i->in[0]);
-    i->shape.dim[a->axis] = a->count;
-    return true;
-}
-
-static bool slice_view(const void *attr, const sg_array *in, const sg_array *out, int64_t *start,
-                       int64_t *stride)
-{
-    const slice_attr *a = attr;
-    for (int k = 0; k < out->rank; k++)
-        stride[k] = in->stride[k];
-    *start = a->start * stride[a->axis];
-    stride[a->axis] *= a->step;
-    return true;
-}
-
-/* g spread into zeros at the places that were taken; turned around first if they were */
-static sg_tensor *slice_vjp(const sg_vjp_call *v, int i)
-{
-    (void)i;
-    const slice_attr *a = v->attr;
-    int axis = (int)a->axis;
-    int64_t size = sg_dim(v->in[0], axis);
-    int64_t last = a->start + (a->count - 1) * a->step;
-    if (a->step > 0)
-        return sg__spread(v->g, axis, a->start, size - 1 - last, a->step, 0);
-    return sg__spread(sg_flip(v->g, axis), axis, last, size - 1 - a->start, -a->step, 0);
-}
-
-static const sg_op slice_op = {
-    .name = "slice",
-    .args = "x",
-    .arity = 1,
-    .dtypes = SG_ALL,
-    .attr_size = sizeof(slice_attr),
-    .attrs = (const sg_attr[]){{"axis", 'i', offsetof(slice_attr, axis)},
-                               {"start", 'i', offsetof(slice_attr, start)},
-                               {"count", 'i', offsetof(slice_attr, count)},
-                               {"step", 'i', offsetof(slice_attr, step)},
-                               {0}},
-    .infer = slice_infer,
-    .view = slice_view,
-    .vjp = slice_vjp,
-};
-
-sg_tensor *sg__take_every(sg_tensor *x, int axis, int64_t start, int64_t count, int64_t step)
-{
-    if (start == 0 && step == 1 && count == sg_dim(x, axis))
-        return x;
-    slice_attr a;
-    memset(&a, 0, sizeof a);
-    a.axis = axis;
-    a.start = start;
-    a.count = count;
-    a.step = count > 1 ? step : 1;
-    return sg_record(&slice_op, &a, 1, &x);
-}
+/* ---- slices, of core/parts.c --------------------------------------------------------------- */
 
 static int64_t clip(int64_t x, int64_t low, int64_t high)
 {

@@ -31,8 +31,8 @@ REFERENCE(unfold_gaps_reference, AT(0, 3 * i[0] + i[1]))
 
 /* ---- joining -------------------------------------------------------------------------------- */
 
-BUILD(build_pad, sg_pad(x[0], 1, 2, 1, 4))
-REFERENCE(pad_reference, i[1] < 2 || i[1] >= 2 + DIM(0, 1) ? 4 : AT(0, i[0], i[1] - 2, i[2]))
+BUILD(build_pad, sg_pad(x[0], 1, 2, 1, 0))
+REFERENCE(pad_reference, i[1] < 2 || i[1] >= 2 + DIM(0, 1) ? 0 : AT(0, i[0], i[1] - 2, i[2]))
 BUILD(build_slice_update, sg_slice_update(x[0], x[1], 1, 1))
 REFERENCE(slice_update_reference,
           i[1] >= 1 && i[1] < 1 + DIM(1, 1) ? AT(1, i[0], i[1] - 1, i[2]) : AT(0, i[0], i[1], i[2]))

@@ -463,12 +463,12 @@ Test(core, long_chains)
 
 Test(core, folds_need_the_memory_of_two)
 {
-    sg_context *g = sg_open();
+    sg_context *g = sg_open(.threads = 1);
     sg_tensor *x = sg_input(g, SG_F32, SG_SHAPE(1000), NULL), *all[50];
     for (int i = 0; i < 50; i++)
         all[i] = sg_exp(sg_add(x, sg_scalar(g, SG_F32, i)));
     sg_tensor *sum = sg_add_n(50, all);
-    cr_expect(sg_plan_bytes(1, &sum) <= 2 * 4096, "%zu", sg_plan_bytes(1, &sum));
+    cr_expect(sg_plan_bytes(1, &sum) <= 4 * 4096, "%zu", sg_plan_bytes(1, &sum));
     double expected = 0;
     for (int i = 0; i < 50; i++)
         expected += exp(i);
@@ -551,7 +551,7 @@ Test(core, gradcheck_finds_a_wrong_rule)
 Test(core, dumps)
 {
     char text[2048] = "";
-    sg_context *g = sg_open();
+    sg_context *g = sg_open(.threads = 1);
     FILE *f = fmemopen(text, sizeof text, "w");
     sg_tensor *p = sg_param(g, "p", SG_SHAPE(3));
     sg_push(g, "layer", "one");
@@ -565,11 +565,11 @@ Test(core, dumps)
                            "%2 = add %0, %1 : f32[2,3]  # layer \"one\": \n"
                            "%3 = tanh %2 : f32[2,3]  # layer \"one\": \n"
                            "%4 = sum_to %3 shape=[] : f32[]  # layer \"one\": \n"
-                           "plan: 5 nodes, 2 leaves, 3 steps, 64 bytes of workspace\n"
-                           "    0  add          @0 f32[2,3] <- leaf0+0 f32[2,3], leaf1+0 f32[3] "
-                           "(loops)\n"
-                           "    1  tanh         @0 f32[2,3] <- @0 f32[2,3]\n"
-                           "    2  sum_to       root0+0 f32[] <- @0 f32[2,3]\n"
-                           "value of node 4 in root0+0\n");
+                           "plan: 5 nodes, 2 leaves, 2 steps, 128 bytes of workspace\n"
+                     "    0  program over 2 x 3: leaf0+0 f32[2,3], leaf1+0 f32[3] -> @0 f32[2,3]\n"
+                     "           r0 = add a0, a1\n"
+                     "           a2 = tanh r0\n"
+                     "    1  sum_to       @0 f32[2,3] -> root0+0 f32[]\n"
+                     "value of node 4 in root0+0\n");
     sg_close(g);
 }

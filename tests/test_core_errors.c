@@ -270,7 +270,7 @@ Test(core_errors, say_what_is_wrong)
         {no_text, SG_BAD_ARGUMENT, "sg_set_meta: no text"},
         {bad_gain, SG_BAD_ARGUMENT, "\"gain\": a gain of nan"},
         {bad_fill, SG_BAD_ARGUMENT, "-7 does not fit into u8"},
-        {no_way, SG_BAD_ARGUMENT, "one: has no way to run: no map, view or run"},
+        {no_way, SG_BAD_ARGUMENT, "one: has no way to run: no map, view, parts or run"},
         {no_message, SG_BAD_SHAPE, "one: refused: x[2,3]"},
         {no_kernel, SG_BAD_DTYPE, "one: has no kernel for f32: x[2,3]"},
         {null_cotangent, SG_BAD_ARGUMENT, "one: its vjp returned NULL: x[2,3]"},

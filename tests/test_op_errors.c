@@ -105,9 +105,8 @@ Test(op_errors, types)
     WRONG(sg_concat(0, F(2), I(2)), SG_BAD_DTYPE, "concat: types differ: [2], [2] i32");
     WRONG(sg_slice_update(F(2), D(1), 0, 0), SG_BAD_DTYPE,
           "slice_update: types differ: x[2], y[1] f64");
-    WRONG(sg_pad(U(2), 0, 1, 1, -1), SG_BAD_ARGUMENT, "pad: -1 is no value of type u8: x[2] u8");
-    WRONG(sg_pad(I(2), 0, 1, 1, 0.5), SG_BAD_ARGUMENT,
-          "pad: 0.5 is no value of type i32: x[2] i32");
+    WRONG(sg_pad(U(2), 0, 1, 1, -1), SG_BAD_ARGUMENT, "pad: -1 is no value of type u8");
+    WRONG(sg_pad(I(2), 0, 1, 1, 0.5), SG_BAD_ARGUMENT, "pad: 0.5 is no value of type i32");
     WRONG(sg_fold(I(3, 2), 0, 4, 1), SG_BAD_DTYPE, "fold: not defined for i32: x[3,2] i32");
     WRONG(sg_take(F(2), F(2)), SG_BAD_DTYPE, "take: the type of i is f32, not i32: x[2], i[2]");
     WRONG(sg_take(F(2), U(2)), SG_BAD_DTYPE, "take: the type of i is u8, not i32: x[2], i[2] u8");

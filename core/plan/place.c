@@ -149,58 +149,136 @@ static void release(heap *h, uint32_t i)
     put_in(h, i);
 }
 
-static int64_t size_of(const sg_array *a)
+/* Whether an array is all of its buffer, in order */
+static bool is_whole(const sg__plan *p, const sg__place *at, const sg_array *a)
 {
-    int64_t size = 1;
+    size_t bytes = sg__dtype_size(a->dtype);
     for (int i = 0; i < a->rank; i++)
-        size *= a->dim[i];
-    return size;
+        bytes *= (size_t)a->dim[i];
+    return at->offset == 0 && bytes == p->buffers[at->buffer].bytes && sg__contiguous(a);
 }
 
-/* The operand whose buffer the step may write its result over: as large, read for the last time,
- * element for element. */
-static uint32_t heir(const sg__plan *p, uint32_t step)
+/* The last instruction that reads an array of a program, the first that writes one */
+static int last_read(const sg__program *p, int array)
+{
+    for (int c = p->count - 1; c >= 0; c--)
+        for (int k = 0; k < p->code[c].n; k++)
+            if (p->code[c].in[k] == array)
+                return c;
+    return -1;
+}
+
+static int first_write(const sg__program *p, int array)
+{
+    int c = 0;
+    while (p->code[c].out != array)
+        c++;
+    return c;
+}
+
+/* The operand whose buffer result r of a program may be written over: as large, element for
+ * element, and read for the last time before. */
+static uint32_t heir(const sg__plan *p, uint32_t step, int r)
 {
     const sg__step *s = p->steps + step;
-    if (!s->map || s->to.buffer == SG__NONE || p->buffers[s->to.buffer].first != step)
+    if (!s->program || !is_whole(p, &s->at[r], &s->array[r]))
         return SG__NONE;
-    size_t bytes = p->buffers[s->to.buffer].bytes;
+    size_t bytes = p->buffers[s->at[r].buffer].bytes;
     for (int k = 0; k < s->n; k++) {
-        uint32_t b = s->from[k].buffer;
-        bool fits = b != SG__NONE && b != s->to.buffer && p->buffers[b].last == step &&
+        uint32_t b = s->at[k].buffer;
+        bool fits = b != SG__NONE && p->buffers[b].last == step && !p->buffers[b].inherited &&
                     p->buffers[b].bytes == bytes;
-        for (int j = 0; fits && j < s->n; j++)
-            if (s->from[j].buffer == b)
-                fits = s->from[j].offset == 0 && sg__contiguous(&s->in[j]) &&
-                       size_of(&s->in[j]) == size_of(&s->out);
+        for (int j = 0; fits && j < s->n + s->m; j++)
+            if (s->at[j].buffer == b)
+                fits = j < s->n && is_whole(p, &s->at[j], &s->array[j]) &&
+                       last_read(s->program, j) <= first_write(s->program, r);
         if (fits)
             return b;
     }
     return SG__NONE;
 }
 
-typedef struct deaths { /* lists of buffers by the step after which they are free */
-    uint32_t *head, *next, *record;
-} deaths;
+typedef struct lists { /* of buffers by step: those it begins with, those that end with it */
+    uint32_t *born, *next_born, *dead, *next_dead, *record;
+} lists;
 
-static bool place_all(sg__plan *p, heap *h, deaths *d)
+static bool begin(sg__plan *p, heap *h, lists *l, uint32_t step, uint32_t b)
 {
-    uint32_t b = 0;
+    sg__buffer *x = p->buffers + b;
+    const sg__step *s = p->steps + step;
+    for (int r = s->n; r < s->n + s->m && x->inherits == SG__NONE; r++)
+        if (s->at[r].buffer == b)
+            x->inherits = heir(p, step, r);
+    if (x->inherits != SG__NONE) {
+        p->buffers[x->inherits].inherited = true;
+        l->record[b] = l->record[x->inherits];
+        l->record[x->inherits] = SG__NONE;
+    } else {
+        l->record[b] = reserve(h, x->bytes);
+    }
+    if (l->record[b] == SG__NONE)
+        return false;
+    x->offset = h->s[l->record[b]].offset * UNIT;
+    return true;
+}
+
+static bool place_all(sg__plan *p, heap *h, lists *l)
+{
     for (uint32_t step = 0; step < p->step_count; step++) {
-        for (; b < p->buffer_count && p->buffers[b].first == step; b++) {
-            sg__buffer *x = p->buffers + b;
-            if (p->steps[step].to.buffer == b)
-                x->inherits = heir(p, step);
-            d->record[b] = x->inherits != SG__NONE ? d->record[x->inherits] : reserve(h, x->bytes);
-            if (d->record[b] == SG__NONE)
+        for (uint32_t b = l->born[step]; b != SG__NONE; b = l->next_born[b])
+            if (!begin(p, h, l, step, b))
                 return false;
-            if (x->inherits != SG__NONE)
-                d->record[x->inherits] = SG__NONE;
-            x->offset = h->s[d->record[b]].offset * UNIT;
-        }
-        for (uint32_t i = d->head[step]; i != SG__NONE; i = d->next[i])
-            if (d->record[i] != SG__NONE)
-                release(h, d->record[i]);
+        for (uint32_t b = l->dead[step]; b != SG__NONE; b = l->next_dead[b])
+            if (l->record[b] != SG__NONE)
+                release(h, l->record[b]);
+    }
+    return true;
+}
+
+static void touch(sg__plan *p, const sg__place *at, uint32_t step)
+{
+    if (at->buffer == SG__NONE)
+        return;
+    sg__buffer *b = p->buffers + at->buffer;
+    b->first = b->first == SG__NONE ? step : b->first;
+    b->last = step;
+}
+
+/* When each buffer is needed. What is assigned at the end is, until then. */
+static void find_lives(sg__plan *p)
+{
+    for (uint32_t i = 0; i < p->step_count; i++) {
+        const sg__step *s = p->steps + i;
+        for (int k = 0; k < s->n + s->m; k++)
+            touch(p, &s->at[k], i);
+        touch(p, &s->scratch, i);
+    }
+    for (size_t i = 0; i < p->root_count; i++)
+        if (p->roots[i].place.buffer != SG__NONE &&
+            p->buffers[p->roots[i].place.buffer].first != SG__NONE)
+            p->buffers[p->roots[i].place.buffer].last = (uint32_t)p->step_count;
+}
+
+static bool make_lists(sg__plan *p, sg__arena *a, lists *l)
+{
+    size_t steps = p->step_count + 1, buffers = p->buffer_count;
+    l->born = sg__alloc(a, steps * sizeof *l->born);
+    l->dead = sg__alloc(a, steps * sizeof *l->dead);
+    l->next_born = sg__alloc(a, buffers * sizeof *l->next_born);
+    l->next_dead = sg__alloc(a, buffers * sizeof *l->next_dead);
+    l->record = sg__alloc(a, buffers * sizeof *l->record);
+    if (!l->born || !l->dead || !l->next_born || !l->next_dead || !l->record)
+        return false;
+    memset(l->born, 0xFF, steps * sizeof *l->born);
+    memset(l->dead, 0xFF, steps * sizeof *l->dead);
+    for (uint32_t b = (uint32_t)buffers; b-- > 0;) {
+        const sg__buffer *x = p->buffers + b;
+        if (x->first == SG__NONE)
+            continue; /* lives in registers, or is empty */
+        l->next_born[b] = l->born[x->first];
+        l->born[x->first] = b;
+        l->next_dead[b] = l->dead[x->last];
+        l->dead[x->last] = b;
     }
     return true;
 }
@@ -209,21 +287,11 @@ bool sg__place_all(sg_context *g, sg__plan *p)
 {
     heap h = {.last = SG__NONE, .unused = SG__NONE};
     sg__arena temporary = {0};
-    deaths d;
+    lists l;
     memset(h.head, 0xFF, sizeof h.head);
-    d.head = sg__alloc(&temporary, (p->step_count + 1) * sizeof *d.head);
-    d.next = sg__alloc(&temporary, p->buffer_count * sizeof *d.next);
-    d.record = sg__alloc(&temporary, p->buffer_count * sizeof *d.record);
-    bool ok = d.head && d.next && d.record;
-    if (ok) {
-        memset(d.head, 0xFF, (p->step_count + 1) * sizeof *d.head);
-        for (uint32_t i = (uint32_t)p->buffer_count; i-- > 0;) {
-            d.next[i] = d.head[p->buffers[i].last];
-            d.head[p->buffers[i].last] = i;
-        }
-        ok = place_all(p, &h, &d);
-    }
-    p->workspace = h.top * UNIT;
+    find_lives(p);
+    bool ok = make_lists(p, &temporary, &l) && place_all(p, &h, &l);
+    p->workspace = h.top * UNIT + (size_t)g->threads * p->tiles;
     free(h.s);
     sg__arena_free(&temporary);
     if (!ok)

@@ -23,72 +23,99 @@ static void copy_bytes(size_t n, void *out, const void *const *in, unsigned sing
 COPY(4, uint32_t)
 COPY(8, uint64_t)
 
+#define ZERO(width)                                                                                \
+    static void zero_##width(size_t n, void *out, const void *const *in, unsigned single)          \
+    {                                                                                              \
+        (void)in, (void)single;                                                                    \
+        memset(out, 0, n * width);                                                                 \
+    }
+ZERO(1)
+ZERO(4)
+ZERO(8)
+
 sg_map *const sg__copy_map[SG_DTYPES] = {copy_4, copy_8, copy_4, copy_bytes};
+sg_map *const sg__zero_map[SG_DTYPES] = {zero_4, zero_8, zero_4, zero_1};
 
-/* ---- by element, over operands as they lie
- * --------------------------------------------------------- */
+/* ---- row programs ------------------------------------------------------------------------------ */
 
-enum { TILE = 1024 };
-
-static void gather(void *to, const char *from, int64_t n, int64_t stride, size_t width)
+/* n elements, `to_step` and `from_step` elements apart */
+static void move(void *to, int64_t to_step, const void *from, int64_t from_step, int64_t n,
+                 size_t width)
 {
+    char *t = to;
+    const char *f = from;
+    int64_t w = (int64_t)width;
     if (width == 4)
         for (int64_t i = 0; i < n; i++)
-            memcpy((char *)to + i * 4, from + i * stride * 4, 4);
+            memcpy(t + i * to_step * 4, f + i * from_step * 4, 4);
     else if (width == 8)
         for (int64_t i = 0; i < n; i++)
-            memcpy((char *)to + i * 8, from + i * stride * 8, 8);
+            memcpy(t + i * to_step * 8, f + i * from_step * 8, 8);
     else
         for (int64_t i = 0; i < n; i++)
-            ((char *)to)[i] = from[i * stride];
+            t[i * to_step * w] = f[i * from_step * w];
 }
 
-/* One innermost axis. Operands that are neither contiguous nor single go through a tile. */
-static void row(const sg__step *s, char *out, const char *const *in, unsigned single)
+/* The instructions, over n elements. An operand whose elements are apart is gathered into a tile
+ * before it is read, a result spread after it is written. */
+static void run_tile(const sg__program *p, char *const *array, char *tiles, int64_t n)
 {
-    const sg__loop *l = s->loop;
-    _Alignas(64) char tile[SG__MAP_OPERANDS][TILE * 8];
-    size_t width[SG__MAP_OPERANDS], out_width = sg__dtype_size(s->out.dtype);
-    bool strided = false;
-    for (int k = 0; k < s->n; k++) {
-        width[k] = sg__dtype_size(s->in[k].dtype);
-        strided = strided || (l->inner[k] != 0 && l->inner[k] != 1);
-    }
-    int64_t most = strided ? TILE : l->n;
-    for (int64_t i = 0; i < l->n; i += most) {
-        int64_t n = l->n - i < most ? l->n - i : most;
-        const void *at[SG__MAP_OPERANDS] = {0};
-        for (int k = 0; k < s->n; k++) {
-            at[k] = in[k] + i * l->inner[k] * (int64_t)width[k];
-            if (l->inner[k] != 0 && l->inner[k] != 1) {
-                gather(tile[k], at[k], n, l->inner[k], width[k]);
-                at[k] = tile[k];
+    for (int c = 0; c < p->count; c++) {
+        const sg__instruction *x = p->code + c;
+        const void *in[SG__MAP_OPERANDS] = {0};
+        for (int k = 0; k < x->n; k++) {
+            int i = x->in[k];
+            in[k] = i < 0 ? tiles + (size_t)~i * p->register_bytes : array[i];
+            if (i >= 0 && p->track[i].inner & ~1) {
+                char *tile = tiles + (size_t)p->track[i].tile * p->register_bytes;
+                move(tile, 1, in[k], p->track[i].inner, n, p->track[i].width);
+                in[k] = tile;
             }
         }
-        s->map((size_t)n, out + (size_t)i * out_width, at, single);
+        if (x->out < 0) {
+            x->map((size_t)n, tiles + (size_t)~x->out * p->register_bytes, in, x->single);
+            continue;
+        }
+        const sg__track *t = p->track + x->out;
+        char *to = array[x->out];
+        if (t->inner & ~1) {
+            char *tile = tiles + (size_t)t->tile * p->register_bytes;
+            x->map((size_t)n, tile, in, x->single);
+            move(to, t->inner, tile, 1, n, t->width);
+        } else {
+            x->map((size_t)n, to, in, x->single);
+        }
     }
 }
 
-static void run_loop(const sg__step *s)
+static void run_row(const sg__program *p, int arrays, char *const *array, char *tiles, int64_t from,
+                    int64_t to)
 {
-    const sg__loop *l = s->loop;
-    const char *in[SG__MAP_OPERANDS];
-    char *out = s->out.data;
-    size_t stride = (size_t)l->n * sg__dtype_size(s->out.dtype);
-    int64_t index[SG_MAX_RANK] = {0};
-    for (int k = 0; k < s->n; k++)
-        in[k] = s->in[k].data;
+    char *at[SG__ARRAYS];
+    for (int64_t i = from; i < to; i += p->tile) {
+        for (int k = 0; k < arrays; k++)
+            at[k] = array[k] + i * p->track[k].inner * (int64_t)p->track[k].width;
+        run_tile(p, at, tiles, to - i < p->tile ? to - i : p->tile);
+    }
+}
+
+/* From `from` to `to` of the outermost axis */
+static void run_loops(const sg__program *p, int arrays, char **at, char *tiles, int64_t from,
+                      int64_t to)
+{
+    int64_t index[SG_MAX_RANK] = {from};
+    for (int k = 0; k < arrays; k++)
+        at[k] += from * p->track[k].step[0];
     for (;;) {
-        row(s, out, in, s->single);
-        out += stride;
-        int i = l->rank - 1;
+        run_row(p, arrays, at, tiles, 0, p->n);
+        int i = p->rank - 1;
         for (; i >= 0; i--) {
-            for (int k = 0; k < s->n; k++)
-                in[k] += l->step[k][i];
-            if (++index[i] < l->dim[i])
+            for (int k = 0; k < arrays; k++)
+                at[k] += p->track[k].step[i];
+            if (++index[i] < (i ? p->dim[i] : to))
                 break;
-            for (int k = 0; k < s->n; k++)
-                in[k] -= l->step[k][i] * l->dim[i];
+            for (int k = 0; k < arrays; k++)
+                at[k] -= p->track[k].step[i] * p->dim[i];
             index[i] = 0;
         }
         if (i < 0)
@@ -96,22 +123,38 @@ static void run_loop(const sg__step *s)
     }
 }
 
-static void run_map(const sg__step *s)
+/* A part of n, in whole cache lines of the narrowest elements where these are next to each other */
+static void share(int64_t n, int64_t unit, int part, int parts, int64_t *from, int64_t *to)
 {
-    if (s->size == 0)
-        return;
-    if (s->loop) {
-        run_loop(s);
-        return;
-    }
-    const void *in[SG__MAP_OPERANDS] = {0};
-    for (int k = 0; k < s->n; k++)
-        in[k] = s->in[k].data;
-    s->map((size_t)s->size, s->out.data, in, s->single);
+    int64_t units = (n + unit - 1) / unit;
+    *from = units * part / parts * unit;
+    *to = units * (part + 1) / parts * unit;
+    *from = *from < n ? *from : n;
+    *to = *to < n ? *to : n;
 }
 
-/* ---- steps ------------------------------------------------------------------------------------
- */
+static void run_program(const sg__step *s, char *tiles, int part, int parts)
+{
+    const sg__program *p = s->program;
+    char *at[SG__ARRAYS];
+    int64_t from, to;
+    int arrays = s->n + s->m;
+    for (int k = 0; k < arrays; k++)
+        at[k] = s->array[k].data;
+    share(p->rank ? p->dim[0] : p->n, p->rank ? 1 : 64, part, parts, &from, &to);
+    if (from < to && p->rank)
+        run_loops(p, arrays, at, tiles, from, to);
+    else if (from < to)
+        run_row(p, arrays, at, tiles, from, to);
+}
+
+/* ---- steps ---------------------------------------------------------------------------------- */
+
+typedef struct run {
+    const sg__request *r;
+    const sg__plan *p;
+    atomic_uint failed; /* 1 + the first step that could not be done */
+} run;
 
 static void *locate(const sg__plan *p, void *const *bases, const sg__place *at)
 {
@@ -121,28 +164,66 @@ static void *locate(const sg__plan *p, void *const *bases, const sg__place *at)
     return base + at->offset;
 }
 
-static bool fail_step(const sg__request *r, const sg__step *s, const char *message)
+/* Where all arrays are in this run. */
+static void locate_all(const sg__request *r, sg__plan *p)
 {
-    const sg_tensor *x = r->g->order.x[s->node];
-    sg__fail_node(r->g, SG_BAD_ARGUMENT, x->op, x->scope, (int)x->n, x->in, message);
+    void *const *bases = r->g->bases;
+    for (size_t i = 0; i < p->step_count; i++) {
+        sg__step *s = p->steps + i;
+        for (int k = 0; k < s->n + s->m; k++)
+            s->array[k].data = locate(p, bases, &s->at[k]);
+    }
+}
+
+static bool fail_step(run *r, const sg__step *s, const char *message)
+{
+    unsigned none = 0;
+    if (!atomic_compare_exchange_strong(&r->failed, &none, 1 + (unsigned)(s - r->p->steps)))
+        return false; /* another part said it */
+    const sg_tensor *x = r->r->g->order.x[s->node];
+    sg__fail_node(r->r->g, SG_BAD_ARGUMENT, x->op, x->scope, (int)x->n, x->in, message);
     return false;
 }
 
-static bool run_step(const sg__request *r, const sg__plan *p, sg__step *s)
+static bool run_step(run *r, const sg__step *s, int part, int parts)
 {
-    void *const *bases = r->g->bases;
-    for (int k = 0; k < s->n; k++)
-        s->in[k].data = locate(p, bases, &s->from[k]);
-    s->out.data = locate(p, bases, &s->to);
-    if (s->map) {
-        run_map(s);
+    if (s->program) {
+        char *tiles = (char *)r->r->g->workspace + r->p->workspace - (size_t)parts * r->p->tiles;
+        run_program(s, tiles + (size_t)part * r->p->tiles, part, parts);
         return true;
     }
     char message[SG_MESSAGE] = "";
-    sg_call c = {s->attr, s->n, r->g->isa, s->in, s->out, NULL, message};
+    sg_call c = {s->attr, s->n, r->r->g->isa, s->array, s->array[s->n], part, parts, NULL, message};
     if (s->scratch.buffer != SG__NONE)
-        c.scratch = locate(p, bases, &s->scratch);
+        c.scratch = (char *)locate(r->p, r->r->g->bases, &s->scratch) +
+                    (size_t)part * s->scratch_stride;
     return s->op->run(&c) || fail_step(r, s, message);
+}
+
+static bool has_failed(run *r, size_t before)
+{
+    unsigned failed = atomic_load_explicit(&r->failed, memory_order_relaxed);
+    return failed && failed <= before;
+}
+
+/* What each thread does: its part of the steps that are split, the first one the others alone. They
+ * meet where one of them may read what another wrote, and where one may write what another reads.
+ * After a failure all leave at the same meeting. */
+static void run_part(void *arg, int part, int parts)
+{
+    run *r = arg;
+    sg_context *g = r->r->g;
+    size_t n = r->p->step_count;
+    for (size_t i = 0; i < n; i++) {
+        const sg__step *s = r->p->steps + i;
+        if (s->split ? !has_failed(r, i) : part == 0 && !has_failed(r, i))
+            run_step(r, s, s->split ? part : 0, s->split ? parts : 1);
+        if (parts == 1 || !(s->split || (i + 1 < n && s[1].split)))
+            continue;
+        sg__pool_meet(g->pool, part);
+        if (has_failed(r, i + 1))
+            return;
+    }
 }
 
 /* Parameters take their new values when all steps have succeeded. */
@@ -161,9 +242,17 @@ static void commit(const sg__request *r, const sg__plan *p)
 
 bool sg__run(const sg__request *r, sg__plan *p)
 {
-    for (size_t i = 0; i < p->step_count; i++)
-        if (!run_step(r, p, p->steps + i))
-            return false;
+    sg_context *g = r->g;
+    run all = {.r = r, .p = p};
+    locate_all(r, p);
+    if (p->split && !g->pool)
+        g->pool = sg__pool_open(g->threads); /* without memory: alone, with the same result */
+    if (p->split && g->pool)
+        sg__pool_run(g->pool, run_part, &all);
+    else
+        run_part(&all, 0, 1);
+    if (all.failed)
+        return false;
     commit(r, p);
     return true;
 }

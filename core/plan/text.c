@@ -105,19 +105,53 @@ static void print_array(FILE *f, const sg__plan *p, const sg__place *at, const s
         fprintf(f, "%s%lld", i ? "," : "", (long long)a->stride[i]);
 }
 
+static void print_operand(FILE *f, int i)
+{
+    fprintf(f, i < 0 ? "r%d" : "a%d", i < 0 ? ~i : i);
+}
+
+static void print_program(FILE *f, const sg__program *p)
+{
+    for (int i = 0; i < p->count; i++) {
+        const sg__instruction *x = p->code + i;
+        fputs("           ", f);
+        print_operand(f, x->out);
+        fprintf(f, " = %s", x->op ? x->op->name : x->n ? "copy" : "zero");
+        for (int k = 0; k < x->n; k++) {
+            fputs(k ? ", " : " ", f);
+            print_operand(f, x->in[k]);
+        }
+        fputc('\n', f);
+    }
+}
+
+static void print_step(FILE *f, const sg__plan *p, const sg__step *s)
+{
+    const sg__program *q = s->program;
+    if (q) {
+        fprintf(f, "program over ");
+        for (int i = 0; i < q->rank; i++)
+            fprintf(f, "%lld x ", (long long)q->dim[i]);
+        fprintf(f, "%lld:", (long long)q->n);
+    } else {
+        fprintf(f, "%-12s", s->op->name);
+    }
+    for (int k = 0; k < s->n + s->m; k++) {
+        fputs(k == s->n ? " -> " : k ? ", " : " ", f);
+        print_array(f, p, &s->at[k], &s->array[k]);
+    }
+    fputc('\n', f);
+    if (q)
+        print_program(f, q);
+}
+
 void sg__plan_print(FILE *f, const sg__plan *p)
 {
     fprintf(f, "plan: %u nodes, %u leaves, %zu steps, %zu bytes of workspace\n", p->nodes,
             p->leaves, p->step_count, p->workspace);
     for (size_t i = 0; i < p->step_count; i++) {
-        const sg__step *s = p->steps + i;
-        fprintf(f, "%5zu  %-12s ", i, s->op ? s->op->name : "copy");
-        print_array(f, p, &s->to, &s->out);
-        for (int k = 0; k < s->n; k++) {
-            fputs(k ? ", " : " <- ", f);
-            print_array(f, p, &s->from[k], &s->in[k]);
-        }
-        fputs(s->loop ? " (loops)\n" : "\n", f);
+        fprintf(f, "%5zu  ", i);
+        print_step(f, p, p->steps + i);
     }
     for (size_t i = 0; i < p->root_count; i++) {
         fprintf(f, "%s of node %u in ", p->roots[i].assign ? "assigned value" : "value",

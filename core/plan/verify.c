@@ -27,27 +27,52 @@ static void own(uint32_t *owner, const sg__plan *p, uint32_t b)
         owner[x->offset / UNIT + i] = b;
 }
 
+static bool inherited_here(const sg__plan *p, const sg__step *s, uint32_t b)
+{
+    for (int k = s->n; k < s->n + s->m; k++)
+        if (s->at[k].buffer != SG__NONE && p->buffers[s->at[k].buffer].inherits == b)
+            return true;
+    return false;
+}
+
+static bool written_here(const sg__step *s, uint32_t b)
+{
+    for (int k = s->n; k < s->n + s->m; k++)
+        if (s->at[k].buffer == b)
+            return true;
+    return false;
+}
+
+/* Whether a step reads something there: not from buffers that live in registers, nor nothing. */
+static bool reads(const sg__plan *p, const sg__step *s, int k)
+{
+    for (int i = 0; i < s->array[k].rank; i++)
+        if (s->array[k].dim[i] == 0)
+            return false;
+    return s->at[k].buffer != SG__NONE && p->buffers[s->at[k].buffer].first != SG__NONE;
+}
+
 static const char *check_step(const sg__plan *p, uint32_t step, uint32_t *owner)
 {
     const sg__step *s = p->steps + step;
-    uint32_t to = s->to.buffer;
     for (int k = 0; k < s->n; k++) {
-        uint32_t b = s->from[k].buffer;
-        if (s->from[k].base >= p->bases)
+        uint32_t b = s->at[k].buffer;
+        if (s->at[k].base >= p->bases)
             return "an operand has no place";
-        if (b != SG__NONE && !owns(owner, p, b))
+        if (reads(p, s, k) && !owns(owner, p, b))
             return "an operand was overwritten before it was read";
-        if (b != SG__NONE && p->buffers[b].last < step)
+        if (reads(p, s, k) && p->buffers[b].last < step)
             return "an operand is read after its last step";
     }
     if (s->scratch.buffer != SG__NONE)
         own(owner, p, s->scratch.buffer);
-    if (to != SG__NONE)
-        own(owner, p, to);
+    for (int k = s->n; k < s->n + s->m; k++)
+        if (s->at[k].buffer != SG__NONE)
+            own(owner, p, s->at[k].buffer);
     for (int k = 0; k < s->n; k++) {
-        uint32_t b = s->from[k].buffer;
-        bool inherited = to != SG__NONE && p->buffers[to].inherits == b;
-        if (b != SG__NONE && b != to && !inherited && !owns(owner, p, b))
+        uint32_t b = s->at[k].buffer;
+        if (reads(p, s, k) && !written_here(s, b) && !inherited_here(p, s, b) &&
+            !owns(owner, p, b))
             return "a result lies over an operand";
     }
     return NULL;
@@ -57,7 +82,8 @@ const char *sg__verify(const sg__plan *p)
 {
     size_t n = p->workspace / UNIT + 1;
     for (size_t b = 0; b < p->buffer_count; b++)
-        if (p->buffers[b].offset + p->buffers[b].bytes > p->workspace)
+        if (p->buffers[b].first != SG__NONE &&
+            p->buffers[b].offset + p->buffers[b].bytes > p->workspace)
             return "a buffer reaches beyond the workspace";
     uint32_t *owner = malloc(n * sizeof *owner);
     if (!owner)

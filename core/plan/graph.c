@@ -1,0 +1,168 @@
+/* The graph of a plan: what is to be computed, as items that refer to earlier ones by number. Equal
+ * items are one: an op is a function of its operands and attributes. */
+#include "core/plan/plan.h"
+
+#include <stdlib.h>
+
+enum { FEW = 64 };
+
+static bool no_memory(const sg__graph *gr)
+{
+    sg__no_memory(gr->g, "a plan");
+    return false;
+}
+
+/* ---- equal items once ----------------------------------------------------------------------- */
+
+static uint64_t mix(uint64_t h, uint64_t v)
+{
+    h = (h ^ v) * UINT64_C(0x9E3779B97F4A7C15);
+    return h ^ h >> 29;
+}
+
+static uint64_t hash_of(const sg__item *x)
+{
+    uint64_t h = mix((uint64_t)(uintptr_t)x->op, (uint64_t)(uintptr_t)x->dims ^ x->n);
+    for (uint32_t i = 0; i < x->n; i++)
+        h = mix(h, x->in[i]);
+    const unsigned char *a = x->attr;
+    for (size_t i = 0; a && i < x->op->attr_size; i++)
+        h = (h ^ a[i]) * UINT64_C(0x100000001B3);
+    return mix(h, x->dtype);
+}
+
+static bool equal(const sg__item *x, const sg__item *y)
+{
+    return x->op == y->op && x->dims == y->dims && x->dtype == y->dtype && x->n == y->n &&
+           (x->n == 0 || memcmp(x->in, y->in, x->n * sizeof *x->in) == 0) &&
+           (!x->op->attr_size || memcmp(x->attr, y->attr, x->op->attr_size) == 0);
+}
+
+static bool enough_slots(sg__graph *gr)
+{
+    if (2 * (gr->n + 1) <= gr->slots)
+        return true;
+    size_t slots = gr->slots ? 2 * gr->slots : 4 * FEW;
+    while (slots < 2 * (gr->n + 1))
+        slots *= 2;
+    uint32_t *table = sg__alloc(&gr->arena, slots * sizeof *table);
+    if (!table)
+        return no_memory(gr);
+    memset(table, 0xFF, slots * sizeof *table);
+    for (uint32_t i = 0; i < gr->n; i++) {
+        size_t at = gr->x[i].hash & (slots - 1);
+        if (!gr->x[i].op)
+            continue;
+        while (table[at] != SG__NONE)
+            at = (at + 1) & (slots - 1);
+        table[at] = i;
+    }
+    gr->table = table;
+    gr->slots = slots;
+    return true;
+}
+
+static uint32_t append(sg__graph *gr, sg__item x)
+{
+    void *p = gr->x;
+    if (!sg__grow(&p, &gr->capacity, gr->n + 1, sizeof *gr->x)) {
+        no_memory(gr);
+        return SG__NONE;
+    }
+    gr->x = p;
+    gr->x[gr->n] = x;
+    return (uint32_t)gr->n++;
+}
+
+uint32_t sg__graph_add(sg__graph *gr, sg__item x)
+{
+    if (!enough_slots(gr))
+        return SG__NONE;
+    x.hash = hash_of(&x);
+    size_t at = x.hash & (gr->slots - 1);
+    for (; gr->table[at] != SG__NONE; at = (at + 1) & (gr->slots - 1))
+        if (gr->x[gr->table[at]].hash == x.hash && equal(&gr->x[gr->table[at]], &x))
+            return gr->table[at];
+    uint32_t i = append(gr, x);
+    if (i != SG__NONE)
+        gr->table[at] = i;
+    return i;
+}
+
+uint32_t *sg__graph_list(sg__graph *gr, uint32_t n)
+{
+    uint32_t *list = sg__alloc(&gr->arena, (n ? n : 1) * sizeof *list);
+    if (!list)
+        no_memory(gr);
+    return list;
+}
+
+/* ---- from the tape -------------------------------------------------------------------------- */
+
+static uint32_t take_over(sg__graph *gr, const sg_tensor *x, const uint32_t *now, uint32_t *leaf)
+{
+    sg__item item = {.dims = x->dims, .origin = x->index, .dtype = x->dtype};
+    if (x->value) {
+        item.leaf = ++*leaf;
+        return append(gr, item);
+    }
+    item.op = x->op;
+    item.attr = x->op->attr_size ? x->attr : NULL;
+    item.n = x->n;
+    item.in = sg__graph_list(gr, x->n);
+    if (!item.in)
+        return SG__NONE;
+    for (uint32_t i = 0; i < x->n; i++)
+        item.in[i] = now[x->in[i]->index];
+    return sg__rewrite(gr, item);
+}
+
+static void need(sg__graph *gr, uint32_t i)
+{
+    gr->x[i].needed = true;
+    gr->x[i].uses++;
+}
+
+/* What the roots still need, in the order in which it was made: operands first. */
+static bool list_needed(sg__graph *gr)
+{
+    for (size_t i = 0; i < gr->root_count; i++)
+        need(gr, gr->roots[i]);
+    uint32_t count = 0;
+    for (size_t i = gr->n; i-- > 0;) {
+        if (!gr->x[i].needed)
+            continue;
+        count++;
+        for (uint32_t k = 0; k < gr->x[i].n; k++)
+            need(gr, gr->x[i].in[k]);
+    }
+    gr->order = sg__graph_list(gr, count);
+    if (!gr->order)
+        return false;
+    for (uint32_t i = 0; i < gr->n; i++)
+        if (gr->x[i].needed)
+            gr->order[gr->ordered++] = i;
+    return true;
+}
+
+bool sg__graph_open(const sg__request *r, sg__graph *gr)
+{
+    const sg__list *order = &r->g->order;
+    *gr = (sg__graph){.g = r->g, .root_count = r->n};
+    uint32_t *now = sg__graph_list(gr, (uint32_t)order->n), leaf = 0;
+    gr->roots = sg__graph_list(gr, (uint32_t)r->n);
+    if (!now || !gr->roots)
+        return false;
+    for (size_t i = 0; i < order->n; i++)
+        if ((now[i] = take_over(gr, order->x[i], now, &leaf)) == SG__NONE)
+            return false;
+    for (size_t i = 0; i < r->n; i++)
+        gr->roots[i] = now[r->roots[i]->index];
+    return list_needed(gr);
+}
+
+void sg__graph_close(sg__graph *gr)
+{
+    free(gr->x);
+    sg__arena_free(&gr->arena);
+}
