@@ -104,7 +104,7 @@ static double rate_of(const measured *m)
 static void note(bench *b, measured *m, double time, double units)
 {
     enum { ROOM = 1 << 22 };
-    if (m->steps == 0) {
+    if (!m->time) {
         m->time = bench_new(b, ROOM, sizeof *m->time);
         m->units = bench_new(b, ROOM, sizeof *m->units);
     }
@@ -124,7 +124,7 @@ static measured measure(bench *b, const workload *w, void *model, int64_t batche
         w->step(b, model, i % round);
         m.first = i == 0 ? since_start() : m.first;
     }
-    note(b, &m, 0, 0); /* touches nothing but the first page */
+    note(b, &m, 0, 0); /* so that the room for times is there */
     m.steps = 0;
     m.before = sg_stats(b->g);
     int64_t faults = page_faults();
@@ -208,7 +208,7 @@ int bench_train(const workload *w, const settings *s)
     void *model = w->open(&b, &batches);
     sg_train(b.g, true);
     measured m = measure(&b, w, model, batches, s);
-    if (sg_ok(b.g))
+    if (sg_ok(b.g) && m.steps > 0)
         report(&b, w, &m, s);
     return bench_close(&b, w);
 }

@@ -10,7 +10,6 @@ enum { LAYERS = 2 };
 
 typedef struct language {
     stream text;
-    int hidden;
     double dropout;
     sg_tensor *table;
     sg_cell layer[LAYERS];

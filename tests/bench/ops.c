@@ -43,8 +43,8 @@ typedef struct op {
     X(relu)                                                                                        \
     X(sqrt)                                                                                        \
     X(rsqrt)                                                                                       \
-    X(exp) X(expm1) X(log) X(log1p) X(tanh) X(sigmoid) X(erf) X(gelu) X(softplus) X(silu) X(sin)   \
-        X(cos)
+    X(exp)                                                                                         \
+    X(expm1) X(log) X(log1p) X(tanh) X(sigmoid) X(erf) X(gelu) X(softplus) X(silu) X(sin) X(cos)
 #define ALL_BINARY(X) X(add) X(sub) X(mul) X(div) X(pow) X(maximum) X(minimum)
 ALL_UNARY(UNARY)
 ALL_BINARY(BINARY)
