@@ -302,6 +302,21 @@ static sg_tensor *sum_vjp(const sg_vjp_call *v, int i)
     return sg_broadcast_to(v->g, sg_shape_of(v->in[0]));
 }
 
+/* more rows to add, where whole axes are summed at the front */
+static bool sum_joint(const void *attr, const sg_shape *in, const sg_shape *out, sg_joint *j)
+{
+    (void)attr;
+    int front = in->rank - out->rank;
+    j->shape[0] = (sg_shape){.rank = out->rank + 1, .dim = {1}};
+    for (int i = 0; i < front; i++)
+        j->shape[0].dim[0] *= in->dim[i];
+    for (int i = 0; i < out->rank; i++)
+        j->shape[0].dim[i + 1] = in->dim[front + i];
+    j->axis[0] = 0;
+    j->in_turn = true;
+    return front > 0;
+}
+
 static const sg_op sum_op = {
     .name = "sum_to",
     .args = "x",
@@ -312,6 +327,7 @@ static const sg_op sum_op = {
     .flags = SG_OP_SPLIT | SG_OP_SURE,
     .infer = sum_infer,
     .run = sum_run,
+    .joint = sum_joint,
     .vjp = sum_vjp,
 };
 

@@ -306,6 +306,15 @@ typedef struct sg_part {
     int64_t start, stride[SG_MAX_RANK];
 } sg_part;
 
+/* How operands are joined, to compute a sum of an op's results at once: each reshaped, and side by
+ * side along an axis; or, where that is as good, element by element in turn. */
+enum { SG_JOINED = 2 };
+typedef struct sg_joint {
+    sg_shape shape[SG_JOINED];
+    int axis[SG_JOINED];
+    bool in_turn;
+} sg_joint;
+
 typedef struct sg_call {
     const void *attr;
     int n; /* operands */
@@ -344,11 +353,8 @@ enum {
     SG_OP_COMMUTES = 8,
     SG_OP_FOLD = 16, /* of n operands: map's two-operand kernel from left to right */
     SG_OP_ROOT = 32, /* every evaluation performs it (assign) */
-    /* contracts the last axis of its first operand with the last but one of its second, so that a
-     * sum of products is one product of operands joined along these */
-    SG_OP_PRODUCT = 64,
-    SG_OP_SPLIT = 128, /* run computes one part of the result, the others may run beside it */
-    SG_OP_SURE = 256   /* run never fails */
+    SG_OP_SPLIT = 64,  /* run computes one part of the result, the others may run beside it */
+    SG_OP_SURE = 128   /* run never fails */
 };
 enum { SG_FLOATS = 1 << SG_F32 | 1 << SG_F64, SG_ALL = SG_FLOATS | 1 << SG_I32 | 1 << SG_U8 };
 
@@ -389,6 +395,10 @@ struct sg_op {
     /* or by a function of its own. */
     bool (*run)(const sg_call *c);
     size_t (*scratch)(const sg_call *c); /* bytes; data pointers are not set yet */
+
+    /* Of up to SG_JOINED operands: sets how those of several results join, so that the op of what
+     * they make is the sum of the results; false if there is no way. NULL: there never is. */
+    bool (*joint)(const void *attr, const sg_shape *in, const sg_shape *out, sg_joint *j);
 
     /* The cotangent of operand i, from public ops; may have out's shape where the operand was
      * broadcast. NULL: by `lower`. */

@@ -144,6 +144,19 @@ static sg_tensor *scatter_vjp(const sg_vjp_call *v, int i)
     return i == 0 ? sg_take(v->g, v->in[1]) : NULL;
 }
 
+/* rows, and where they go, one after the other */
+static bool scatter_joint(const void *attr, const sg_shape *in, const sg_shape *out, sg_joint *j)
+{
+    (void)attr;
+    j->shape[0] = *out;
+    j->shape[1] = (sg_shape){.rank = 1, .dim = {1}};
+    for (int i = 0; i < in[1].rank; i++)
+        j->shape[1].dim[0] *= in[1].dim[i];
+    j->shape[0].dim[0] = j->shape[1].dim[0];
+    j->axis[0] = j->axis[1] = 0;
+    return true;
+}
+
 static const sg_op scatter_op = {
     .name = "scatter_add",
     .args = "y i",
@@ -154,6 +167,7 @@ static const sg_op scatter_op = {
     .flags = SG_OP_SPLIT,
     .infer = scatter_infer,
     .run = scatter_run,
+    .joint = scatter_joint,
     .vjp = scatter_vjp,
 };
 

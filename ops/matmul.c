@@ -171,14 +171,32 @@ static sg_tensor *matmul_vjp(const sg_vjp_call *v, int i)
                 : sg_matmul(sg_transpose(x, -2, -1), v->g);
 }
 
+/* sum(x_t y_t) = [x_1 x_2 …] [y_1; y_2; …] */
+static bool matmul_joint(const void *attr, const sg_shape *in, const sg_shape *out, sg_joint *j)
+{
+    (void)attr;
+    for (int k = 0; k < 2; k++) {
+        if (in[k].rank != out->rank)
+            return false;
+        for (int i = 0; i < out->rank - 2; i++)
+            if (in[k].dim[i] != out->dim[i])
+                return false;
+        j->shape[k] = in[k];
+        j->axis[k] = out->rank - 1 - k;
+    }
+    j->in_turn = true;
+    return true;
+}
+
 static const sg_op matmul_op = {
     .name = "matmul",
     .args = "x y",
-    .flags = SG_OP_STRIDED | SG_OP_PRODUCT | SG_OP_SPLIT | SG_OP_SURE,
+    .flags = SG_OP_STRIDED | SG_OP_SPLIT | SG_OP_SURE,
     .arity = 2,
     .infer = matmul_infer,
     .run = matmul_run,
     .scratch = matmul_scratch,
+    .joint = matmul_joint,
     .vjp = matmul_vjp,
 };
 

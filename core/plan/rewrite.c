@@ -3,12 +3,13 @@
  *
  *   pads that lie side by side    ->  the arrays side by side: gradients of slices, of gates
  *   products A_t B_t              ->  [A_1 A_2 …] [B_1; B_2; …]: a weight's gradient over time is one
- *                                     product with a long inner axis, K = T * B
+ *                                     product with a long inner axis, K = T * B; a bias's one sum,
+ *                                     a table's one scatter of all rows that were taken
  *   all slices of x side by side  ->  x
  *
  * A rule looks at what an item is computed from and never at what else is asked for, so asking for
- * more changes no bit. The product of joined operands rounds otherwise than the sum of products;
- * terms are joined in reverse, since the backward sweep meets the last step first.
+ * more changes no bit. What joined operands make rounds otherwise than the sum of what each makes;
+ * they are joined in reverse, since the backward sweep meets the last step first.
  */
 #include "core/parts.h"
 #include "core/plan/plan.h"
@@ -145,7 +146,7 @@ static uint32_t join_pads(sg__graph *gr, const sg__item *sum, term *t, uint32_t 
     return all;
 }
 
-/* ---- sums of products ------------------------------------------------------------------------- */
+/* ---- sums of what can be joined --------------------------------------------------------------- */
 
 /* Whether a view swaps the last two axes of its operand and does nothing else. */
 static bool is_transpose(const sg__graph *gr, const sg__item *x)
@@ -163,22 +164,6 @@ static bool is_transpose(const sg__graph *gr, const sg__item *x)
             return false;
     return in.dim[r - 2] == out.dim[r - 1] && stride[r - 1] == in.stride[r - 2] &&
            in.dim[r - 1] == out.dim[r - 2] && stride[r - 2] == in.stride[r - 1];
-}
-
-static bool is_product(const sg__graph *gr, const sg__item *x)
-{
-    if (!x->op || !(x->op->flags & SG_OP_PRODUCT))
-        return false;
-    const sg_shape *out = &x->dims->shape;
-    for (uint32_t i = 0; i < 2; i++) {
-        const sg_shape *in = &item(gr, x->in[i])->dims->shape;
-        if (in->rank != out->rank || out->rank + 1 > SG_MAX_RANK)
-            return false;
-        for (int k = 0; k < out->rank - 2; k++)
-            if (in->dim[k] != out->dim[k])
-                return false;
-    }
-    return true;
 }
 
 /* Arrays of one shape but for `axis`: side by side, or, if all are equal there, element by element
@@ -199,14 +184,15 @@ static uint32_t join(sg__graph *gr, int axis, bool in_turn, uint32_t n, uint32_t
     return all == SG__NONE ? all : reshape(gr, all, flat);
 }
 
-static uint32_t join_left(sg__graph *gr, uint32_t n, uint32_t *in, bool in_turn)
+/* Transposes along the joined axis are joined as they are and then transposed. */
+static uint32_t join_turned(sg__graph *gr, int axis, bool in_turn, uint32_t n, uint32_t *in)
 {
     int rank = item(gr, in[0])->dims->shape.rank;
-    bool turned = true;
-    for (uint32_t k = 0; k < n; k++)
-        turned = turned && is_transpose(gr, item(gr, in[k]));
+    bool turned = rank >= 2 && axis == rank - 1;
+    for (uint32_t k = 0; turned && k < n; k++)
+        turned = is_transpose(gr, item(gr, in[k]));
     if (!turned)
-        return join(gr, rank - 1, in_turn, n, in);
+        return join(gr, axis, in_turn, n, in);
     sg__item view = *item(gr, in[0]);
     for (uint32_t k = 0; k < n; k++)
         in[k] = item(gr, in[k])->in[0];
@@ -220,51 +206,66 @@ static uint32_t join_left(sg__graph *gr, uint32_t n, uint32_t *in, bool in_turn)
     return add(gr, &view, view.op, view.attr, shape, 1, &all);
 }
 
-static uint32_t join_products(sg__graph *gr, const sg__item *sum, uint32_t *dead)
+static bool joint_of(const sg__graph *gr, const sg__item *x, sg_joint *j)
 {
-    uint32_t n = 0, *left = sg__graph_list(gr, sum->n), *right = sg__graph_list(gr, sum->n);
-    const sg__item *first = NULL;
-    uint32_t at = 0;
+    sg_shape in[SG_JOINED];
+    if (!x->op || !x->op->joint || x->n > SG_JOINED)
+        return false;
+    for (uint32_t i = 0; i < x->n; i++) {
+        in[i] = item(gr, x->in[i])->dims->shape;
+        if (in[i].rank >= SG_MAX_RANK || item(gr, x->in[i])->dims->size == 0)
+            return false;
+    }
+    *j = (sg_joint){.in_turn = false};
+    return x->op->joint(x->attr, in, &x->dims->shape, j);
+}
+
+/* The terms of a sum that are results of the op of term `last`, from there to the front, as one. */
+static uint32_t join_terms(sg__graph *gr, const sg__item *sum, uint32_t last, uint32_t *dead)
+{
+    const sg__item like = *item(gr, sum->in[last]);
+    uint32_t *in[SG_JOINED], n = 0, at = last;
+    sg_joint j, first;
+    for (uint32_t i = 0; i < like.n; i++)
+        if (!(in[i] = sg__graph_list(gr, sum->n)))
+            return SG__NONE;
     bool in_turn = true;
-    for (uint32_t k = sum->n; left && right && k-- > 0;) {
-        const sg__item *x = item(gr, sum->in[k]);
-        if (dead[k] || !is_product(gr, x) || (first && x->op != first->op))
+    for (uint32_t k = last + 1; k-- > 0;) {
+        uint32_t t = sum->in[k];
+        if (dead[k] || item(gr, t)->op != like.op || !joint_of(gr, item(gr, t), &j))
             continue;
-        int rank = x->dims->shape.rank;
-        int64_t inner = item(gr, x->in[1])->dims->shape.dim[rank - 2];
-        first = first ? first : x;
-        in_turn = in_turn && inner == item(gr, first->in[1])->dims->shape.dim[rank - 2];
-        left[n] = x->in[0];
-        right[n++] = x->in[1];
+        first = n ? first : j;
+        in_turn = in_turn && j.in_turn &&
+                  j.shape[0].dim[j.axis[0]] == first.shape[0].dim[first.axis[0]];
+        for (uint32_t i = 0; i < like.n; i++)
+            if ((in[i][n] = reshape(gr, item(gr, t)->in[i], j.shape[i])) == SG__NONE)
+                return SG__NONE;
+        dead[at] = n > 0;
         at = k;
+        n++;
     }
     if (n < 2)
-        return SG__NONE;
-    const sg__item like = *first;
-    int rank = like.dims->shape.rank;
-    for (uint32_t k = 0; k < sum->n; k++)
-        dead[k] = dead[k] || (k != at && is_product(gr, item(gr, sum->in[k])) &&
-                              item(gr, sum->in[k])->op == like.op);
-    uint32_t a = join_left(gr, n, left, in_turn), b = SG__NONE;
-    if (a != SG__NONE)
-        b = join(gr, rank - 2, in_turn, n, right);
-    if (b == SG__NONE)
-        return b;
-    uint32_t all = add(gr, &like, like.op, like.attr, like.dims->shape, 2, (uint32_t[]){a, b});
-    if (all != SG__NONE)
-        sum->in[at] = all;
-    return all;
+        return sum->in[last];
+    uint32_t both[SG_JOINED];
+    for (uint32_t i = 0; i < like.n; i++)
+        if ((both[i] = join_turned(gr, first.axis[i], in_turn, n, in[i])) == SG__NONE)
+            return SG__NONE;
+    sum->in[at] = add(gr, &like, like.op, like.attr, like.dims->shape, like.n, both);
+    return sum->in[at];
 }
 
 static uint32_t rewrite_sum(sg__graph *gr, sg__item x)
 {
     term *t = sg__alloc(&gr->arena, x.n * sizeof *t);
     uint32_t *dead = sg__graph_list(gr, x.n), n = 0;
+    sg_joint j;
     if (!t || !dead)
         return sg__graph_add(gr, x);
     memset(dead, 0, x.n * sizeof *dead);
     join_pads(gr, &x, t, dead);
-    join_products(gr, &x, dead);
+    for (uint32_t k = x.n; !gr->g->status && k-- > 0;)
+        if (!dead[k] && joint_of(gr, item(gr, x.in[k]), &j))
+            join_terms(gr, &x, k, dead);
     if (gr->g->status)
         return SG__NONE;
     for (uint32_t k = 0; k < x.n; k++)
