@@ -102,8 +102,7 @@ bool sg__assign_in_place(sg_context *g, sg__plan *p)
     finder f = {.p = p};
     bool ok = prepare(&f);
     uint32_t first = (uint32_t)p->step_count;
-    while (first > 0 && (p->steps[first - 1].program ||
-                         p->steps[first - 1].op->flags & SG_OP_SURE))
+    while (first > 0 && (p->steps[first - 1].program || p->steps[first - 1].op->flags & SG_OP_SURE))
         first--;
     for (uint32_t i = first; ok && i < p->step_count; i++) {
         const sg__step *s = p->steps + i;

@@ -94,8 +94,7 @@ static bool lay_parts(layout *l, uint32_t i)
         l->of[y->home].blank = i;
     }
     for (uint32_t k = 0; k < x->n; k++)
-        if (item(l, x->in[k])->dims->size &&
-            !place(l, i, x->in[k], &y->part[k], &y->placed[k]))
+        if (item(l, x->in[k])->dims->size && !place(l, i, x->in[k], &y->part[k], &y->placed[k]))
             return false;
     return true;
 }
@@ -131,9 +130,9 @@ sg__layout *sg__lay_out(sg__graph *gr, sg__arena *arena, const uint32_t *own)
         uint32_t i = gr->order[k];
         const sg__item *x = item(&l, i);
         bool ok = !x->op || l.of[i].home == SG__NONE ? true
-                  : x->op->parts                      ? lay_parts(&l, i)
-                  : x->op->flags & SG_OP_FOLD         ? lay_sum(&l, i)
-                                                      : true;
+                  : x->op->parts                     ? lay_parts(&l, i)
+                  : x->op->flags & SG_OP_FOLD        ? lay_sum(&l, i)
+                                                     : true;
         if (!ok)
             return NULL;
     }

@@ -143,12 +143,12 @@ sg_array sg__whole(const sg__dims *d, int dtype); /* row-major, without data */
 /* layout.c: where an item's result lies in the array of another one, `home`, which may be itself */
 typedef struct sg__layout {
     uint32_t home;
-    int64_t start;   /* in elements */
-    int64_t *stride; /* NULL: row-major, from the home's start */
-    sg_part *part;   /* of its operands, if it is made of them */
-    bool *placed;    /* which of them are computed in their place, */
-    bool *added;     /* and of a sum, which are pads of which only the operand is added */
-    uint32_t blank;  /* of a home: list of the items in it that are filled with 0 first; */
+    int64_t start;       /* in elements */
+    int64_t *stride;     /* NULL: row-major, from the home's start */
+    sg_part *part;       /* of its operands, if it is made of them */
+    bool *placed;        /* which of them are computed in their place, */
+    bool *added;         /* and of a sum, which are pads of which only the operand is added */
+    uint32_t blank;      /* of a home: list of the items in it that are filled with 0 first; */
     uint32_t next_blank; /* from item to item */
 } sg__layout;
 /* By item, for as long as the graph, strides for as long as `arena`; `own` tells which items must

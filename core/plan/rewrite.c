@@ -2,10 +2,9 @@
  * Rewriting: what a sum says piece by piece, said as one.
  *
  *   pads that lie side by side    ->  the arrays side by side: gradients of slices, of gates
- *   products A_t B_t              ->  [A_1 A_2 …] [B_1; B_2; …]: a weight's gradient over time is one
- *                                     product with a long inner axis, K = T * B; a bias's one sum,
- *                                     a table's one scatter of all rows that were taken
- *   all slices of x side by side  ->  x
+ *   products A_t B_t              ->  [A_1 A_2 …] [B_1; B_2; …]: a weight's gradient over time is
+ * one product with a long inner axis, K = T * B; a bias's one sum, a table's one scatter of all
+ * rows that were taken all slices of x side by side  ->  x
  *
  * A rule looks at what an item is computed from and never at what else is asked for, so asking for
  * more changes no bit. What joined operands make rounds otherwise than the sum of what each makes;
@@ -74,7 +73,8 @@ static uint32_t concat(sg__graph *gr, int axis, uint32_t n, const uint32_t *in)
     return n == 1 ? in[0] : add(gr, x, &sg__concat_op, &a, shape, n, in);
 }
 
-/* ---- pads side by side ------------------------------------------------------------------------ */
+/* ---- pads side by side ------------------------------------------------------------------------
+ */
 
 typedef struct term {
     uint32_t at; /* among the sum's operands */
@@ -146,7 +146,8 @@ static uint32_t join_pads(sg__graph *gr, const sg__item *sum, term *t, uint32_t 
     return all;
 }
 
-/* ---- sums of what can be joined --------------------------------------------------------------- */
+/* ---- sums of what can be joined ---------------------------------------------------------------
+ */
 
 /* Whether a view swaps the last two axes of its operand and does nothing else. */
 static bool is_transpose(const sg__graph *gr, const sg__item *x)
@@ -235,8 +236,8 @@ static uint32_t join_terms(sg__graph *gr, const sg__item *sum, uint32_t last, ui
         if (dead[k] || item(gr, t)->op != like.op || !joint_of(gr, item(gr, t), &j))
             continue;
         first = n ? first : j;
-        in_turn = in_turn && j.in_turn &&
-                  j.shape[0].dim[j.axis[0]] == first.shape[0].dim[first.axis[0]];
+        in_turn =
+            in_turn && j.in_turn && j.shape[0].dim[j.axis[0]] == first.shape[0].dim[first.axis[0]];
         for (uint32_t i = 0; i < like.n; i++)
             if ((in[i][n] = reshape(gr, item(gr, t)->in[i], j.shape[i])) == SG__NONE)
                 return SG__NONE;
@@ -275,7 +276,8 @@ static uint32_t rewrite_sum(sg__graph *gr, sg__item x)
     return n == 1 ? x.in[0] : sg__graph_add(gr, x);
 }
 
-/* ---- slices side by side ---------------------------------------------------------------------- */
+/* ---- slices side by side ----------------------------------------------------------------------
+ */
 
 /* How a view, or a view of a view, lies in the array that it looks at; false if that needs a copy.
  * `stride` has room for two arrays' strides. */

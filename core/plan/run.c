@@ -27,7 +27,7 @@ COPY(8, uint64_t)
     static void zero_##width(size_t n, void *out, const void *const *in, unsigned single)          \
     {                                                                                              \
         (void)in, (void)single;                                                                    \
-        memset(out, 0, n * width);                                                                 \
+        memset(out, 0, n *width);                                                                  \
     }
 ZERO(1)
 ZERO(4)
@@ -36,7 +36,8 @@ ZERO(8)
 sg_map *const sg__copy_map[SG_DTYPES] = {copy_4, copy_8, copy_4, copy_bytes};
 sg_map *const sg__zero_map[SG_DTYPES] = {zero_4, zero_8, zero_4, zero_1};
 
-/* ---- row programs ------------------------------------------------------------------------------ */
+/* ---- row programs ------------------------------------------------------------------------------
+ */
 
 /* n elements, `to_step` and `from_step` elements apart */
 static void move(void *to, int64_t to_step, const void *from, int64_t from_step, int64_t n,
@@ -195,8 +196,8 @@ static bool run_step(run *r, const sg__step *s, int part, int parts)
     char message[SG_MESSAGE] = "";
     sg_call c = {s->attr, s->n, r->r->g->isa, s->array, s->array[s->n], part, parts, NULL, message};
     if (s->scratch.buffer != SG__NONE)
-        c.scratch = (char *)locate(r->p, r->r->g->bases, &s->scratch) +
-                    (size_t)part * s->scratch_stride;
+        c.scratch =
+            (char *)locate(r->p, r->r->g->bases, &s->scratch) + (size_t)part * s->scratch_stride;
     return s->op->run(&c) || fail_step(r, s, message);
 }
 

@@ -71,8 +71,7 @@ static const char *check_step(const sg__plan *p, uint32_t step, uint32_t *owner)
             own(owner, p, s->at[k].buffer);
     for (int k = 0; k < s->n; k++) {
         uint32_t b = s->at[k].buffer;
-        if (reads(p, s, k) && !written_here(s, b) && !inherited_here(p, s, b) &&
-            !owns(owner, p, b))
+        if (reads(p, s, k) && !written_here(s, b) && !inherited_here(p, s, b) && !owns(owner, p, b))
             return "a result lies over an operand";
     }
     return NULL;

@@ -1,0 +1,37 @@
+/* Groups of steps by element on their way to row programs: between fuse.c, which gathers them, and
+ * program.c, which makes of each what runs. */
+#ifndef SG_FUSE_H
+#define SG_FUSE_H
+
+#include "core/plan/plan.h"
+
+enum { SG__MEMBERS = 48, SG__TRACKS = SG__ARRAYS / 2 };
+
+typedef struct sg__axes { /* of a step by element, those of one element left out */
+    int rank;
+    int64_t dim[SG_MAX_RANK];
+} sg__axes;
+
+typedef struct sg__seen { /* an array as a program sees it */
+    sg__place at;
+    sg_array array;
+    int64_t stride[SG_MAX_RANK]; /* along the program's axes */
+    int first_write, last_use;   /* instructions; -1: none */
+    bool read_first;             /* what was there before is read */
+    int number;                  /* of the array in the step, or ~register */
+} sg__seen;
+
+typedef struct sg__group {
+    sg__axes over;
+    uint32_t step[SG__MEMBERS];
+    int members, arrays;
+    sg__instruction code[SG__MEMBERS];
+    sg__seen track[SG__TRACKS];
+} sg__group;
+
+/* Makes the program of a group, as a step; `accesses` tells of each buffer how many arrays of all
+ * steps are in it. False after raising an error. */
+bool sg__make_program(sg_context *g, sg__plan *p, const uint32_t *accesses, sg__group *gr,
+                      sg__step *s);
+
+#endif

@@ -1,0 +1,185 @@
+/*
+ * From a group of steps by element to a row program: its loops are the fewest that the strides of
+ * its arrays allow, and what no other step looks at is kept in registers.
+ */
+#include "core/plan/fuse.h"
+
+enum { TILE = 1024, UNIT = 64, CACHE = 32 << 10 };
+
+bool sg__worth_splitting(const sg_context *g, int64_t elements)
+{
+#ifdef NDEBUG
+    enum { LEAST = 4096 };
+#else
+    enum { LEAST = 2 }; /* so that tests see what becomes of it */
+#endif
+    return g->threads > 1 && elements >= LEAST;
+}
+
+/* Adjacent axes that all arrays in memory run through as one. */
+static void collapse(sg__group *gr)
+{
+    sg__axes *o = &gr->over;
+    int rank = 0;
+    for (int i = 0; i < o->rank; i++) {
+        bool one = rank > 0;
+        for (int k = 0; one && k < gr->arrays; k++) {
+            const sg__seen *t = &gr->track[k];
+            one = t->number < 0 || t->stride[rank - 1] == t->stride[i] * o->dim[i];
+        }
+        rank += !one;
+        o->dim[rank - 1] = one ? o->dim[rank - 1] * o->dim[i] : o->dim[i];
+        for (int k = 0; k < gr->arrays; k++)
+            gr->track[k].stride[rank - 1] = gr->track[k].stride[i];
+    }
+    o->rank = rank;
+}
+
+/* Numbers what stays in registers, ~number, and frees registers after their last use. */
+static int give_registers(const uint32_t *accesses, sg__group *gr)
+{
+    uint32_t inside[SG__TRACKS] = {0};
+    int free_list[SG__MEMBERS], free_count = 0, most = 0;
+    for (int c = 0; c < gr->members; c++) {
+        for (int k = 0; k < gr->code[c].n; k++)
+            inside[gr->code[c].in[k]]++;
+        inside[gr->code[c].out]++;
+    }
+    for (int i = 0; i < gr->arrays; i++) {
+        const sg__seen *t = &gr->track[i];
+        bool own =
+            t->at.buffer != SG__NONE && !t->read_first && accesses[t->at.buffer] == inside[i];
+        gr->track[i].number = own ? -1 : 0;
+    }
+    for (int c = 0; c < gr->members; c++) {
+        const sg__instruction *x = &gr->code[c];
+        sg__seen *out = &gr->track[x->out];
+        /* the result may be where an operand was, if their elements are of one size */
+        for (int pass = 0; pass < 2; pass++) {
+            for (int k = 0; k < x->n; k++) {
+                sg__seen *t = &gr->track[x->in[k]];
+                bool alike = sg__dtype_size(t->array.dtype) == sg__dtype_size(out->array.dtype);
+                if (t->number < 0 && t->last_use == c && t != out && (pass || alike)) {
+                    free_list[free_count++] = ~t->number;
+                    t->last_use = -2;
+                }
+            }
+            if (pass == 0 && out->number < 0 && out->first_write == c)
+                out->number = ~(free_count ? free_list[--free_count] : most++);
+        }
+        if (out->number < 0 && out->last_use == c)
+            free_list[free_count++] = ~out->number; /* nobody reads it */
+    }
+    return most;
+}
+
+static bool no_memory(sg_context *g)
+{
+    sg__no_memory(g, "a plan");
+    return false;
+}
+
+/* The arrays of the program in memory: those read, then those written. One that is both is both. */
+static bool list_arrays(sg_context *g, sg__plan *plan, sg__group *gr, sg__step *s)
+{
+    size_t room = 2 * (size_t)gr->arrays;
+    s->at = sg__alloc(&plan->arena, room * sizeof *s->at);
+    s->array = sg__alloc(&plan->arena, room * sizeof *s->array);
+    if (!s->at || !s->array)
+        return no_memory(g);
+    for (int write = 0; write < 2; write++)
+        for (int i = 0; i < gr->arrays; i++) {
+            sg__seen *t = &gr->track[i];
+            int k = s->n + s->m;
+            if (t->number < 0 || (write ? t->first_write < 0 : !t->read_first))
+                continue;
+            s->at[k] = t->at;
+            s->array[k] = t->array;
+            t->number = k;
+            *(write ? &s->m : &s->n) += 1;
+        }
+    return true;
+}
+
+static bool make_tracks(sg_context *g, sg__plan *plan, const sg__group *gr, const sg__step *s,
+                        sg__program *p)
+{
+    int rank = gr->over.rank;
+    p->track = sg__alloc(&plan->arena, (size_t)(s->n + s->m) * sizeof *p->track);
+    if (!p->track)
+        return no_memory(g);
+    memset(p->track, 0, (size_t)(s->n + s->m) * sizeof *p->track);
+    p->rank = rank ? rank - 1 : 0;
+    p->n = rank ? gr->over.dim[rank - 1] : 1;
+    memcpy(p->dim, gr->over.dim, (size_t)p->rank * sizeof *p->dim);
+    for (int i = 0; i < gr->arrays; i++) {
+        const sg__seen *t = &gr->track[i];
+        size_t width = sg__dtype_size(t->array.dtype);
+        sg__track x = {.width = width, .inner = rank ? t->stride[rank - 1] : 0, .tile = -1};
+        if (!rank && t->first_write >= 0)
+            x.inner = 1;
+        for (int k = 0; k < p->rank; k++)
+            x.step[k] = t->stride[k] * (int64_t)width;
+        if (t->number < 0)
+            continue;
+        if (x.inner != 0 && x.inner != 1)
+            x.tile = p->registers++;
+        p->track[t->number] = x;
+    }
+    return true;
+}
+
+static void make_code(const sg__group *gr, sg__program *p)
+{
+    for (int c = 0; c < gr->members; c++) {
+        sg__instruction x = gr->code[c];
+        for (int k = 0; k < x.n; k++) {
+            const sg__seen *t = &gr->track[x.in[k]];
+            x.in[k] = (int16_t)t->number;
+            bool single = t->number >= 0 ? p->track[t->number].inner == 0 : false;
+            x.single |= (uint8_t)(single << k);
+        }
+        x.out = (int16_t)gr->track[x.out].number;
+        p->code[c] = x;
+    }
+}
+
+/* Tiles as long as the caches allow; the whole axis where nothing goes through one. */
+static void give_tiles(sg__plan *plan, const sg__group *gr, sg__program *p)
+{
+    size_t width = 1;
+    for (int i = 0; i < gr->arrays; i++)
+        if (sg__dtype_size(gr->track[i].array.dtype) > width)
+            width = sg__dtype_size(gr->track[i].array.dtype);
+    int64_t tile = TILE;
+    while (tile > TILE / 2 && (size_t)(tile * p->registers) * width > CACHE)
+        tile /= 2;
+    p->tile = p->registers && p->n > tile ? tile : p->n;
+    p->register_bytes = ((size_t)p->tile * width + UNIT - 1) / UNIT * UNIT;
+    size_t bytes = p->registers ? (size_t)p->registers * p->register_bytes : 0;
+    plan->tiles = bytes > plan->tiles ? bytes : plan->tiles;
+}
+
+bool sg__make_program(sg_context *g, sg__plan *plan, const uint32_t *accesses, sg__group *gr,
+                      sg__step *s)
+{
+    int64_t size = gr->members;
+    *s =
+        (sg__step){.node = plan->steps[gr->step[gr->members - 1]].node, .scratch.buffer = SG__NONE};
+    sg__program *p = s->program = sg__alloc(&plan->arena, sizeof *p);
+    if (!p)
+        return no_memory(g);
+    *p = (sg__program){.count = gr->members, .registers = give_registers(accesses, gr)};
+    p->code = sg__alloc(&plan->arena, (size_t)gr->members * sizeof *p->code);
+    if (!p->code)
+        return no_memory(g);
+    for (int i = 0; i < gr->over.rank; i++)
+        size *= gr->over.dim[i];
+    collapse(gr);
+    if (!list_arrays(g, plan, gr, s) || !make_tracks(g, plan, gr, s, p))
+        return false;
+    make_code(gr, p);
+    give_tiles(plan, gr, p);
+    s->split = sg__worth_splitting(g, size);
+    return true;
+}
