@@ -1,10 +1,124 @@
-/* Contexts of several threads over the parameters of one: the same results on each, and nothing for
- * a thread sanitizer to report. A plain program, as that sanitizer needs it. */
+/* Threads of a context: a training has the same bits with any number of them, also in a forked
+ * child and after a failed step. Contexts of several threads over the parameters of one: the same
+ * results on each. And nothing for a thread sanitizer to report; a plain program, as that needs it.
+ */
 #include "models/models.h"
+#include "optim/optim.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* ---- threads of a context ---------------------------------------------------------------------
+ */
+
+enum { ROWS = 32, LONG = 6, UNITS = 64, WORDS = 300, TRAINED = 20, MOST_BYTES = 1 << 22 };
+
+typedef struct weights {
+    size_t bytes;
+    char *values;
+} weights;
+
+static sg_tensor *loss_of(sg_context *g, int step)
+{
+    static int32_t ids[ROWS * LONG], next[ROWS * LONG];
+    for (int i = 0; i < ROWS * LONG; i++) {
+        ids[i] = (int32_t)((i * 31 + step * 7) % WORDS);
+        next[i] = (int32_t)((i * 17 + step) % WORDS);
+    }
+    sg_cell lstm = sg_lstm(g, "lstm", .in = UNITS, .hidden = UNITS);
+    sg_affine out = sg_linear(g, "out", .in = UNITS, .out = WORDS);
+    sg_tensor *table = sg_embedding(g, "words", .count = WORDS, .size = UNITS);
+    sg_tensor *x = sg_take(table, sg_input(g, SG_I32, SG_SHAPE(ROWS, LONG), ids));
+    sg_tensor *h = sg_unroll(lstm, sg_dropout(x, 0.1));
+    sg_tensor *y = sg_input(g, SG_I32, SG_SHAPE(ROWS, LONG), next);
+    return sg_mean(sg_cross_entropy(sg_apply(out, h), y), SG_ALL_AXES, false);
+}
+
+/* A step in which one thread finds an index that no table has: it must leave no trace. */
+static void fail_once(sg_context *g)
+{
+    static int32_t ids[ROWS * LONG];
+    ids[ROWS * LONG - 1] = WORDS;
+    sg_tensor *table = sg_embedding(g, "words", .count = WORDS, .size = UNITS);
+    sg_tensor *x = sg_take(table, sg_input(g, SG_I32, SG_SHAPE(ROWS, LONG), ids));
+    sg_assign(table, sg_mul(table, sg_sum(x, SG_ALL_AXES, false)));
+    if (sg_eval(x) == SG_OK)
+        fprintf(stderr, "a step that cannot succeed did\n");
+    sg_clear(g);
+}
+
+/* Trains for some steps; all parameters and moments as bytes. */
+static weights train(int threads, bool fork_between)
+{
+    weights w = {.values = malloc(MOST_BYTES)};
+    sg_context *g = sg_open(.seed = 5, .threads = threads);
+    sg_train(g, true);
+    for (int step = 0; step < 2 * TRAINED && w.values && sg_ok(g); step++) {
+        sg_optimizer adam = sg_adam(g, .rate = 0.01, .clip_norm = 1);
+        sg_step(&adam, loss_of(g, step % 3));
+        sg_reset(g);
+        if (step == TRAINED)
+            fail_once(g);
+        if (step != TRAINED || !fork_between)
+            continue;
+        pid_t child = fork(); /* who goes on is the child, where the threads are not */
+        int status = 0;
+        if (child > 0) {
+            waitpid(child, &status, 0);
+            exit(WIFEXITED(status) ? WEXITSTATUS(status) : 1);
+        }
+    }
+    for (sg_tensor *p = NULL; w.values && (p = sg_next_param(g, p, true));) {
+        size_t n = (size_t)sg_size(p) * 4; /* f32 and i32 */
+        if (w.bytes + n > MOST_BYTES)
+            abort();
+        memcpy(w.values + w.bytes, sg_data(p), n);
+        w.bytes += n;
+    }
+    if (!sg_ok(g))
+        fprintf(stderr, "%s\n", sg_errmsg(g));
+    sg_close(g);
+    return w;
+}
+
+static bool same(const weights *a, const weights *b)
+{
+    return a->bytes == b->bytes && a->bytes > 1000 && memcmp(a->values, b->values, a->bytes) == 0;
+}
+
+static bool any_number_of_threads(void)
+{
+    static const int numbers[] = {2, 3, 8};
+    weights one = train(1, false), other;
+    bool good = true;
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        other = train(numbers[i], false);
+        if (!same(&one, &other))
+            fprintf(stderr, "%d threads make other bits\n", numbers[i]);
+        good = good && same(&one, &other);
+        free(other.values);
+    }
+#ifndef __SANITIZE_THREAD__ /* which does not follow forks of programs with threads */
+    pid_t child = fork();
+    if (child == 0) {
+        other = train(2, true);
+        exit(same(&one, &other) ? 0 : 1);
+    }
+    int status = 1;
+    waitpid(child, &status, 0);
+    if (status != 0)
+        fprintf(stderr, "a forked child makes other bits\n");
+    good = good && status == 0;
+#endif
+    free(one.values);
+    return good;
+}
+
+/* ---- contexts of several threads ----------------------------------------------------------------
+ */
 
 enum { THREADS = 4, STEPS = 20, BATCH = 3, TIME = 5, HIDDEN = 8 };
 
@@ -39,7 +153,7 @@ static void *work(void *user)
     return NULL;
 }
 
-int main(void)
+static bool shared_parameters(void)
 {
     static job jobs[THREADS];
     pthread_t threads[THREADS];
@@ -50,14 +164,21 @@ int main(void)
     sg_close(g);
     for (int i = 0; i < THREADS; i++)
         if (pthread_create(&threads[i], NULL, work, &jobs[i]) != 0)
-            return 1;
+            return false;
     for (int i = 0; i < THREADS; i++)
         pthread_join(threads[i], NULL);
     for (int i = 1; i < THREADS; i++)
         if (memcmp(jobs[0].h, jobs[i].h, sizeof jobs[0].h) != 0 || jobs[0].h[0] == 0) {
             fprintf(stderr, "thread %d has other results\n", i);
-            return 1;
+            return false;
         }
+    return true;
+}
+
+int main(void)
+{
+    if (!any_number_of_threads() || !shared_parameters())
+        return 1;
     puts("threads agree");
     return 0;
 }
