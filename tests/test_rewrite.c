@@ -22,8 +22,9 @@ static int steps_of(const char *op, int n, sg_tensor *const *x)
     fclose(f);
     f = fmemopen(text, size, "r");
     while (fgets(line, sizeof line, f))
-        found += (sscanf(line, "%*d %511s", name) == 1 || sscanf(line, " %*s = %511s", name) == 1) &&
-                 strcmp(name, op) == 0;
+        found +=
+            (sscanf(line, "%*d %511s", name) == 1 || sscanf(line, " %*s = %511s", name) == 1) &&
+            strcmp(name, op) == 0;
     fclose(f);
     free(text);
     return found;
@@ -45,7 +46,8 @@ static sg_tensor *total_of_squares(sg_tensor *x)
     return sg_sum(sg_square(x), SG_ALL_AXES, false);
 }
 
-/* ---- slices ----------------------------------------------------------------------------------- */
+/* ---- slices -----------------------------------------------------------------------------------
+ */
 
 Test(rewrite, gradients_of_many_slices_need_one_array)
 {
@@ -159,7 +161,8 @@ Test(rewrite, all_slices_side_by_side_are_the_array)
     sg_close(g);
 }
 
-/* ---- products --------------------------------------------------------------------------------- */
+/* ---- products ---------------------------------------------------------------------------------
+ */
 
 enum { BATCH = 4, TIME = 6, SIZE = 5 };
 
@@ -234,7 +237,8 @@ Test(rewrite, sums_of_products_and_other_terms)
     sg_close(g);
 }
 
-/* ---- equal nodes ------------------------------------------------------------------------------ */
+/* ---- equal nodes ------------------------------------------------------------------------------
+ */
 
 Test(rewrite, equal_nodes_are_computed_once)
 {
@@ -253,6 +257,23 @@ Test(rewrite, equal_nodes_are_computed_once)
     sg_tensor *u = sg_random_uniform(g, SG_F32, SG_SHAPE(8));
     sg_tensor *v = sg_random_uniform(g, SG_F32, SG_SHAPE(8));
     cr_expect_arr_neq(sg_data(u), sg_data(v), 8 * sizeof(float));
+    sg_close(g);
+}
+
+/* A row of 6 numbers has as many bytes as the 4 x 6 truths that it is compared into. */
+Test(rewrite, as_many_bytes_are_not_as_many_elements)
+{
+    sg_context *g = sg_open();
+    static const int32_t count[] = {0, 1, 2, 3, 4, 5};
+    sg_tensor *row = sg_neg(sg_input(g, SG_I32, SG_SHAPE(6), count));
+    sg_tensor *column = sg_neg(sg_input(g, SG_I32, SG_SHAPE(4, 1), count));
+    sg_tensor *truth = sg_less_equal(row, column); /* [4,6]; the next is over other axes */
+    sg_tensor *y =
+        sg_where(truth, sg_full(g, SG_F32, SG_SHAPE(2, 4, 6), 1), sg_scalar(g, SG_F32, 0));
+    const float *got = sg_data(y);
+    for (int i = 0; i < 8; i++)
+        for (int j = 0; j < 6; j++)
+            cr_expect(got && got[i * 6 + j] == (j >= i % 4), "%d, %d", i, j);
     sg_close(g);
 }
 

@@ -164,6 +164,7 @@ static uint32_t heir(const sg__plan *p, uint32_t step, int r)
         for (int j = 0; fits && j < s->n + s->m; j++)
             if (s->at[j].buffer == b)
                 fits = j < s->n && sg__is_whole(p, &s->at[j], &s->array[j]) &&
+                       sg__dtype_size(s->array[j].dtype) == sg__dtype_size(s->array[r].dtype) &&
                        sg__last_read(s->program, j) <= sg__first_write(s->program, r);
         if (fits)
             return b;
