@@ -36,6 +36,7 @@ typedef struct finder {
     sg__arena temporary;
     uint32_t *root;      /* by buffer: of the assignment that is made from it */
     uint32_t *writers;   /* by buffer: how many steps write to it */
+    uint32_t *last_use;  /* by buffer: the last step that has it among its arrays */
     uint32_t *last_read; /* by base: 1 + the last step that reads it */
 } finder;
 
@@ -45,22 +46,31 @@ static bool prepare(finder *f)
     size_t buffers = p->buffer_count + 1;
     f->root = sg__alloc(&f->temporary, buffers * sizeof *f->root);
     f->writers = sg__alloc(&f->temporary, buffers * sizeof *f->writers);
+    f->last_use = sg__alloc(&f->temporary, buffers * sizeof *f->last_use);
     f->last_read = sg__alloc(&f->temporary, p->bases * sizeof *f->last_read);
-    if (!f->root || !f->writers || !f->last_read)
+    if (!f->root || !f->writers || !f->last_use || !f->last_read)
         return false;
     memset(f->root, 0xFF, buffers * sizeof *f->root);
     memset(f->writers, 0, buffers * sizeof *f->writers);
     memset(f->last_read, 0, p->bases * sizeof *f->last_read);
-    for (uint32_t i = 0; i < p->root_count; i++)
-        if (p->roots[i].assign && p->roots[i].place.buffer != SG__NONE)
-            f->root[p->roots[i].place.buffer] = i;
+    for (uint32_t i = 0; i < p->root_count; i++) {
+        uint32_t b = p->roots[i].place.buffer;
+        if (b == SG__NONE)
+            continue;
+        f->writers[b] += f->root[b] != SG__NONE; /* of two parameters: beside both */
+        f->root[b] = i;
+    }
     for (uint32_t i = 0; i < p->step_count; i++) {
         const sg__step *s = p->steps + i;
-        for (int k = 0; k < s->n + s->m; k++)
-            if (k < s->n && s->at[k].buffer == SG__NONE)
+        for (int k = 0; k < s->n + s->m; k++) {
+            uint32_t b = s->at[k].buffer;
+            if (b != SG__NONE)
+                f->last_use[b] = i;
+            else if (k < s->n)
                 f->last_read[s->at[k].base] = i + 1;
-            else if (k >= s->n && s->at[k].buffer != SG__NONE)
-                f->writers[s->at[k].buffer]++;
+            if (b != SG__NONE && k >= s->n)
+                f->writers[b]++;
+        }
     }
     return true;
 }
@@ -82,19 +92,17 @@ static bool may_replace(const finder *f, uint32_t step, int k, uint32_t param)
     return true;
 }
 
-static void replace(sg__plan *p, uint32_t from_step, uint32_t buffer, uint32_t param)
+static void replace(const finder *f, uint32_t step, uint32_t buffer)
 {
-    const sg__place to = {param, SG__NONE, 0};
-    for (size_t i = from_step; i < p->step_count; i++)
-        for (int k = 0; k < p->steps[i].n + p->steps[i].m; k++)
-            if (p->steps[i].at[k].buffer == buffer) {
-                int64_t offset = p->steps[i].at[k].offset;
-                p->steps[i].at[k] = to;
-                p->steps[i].at[k].offset = offset;
-            }
-    for (size_t i = 0; i < p->root_count; i++)
-        if (p->roots[i].place.buffer == buffer)
-            p->roots[i].place = to;
+    sg__plan *p = f->p;
+    sg__root *root = &p->roots[f->root[buffer]];
+    for (uint32_t i = step; i <= f->last_use[buffer]; i++)
+        for (int k = 0; k < p->steps[i].n + p->steps[i].m; k++) {
+            sg__place *at = &p->steps[i].at[k];
+            if (at->buffer == buffer)
+                *at = (sg__place){root->param, SG__NONE, at->offset};
+        }
+    root->place = (sg__place){root->param, SG__NONE, 0};
 }
 
 bool sg__assign_in_place(sg_context *g, sg__plan *p)
@@ -109,7 +117,7 @@ bool sg__assign_in_place(sg_context *g, sg__plan *p)
         for (int k = s->n; s->program && k < s->n + s->m; k++) {
             uint32_t b = s->at[k].buffer, root = b == SG__NONE ? SG__NONE : f.root[b];
             if (root != SG__NONE && may_replace(&f, i, k, p->roots[root].param))
-                replace(p, i, b, p->roots[root].param);
+                replace(&f, i, b);
         }
     }
     sg__arena_free(&f.temporary);
