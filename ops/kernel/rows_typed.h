@@ -99,7 +99,10 @@ static inline T TYPED(sum_exp)(int64_t n, AT *y, const AT *x, T base)
     V sum[PARTS] = {{0}};
     for (int64_t i = 0; i < n; i += LANES)
         for (int p = 0; p < PARTS; p++) {
-            V e = EXP(TYPED(get)(x, i + p * WIDE, n, -(T)INFINITY) - base);
+            /* What is too small for the type is not computed: results that underflow are slow. */
+            V d = TYPED(get)(x, i + p * WIDE, n, -(T)INFINITY) - base;
+            V none = TYPED(v_splat)(0), low = TYPED(v_splat)(sizeof(T) == 4 ? -104 : -746);
+            V e = v_select(v_less(d, low), none, EXP(v_select(v_less(d, low), none, d)));
             if (y)
                 TYPED(put)(y, i + p * WIDE, n, e);
             sum[p] += e;
@@ -113,15 +116,27 @@ static void TYPED(logsumexp)(int64_t n, void *y, const void *x)
     *(AT *)y = base + (T)log((f64)TYPED(sum_exp)(n, NULL, x, base));
 }
 
+/* LANES elements, or fewer, with -inf where the mask is 0: by copies, which no store can change. */
+static inline void TYPED(hide)(AT *y, const AT *x, const uint8_t *mask, size_t n)
+{
+    T v[LANES] = {0};
+    uint8_t kept[LANES] = {0};
+    memcpy(v, x, n * sizeof *v);
+    memcpy(kept, mask, n);
+    for (int l = 0; l < LANES; l++)
+        v[l] = kept[l] ? v[l] : -(T)INFINITY;
+    memcpy(y, v, n * sizeof *v);
+}
+
 static void TYPED(softmax)(int64_t n, void *y, const void *x, const uint8_t *mask)
 {
     AT *to = y;
     if (mask) {
-        const AT *from = x;
-        for (int64_t i = 0; i < n; i++) {
-            T v = from[i];
-            to[i] = mask[i] ? v : -(T)INFINITY;
-        }
+        int64_t i = 0;
+        for (; i + LANES <= n; i += LANES)
+            TYPED(hide)(to + i, (const AT *)x + i, mask + i, LANES);
+        if (i < n)
+            TYPED(hide)(to + i, (const AT *)x + i, mask + i, (size_t)(n - i));
         x = y;
     }
     T sum = TYPED(sum_exp)(n, to, x, TYPED(base)(n, x));
