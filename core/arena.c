@@ -16,7 +16,7 @@ enum { FIRST = 32 * 1024, LARGEST = 64 * 1024 * 1024, HEADER = 64 };
 void *sg__new_block(size_t bytes)
 {
     enum { SMALL = 64, LARGE = 2 << 20 };
-    size_t unit = bytes >= LARGE ? LARGE : SMALL;
+    size_t unit = bytes >= 2 * (size_t)LARGE ? LARGE : SMALL;
     if (bytes > SIZE_MAX / 2)
         return NULL;
     bytes = (bytes + unit - 1) / unit * unit;

@@ -87,6 +87,7 @@ void sg_close(sg_context *g)
     sg__arena_free(&g->tape);
     for (int i = 0; i < SG__RESTING; i++)
         sg__arena_free(&g->resting[i]);
+    sg__arena_free(&g->scratch);
     sg__arena_free(&g->kept[0]);
     sg__arena_free(&g->kept[1]);
     sg__scopes_free(g);

@@ -54,9 +54,9 @@ bool sg__contiguous(const sg_array *a);
 
 typedef struct sg__scope {
     struct sg__scope *parent, *next; /* next: in its slot of the context's table */
-    char *kind, *name; /* the root's are "" */
-    uint64_t hash;     /* of the path */
-    uint64_t sites;    /* random nodes recorded here since the reset `sites_of` */
+    char *kind, *name;               /* the root's are "" */
+    uint64_t hash;                   /* of the path */
+    uint64_t sites;                  /* random nodes recorded here since the reset `sites_of` */
     uint64_t sites_of;
 } sg__scope;
 
@@ -219,8 +219,9 @@ struct sg_context {
     void *frames;   /* stack of walks */
     size_t frame_capacity;
     sg__cache *cache;
-    sg__pool *pool; /* with more than one thread, once there was work for it */
-    void *workspace; /* of all plans, 64-byte aligned */
+    sg__pool *pool;    /* with more than one thread, once there was work for it */
+    sg__arena scratch; /* for the making of a plan */
+    void *workspace;   /* of all plans, 64-byte aligned */
     size_t workspace_bytes;
     void *code, **bases; /* scratch of evaluations: the encoded graph, where arrays are */
     size_t code_capacity, base_capacity;

@@ -32,8 +32,8 @@ int sg__first_write(const sg__program *p, int array)
 }
 
 typedef struct finder {
+    sg_context *g;
     sg__plan *p;
-    sg__arena temporary;
     uint32_t *root;      /* by buffer: of the assignment that is made from it */
     uint32_t *writers;   /* by buffer: how many steps write to it */
     uint32_t *last_use;  /* by buffer: the last step that has it among its arrays */
@@ -44,10 +44,10 @@ static bool prepare(finder *f)
 {
     sg__plan *p = f->p;
     size_t buffers = p->buffer_count + 1;
-    f->root = sg__alloc(&f->temporary, buffers * sizeof *f->root);
-    f->writers = sg__alloc(&f->temporary, buffers * sizeof *f->writers);
-    f->last_use = sg__alloc(&f->temporary, buffers * sizeof *f->last_use);
-    f->last_read = sg__alloc(&f->temporary, p->bases * sizeof *f->last_read);
+    f->root = sg__alloc(&f->g->scratch, buffers * sizeof *f->root);
+    f->writers = sg__alloc(&f->g->scratch, buffers * sizeof *f->writers);
+    f->last_use = sg__alloc(&f->g->scratch, buffers * sizeof *f->last_use);
+    f->last_read = sg__alloc(&f->g->scratch, p->bases * sizeof *f->last_read);
     if (!f->root || !f->writers || !f->last_use || !f->last_read)
         return false;
     memset(f->root, 0xFF, buffers * sizeof *f->root);
@@ -107,7 +107,7 @@ static void replace(const finder *f, uint32_t step, uint32_t buffer)
 
 bool sg__assign_in_place(sg_context *g, sg__plan *p)
 {
-    finder f = {.p = p};
+    finder f = {.g = g, .p = p};
     bool ok = prepare(&f);
     uint32_t first = (uint32_t)p->step_count;
     while (first > 0 && (p->steps[first - 1].program || p->steps[first - 1].op->flags & SG_OP_SURE))
@@ -120,7 +120,6 @@ bool sg__assign_in_place(sg_context *g, sg__plan *p)
                 replace(&f, i, b);
         }
     }
-    sg__arena_free(&f.temporary);
     if (!ok)
         sg__no_memory(g, "a plan");
     return ok;

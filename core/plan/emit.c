@@ -190,7 +190,7 @@ static bool set_scratch(sg__emitter *e, sg__step *s)
 
 static bool emit_run(sg__emitter *e, uint32_t i, const sg__item *x)
 {
-    sg__value *in = sg__alloc(&e->temporary, x->n * sizeof *in);
+    sg__value *in = sg__alloc(&e->gr->g->scratch, x->n * sizeof *in);
     if (!in)
         return sg__emit_fail(e);
     for (uint32_t k = 0; k < x->n; k++) {
@@ -257,8 +257,8 @@ static bool number_bases(sg__emitter *e)
         leaf[i] = r->g->order.x[i]->value ? ++p->leaves : 0;
     p->bases = 1 + p->leaves;
     p->roots = sg__alloc(&p->arena, r->n * sizeof *p->roots);
-    e->own = sg__alloc(&e->temporary, gr->n * sizeof *e->own);
-    e->values = sg__alloc(&e->temporary, gr->n * sizeof *e->values);
+    e->own = sg__alloc(&e->gr->g->scratch, gr->n * sizeof *e->own);
+    e->values = sg__alloc(&e->gr->g->scratch, gr->n * sizeof *e->values);
     if (!p->roots || !e->own || !e->values)
         return sg__emit_fail(e);
     memset(e->own, 0, gr->n * sizeof *e->own);
@@ -333,6 +333,5 @@ bool sg__emit(const sg__request *r, sg__graph *gr, sg__plan *p)
     for (uint32_t k = 0; ok && k < gr->ordered; k++)
         ok = emit_item(&e, gr->order[k]) && sg__emit_folds(&e, gr->order[k]);
     ok = ok && emit_roots(&e);
-    sg__arena_free(&e.temporary);
     return ok;
 }

@@ -19,7 +19,6 @@ typedef struct sg__emitter {
     const sg__request *r;
     sg__graph *gr;
     sg__plan *p;
-    sg__arena temporary;
     sg__value *values;
     uint32_t *own;            /* an item's own base, where it is a root; else 0 */
     sg__layout *layout;       /* of each item */

@@ -12,7 +12,7 @@ bool sg__schedule_folds(sg__emitter *e)
     }
     if (!total)
         return true;
-    e->folds = sg__alloc(&e->temporary, total * sizeof *e->folds);
+    e->folds = sg__alloc(&e->gr->g->scratch, total * sizeof *e->folds);
     e->first = sg__graph_list(e->gr, (uint32_t)gr->n);
     e->latest = sg__graph_list(e->gr, (uint32_t)gr->n);
     if (!e->folds || !e->first || !e->latest)

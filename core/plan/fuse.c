@@ -15,7 +15,6 @@ enum { OPEN = 4 };
 typedef struct fuser {
     sg_context *g;
     sg__plan *p;
-    sg__arena temporary;
     sg__group *open[OPEN]; /* NULL: free */
     unsigned age[OPEN], clock;
     sg__group *pool;
@@ -266,10 +265,10 @@ static bool prepare(fuser *f)
 {
     sg__plan *p = f->p;
     size_t memories = p->buffer_count + p->bases;
-    f->pool = sg__alloc(&f->temporary, OPEN * sizeof *f->pool);
-    f->reads = sg__alloc(&f->temporary, memories);
-    f->writes = sg__alloc(&f->temporary, memories);
-    f->accesses = sg__alloc(&f->temporary, (p->buffer_count + 1) * sizeof *f->accesses);
+    f->pool = sg__alloc(&f->g->scratch, OPEN * sizeof *f->pool);
+    f->reads = sg__alloc(&f->g->scratch, memories);
+    f->writes = sg__alloc(&f->g->scratch, memories);
+    f->accesses = sg__alloc(&f->g->scratch, (p->buffer_count + 1) * sizeof *f->accesses);
     f->steps = malloc((p->step_count + 1) * sizeof *f->steps);
     if (!f->pool || !f->reads || !f->writes || !f->accesses || !f->steps)
         return no_memory(f);
@@ -304,6 +303,5 @@ bool sg__fuse(sg_context *g, sg__plan *p)
     } else {
         free(f.steps);
     }
-    sg__arena_free(&f.temporary);
     return ok;
 }

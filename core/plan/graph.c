@@ -45,7 +45,7 @@ static bool enough_slots(sg__graph *gr)
     size_t slots = gr->slots ? 2 * gr->slots : 4 * FEW;
     while (slots < 2 * (gr->n + 1))
         slots *= 2;
-    uint32_t *table = sg__alloc(&gr->arena, slots * sizeof *table);
+    uint32_t *table = sg__alloc(&gr->g->scratch, slots * sizeof *table);
     if (!table)
         return no_memory(gr);
     memset(table, 0xFF, slots * sizeof *table);
@@ -91,7 +91,7 @@ uint32_t sg__graph_add(sg__graph *gr, sg__item x)
 
 uint32_t *sg__graph_list(sg__graph *gr, uint32_t n)
 {
-    uint32_t *list = sg__alloc(&gr->arena, (n ? n : 1) * sizeof *list);
+    uint32_t *list = sg__alloc(&gr->g->scratch, (n ? n : 1) * sizeof *list);
     if (!list)
         no_memory(gr);
     return list;
@@ -164,5 +164,5 @@ bool sg__graph_open(const sg__request *r, sg__graph *gr)
 void sg__graph_close(sg__graph *gr)
 {
     free(gr->x);
-    sg__arena_free(&gr->arena);
+    sg__arena_reset(&gr->g->scratch);
 }

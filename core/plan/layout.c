@@ -77,10 +77,10 @@ static bool lay_parts(layout *l, uint32_t i)
 {
     const sg__item *x = item(l, i);
     sg__layout *y = &l->of[i];
-    sg_array *in = sg__alloc(&l->gr->arena, x->n * sizeof *in), out = array_of(l, i);
+    sg_array *in = sg__alloc(&l->gr->g->scratch, x->n * sizeof *in), out = array_of(l, i);
     int64_t covered = 0;
     y->part = sg__alloc(l->arena, x->n * sizeof *y->part);
-    y->placed = sg__alloc(&l->gr->arena, x->n * sizeof *y->placed);
+    y->placed = sg__alloc(&l->gr->g->scratch, x->n * sizeof *y->placed);
     if (!in || !y->part || !y->placed)
         return fail(l);
     memset(y->placed, 0, x->n * sizeof *y->placed);
@@ -103,7 +103,7 @@ static bool lay_parts(layout *l, uint32_t i)
 static bool lay_sum(layout *l, uint32_t i)
 {
     const sg__item *x = item(l, i);
-    bool *added = sg__alloc(&l->gr->arena, x->n * sizeof *added), any = false;
+    bool *added = sg__alloc(&l->gr->g->scratch, x->n * sizeof *added), any = false;
     if (!added)
         return fail(l);
     for (uint32_t k = 0; k < x->n; k++) {
@@ -119,7 +119,7 @@ static bool lay_sum(layout *l, uint32_t i)
 
 sg__layout *sg__lay_out(sg__graph *gr, sg__arena *arena, const uint32_t *own)
 {
-    layout l = {gr, arena, own, sg__alloc(&gr->arena, gr->n * sizeof *l.of)};
+    layout l = {gr, arena, own, sg__alloc(&gr->g->scratch, gr->n * sizeof *l.of)};
     if (!l.of) {
         fail(&l);
         return NULL;

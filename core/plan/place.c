@@ -260,14 +260,12 @@ static bool make_lists(sg__plan *p, sg__arena *a, lists *l)
 bool sg__place_all(sg_context *g, sg__plan *p)
 {
     heap h = {.last = SG__NONE, .unused = SG__NONE};
-    sg__arena temporary = {0};
     lists l;
     memset(h.head, 0xFF, sizeof h.head);
     find_lives(p);
-    bool ok = make_lists(p, &temporary, &l) && place_all(p, &h, &l);
+    bool ok = make_lists(p, &g->scratch, &l) && place_all(p, &h, &l);
     p->workspace = h.top * UNIT + (size_t)g->threads * p->tiles;
     free(h.s);
-    sg__arena_free(&temporary);
     if (!ok)
         sg__no_memory(g, "a plan");
     return ok;

@@ -119,9 +119,8 @@ typedef struct sg__item {
     uint64_t hash;
 } sg__item;
 
-typedef struct sg__graph {
+typedef struct sg__graph { /* lies in the context's scratch, until it is closed */
     sg_context *g;
-    sg__arena arena;
     sg__item *x; /* operands first */
     size_t n, capacity;
     uint32_t *table; /* of items, by their hash */

@@ -47,7 +47,7 @@ static uint32_t add(sg__graph *gr, const sg__item *like, const sg_op *op, const 
         return SG__NONE;
     memcpy(x.in, in, n * sizeof *in);
     if (op->attr_size) {
-        void *copy = sg__alloc(&gr->arena, op->attr_size);
+        void *copy = sg__alloc(&gr->g->scratch, op->attr_size);
         if (!copy) {
             sg__no_memory(gr->g, "a plan");
             return SG__NONE;
@@ -257,7 +257,7 @@ static uint32_t join_terms(sg__graph *gr, const sg__item *sum, uint32_t last, ui
 
 static uint32_t rewrite_sum(sg__graph *gr, sg__item x)
 {
-    term *t = sg__alloc(&gr->arena, x.n * sizeof *t);
+    term *t = sg__alloc(&gr->g->scratch, x.n * sizeof *t);
     uint32_t *dead = sg__graph_list(gr, x.n), n = 0;
     sg_joint j;
     if (!t || !dead)
@@ -321,8 +321,9 @@ static uint32_t tiled(sg__graph *gr, const sg__item *x)
     if (!first->op || !first->op->view || !lies(gr, x->in[0], &base, &start, stride) || start ||
         item(gr, base)->dims->size != x->dims->size)
         return SG__NONE;
-    sg_part *part = sg__alloc(&gr->arena, x->n * sizeof *part);
-    sg_array *in = sg__alloc(&gr->arena, x->n * sizeof *in), out = sg__whole(x->dims, x->dtype);
+    sg_part *part = sg__alloc(&gr->g->scratch, x->n * sizeof *part);
+    sg_array *in = sg__alloc(&gr->g->scratch, x->n * sizeof *in),
+             out = sg__whole(x->dims, x->dtype);
     if (!part || !in)
         return SG__NONE;
     for (uint32_t k = 0; k < x->n; k++) {
@@ -353,7 +354,7 @@ static uint32_t rewrite_parts(sg__graph *gr, sg__item x)
 /* A reshape of a reshape is one, or none. Equal ones are told by the shape that came of them. */
 static uint32_t rewrite_reshape(sg__graph *gr, sg__item x)
 {
-    sg__target t = sg__target_of(x.dims->shape), *attr = sg__alloc(&gr->arena, sizeof *attr);
+    sg__target t = sg__target_of(x.dims->shape), *attr = sg__alloc(&gr->g->scratch, sizeof *attr);
     if (!attr) {
         sg__no_memory(gr->g, "a plan");
         return SG__NONE;
