@@ -1,0 +1,18 @@
+/* Small graphs that random ones led to: each was computed wrongly once. */
+#include "tests/ops_test.h"
+
+static const double counted[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
+
+static sg_tensor *count(sg_context *g, sg_shape s)
+{
+    return sg_input(g, SG_F64, s, counted);
+}
+
+Test(graph_cases, sums_over_other_axes_are_not_joined)
+{
+    sg_context *g = sg_open();
+    sg_tensor *x = count(g, SG_SHAPE(2, 2, 3)), *y = count(g, SG_SHAPE(2, 1, 3));
+    sg_tensor *all[] = {sg_sum_to(x, SG_SHAPE(1, 3)), sg_sum_to(y, SG_SHAPE(1, 3))};
+    IS(sg_add_n(2, all), "sum", 27, 33, 39);
+    sg_close(g);
+}
