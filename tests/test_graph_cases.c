@@ -16,3 +16,13 @@ Test(graph_cases, sums_over_other_axes_are_not_joined)
     IS(sg_add_n(2, all), "sum", 27, 33, 39);
     sg_close(g);
 }
+
+Test(graph_cases, products_are_written_into_rows_with_room_between)
+{
+    sg_context *g = sg_open();
+    sg_tensor *x = sg_square(count(g, SG_SHAPE(2, 2, 1))), *y = count(g, SG_SHAPE(1, 2));
+    sg_tensor *z = sg_matmul(x, y);
+    IS(sg_concat(1, z, sg_neg(z)), "concat", 1, 2, 4, 8, -1, -2, -4, -8, 9, 18, 16, 32, -9, -18,
+       -16, -32);
+    sg_close(g);
+}
