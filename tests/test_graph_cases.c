@@ -26,3 +26,12 @@ Test(graph_cases, products_are_written_into_rows_with_room_between)
        -16, -32);
     sg_close(g);
 }
+
+Test(graph_cases, empty_parts)
+{
+    sg_context *g = sg_open();
+    sg_tensor *x = sg_slice(sg_transpose(count(g, SG_SHAPE(3, 2, 2)), 0, 2), 0, 1, 1, 1);
+    sg_tensor *y = count(g, SG_SHAPE(6));
+    IS(sg_concat(0, sg_reshape(x, SG_SHAPE(0)), y), "concat", 1, 2, 3, 4, 5, 6);
+    sg_close(g);
+}
