@@ -31,10 +31,18 @@ int sg__first_write(const sg__program *p, int array)
     return c;
 }
 
+static int64_t elements(const sg_array *a)
+{
+    int64_t n = 1;
+    for (int i = 0; i < a->rank; i++)
+        n *= a->dim[i];
+    return n;
+}
+
 typedef struct finder {
     sg__plan *p;
     sg__arena temporary;
-    uint32_t *root;      /* by buffer: of the assignment that is made from it */
+    uint32_t *root;      /* by buffer: of the assignment that is made from all of it */
     uint32_t *writers;   /* by buffer: how many steps write to it */
     uint32_t *last_read; /* by base: 1 + the last step that reads it */
 } finder;
@@ -51,9 +59,12 @@ static bool prepare(finder *f)
     memset(f->root, 0xFF, buffers * sizeof *f->root);
     memset(f->writers, 0, buffers * sizeof *f->writers);
     memset(f->last_read, 0, p->bases * sizeof *f->last_read);
-    for (uint32_t i = 0; i < p->root_count; i++)
-        if (p->roots[i].assign && p->roots[i].place.buffer != SG__NONE)
-            f->root[p->roots[i].place.buffer] = i;
+    for (uint32_t i = 0; i < p->root_count; i++) {
+        const sg__root *x = p->roots + i;
+        if (x->assign && x->place.buffer != SG__NONE &&
+            p->buffers[x->place.buffer].bytes == x->bytes)
+            f->root[x->place.buffer] = i;
+    }
     for (uint32_t i = 0; i < p->step_count; i++) {
         const sg__step *s = p->steps + i;
         for (int k = 0; k < s->n + s->m; k++)
@@ -76,25 +87,26 @@ static bool may_replace(const finder *f, uint32_t step, int k, uint32_t param)
     for (int j = 0; j < s->n; j++)
         if (s->at[j].buffer == SG__NONE && s->at[j].base == param &&
             (!sg__is_whole(f->p, &s->at[j], &s->array[j]) ||
+             elements(&s->array[j]) != elements(&s->array[k]) ||
              s->array[j].dtype != s->array[k].dtype ||
              sg__last_read(s->program, j) > sg__first_write(s->program, k)))
             return false;
     return true;
 }
 
+static void move(sg__place *at, uint32_t buffer, uint32_t param)
+{
+    if (at->buffer == buffer)
+        *at = (sg__place){param, SG__NONE, at->offset};
+}
+
 static void replace(sg__plan *p, uint32_t from_step, uint32_t buffer, uint32_t param)
 {
-    const sg__place to = {param, SG__NONE, 0};
     for (size_t i = from_step; i < p->step_count; i++)
         for (int k = 0; k < p->steps[i].n + p->steps[i].m; k++)
-            if (p->steps[i].at[k].buffer == buffer) {
-                int64_t offset = p->steps[i].at[k].offset;
-                p->steps[i].at[k] = to;
-                p->steps[i].at[k].offset = offset;
-            }
+            move(&p->steps[i].at[k], buffer, param);
     for (size_t i = 0; i < p->root_count; i++)
-        if (p->roots[i].place.buffer == buffer)
-            p->roots[i].place = to;
+        move(&p->roots[i].place, buffer, param);
 }
 
 bool sg__assign_in_place(sg_context *g, sg__plan *p)
