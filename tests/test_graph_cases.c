@@ -83,3 +83,13 @@ Test(graph_cases, a_parameter_less_its_own_first_row)
     IS(sg_find(g, "p"), "p", 0, 0, 0, 3, 3, 3);
     sg_close(g);
 }
+
+Test(graph_cases, an_empty_parameter_is_assigned_to)
+{
+    sg_context *g = sg_open();
+    sg_tensor *p = param(g, "p", SG_SHAPE(0, 3));
+    sg_assign(p, sg_neg(p));
+    perform(g);
+    cr_assert_eq(sg_size(sg_find(g, "p")), 0);
+    sg_close(g);
+}
