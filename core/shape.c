@@ -29,14 +29,14 @@ char *sg__shape_text(char *buf, const sg_shape *s)
 bool sg__contiguous(const sg_array *a)
 {
     int64_t expected = 1;
+    bool gaps = false;
     for (int i = a->rank - 1; i >= 0; i--) {
         if (a->dim[i] == 0)
             return true;
-        if (a->dim[i] != 1 && a->stride[i] != expected)
-            return false;
+        gaps = gaps || (a->dim[i] != 1 && a->stride[i] != expected);
         expected *= a->dim[i];
     }
-    return true;
+    return !gaps;
 }
 
 static uint64_t hash_of(const sg_shape *s)

@@ -52,8 +52,8 @@ static sg__gemm_call one(const sg_call *c)
                            .c_col = z->stride[z->rank - 1]};
 }
 
-/* Leading axes of x that continue its rows, while y has one matrix for them, are taken as rows:
- * how many leading axes remain to loop over. */
+/* Leading axes that continue the rows of x and of the result, while y has one matrix for them, are
+ * taken as rows: how many leading axes remain to loop over. */
 static int join_rows(const sg_call *c, sg__gemm_call *p)
 {
     const sg_array *x = &c->in[0], *y = &c->in[1], *z = &c->out;
@@ -66,7 +66,8 @@ static int join_rows(const sg_call *c, sg__gemm_call *p)
         bool one_y = yi < 0 || y->dim[yi] == 1;
         bool rows_x =
             xi >= 0 && x->dim[xi] == size && (p->m == 1 || x->stride[xi] == p->m * p->a_row);
-        if (!one_y || !rows_x)
+        bool rows_z = p->m == 1 || z->stride[left - 1] == p->m * p->c_row;
+        if (!one_y || !rows_x || !rows_z)
             break;
         if (p->m == 1) {
             p->a_row = x->stride[xi];

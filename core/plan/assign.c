@@ -31,6 +31,14 @@ int sg__first_write(const sg__program *p, int array)
     return c;
 }
 
+static int64_t elements(const sg_array *a)
+{
+    int64_t n = 1;
+    for (int i = 0; i < a->rank; i++)
+        n *= a->dim[i];
+    return n;
+}
+
 typedef struct finder {
     sg_context *g;
     sg__plan *p;
@@ -54,10 +62,12 @@ static bool prepare(finder *f)
     memset(f->writers, 0, buffers * sizeof *f->writers);
     memset(f->last_read, 0, p->bases * sizeof *f->last_read);
     for (uint32_t i = 0; i < p->root_count; i++) {
-        uint32_t b = p->roots[i].place.buffer;
+        const sg__root *x = p->roots + i;
+        uint32_t b = x->place.buffer;
         if (b == SG__NONE)
             continue;
-        f->writers[b] += f->root[b] != SG__NONE; /* of two parameters: beside both */
+        /* not one of two parameters, nor a part of a larger array: these stay beside */
+        f->writers[b] += f->root[b] != SG__NONE || p->buffers[b].bytes != x->bytes;
         f->root[b] = i;
     }
     for (uint32_t i = 0; i < p->step_count; i++) {
@@ -86,6 +96,7 @@ static bool may_replace(const finder *f, uint32_t step, int k, uint32_t param)
     for (int j = 0; j < s->n; j++)
         if (s->at[j].buffer == SG__NONE && s->at[j].base == param &&
             (!sg__is_whole(f->p, &s->at[j], &s->array[j]) ||
+             elements(&s->array[j]) != elements(&s->array[k]) ||
              s->array[j].dtype != s->array[k].dtype ||
              sg__last_read(s->program, j) > sg__first_write(s->program, k)))
             return false;

@@ -270,6 +270,7 @@ static bool number_bases(sg__emitter *e)
         p->roots[i] = (sg__root){.node = x->index, .assign = x->op->flags & SG_OP_ROOT};
         if (p->roots[i].assign) {
             p->roots[i].param = leaf[x->in[1]->index];
+            p->roots[i].bytes = bytes_of(y);
             continue;
         }
         p->roots[i].place = (sg__place){p->bases++, SG__NONE, 0};

@@ -81,7 +81,8 @@ typedef struct sg__step {
 typedef struct sg__root {
     uint32_t node;
     bool assign;
-    uint32_t param; /* base of the parameter that is assigned to */
+    uint32_t param; /* base of the parameter that is assigned to, */
+    size_t bytes;   /* and its size */
     sg__place place;
 } sg__root;
 

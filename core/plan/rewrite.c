@@ -221,6 +221,16 @@ static bool joint_of(const sg__graph *gr, const sg__item *x, sg_joint *j)
     return x->op->joint(x->attr, in, &x->dims->shape, j);
 }
 
+/* Whether operands go side by side: their sizes are equal but for the joined axes. */
+static bool goes_with(const sg_joint *x, const sg_joint *y, uint32_t operands)
+{
+    for (uint32_t i = 0; i < operands; i++)
+        for (int k = 0; k < x->shape[i].rank; k++)
+            if (k != x->axis[i] && x->shape[i].dim[k] != y->shape[i].dim[k])
+                return false;
+    return true;
+}
+
 /* The terms of a sum that are results of the op of term `last`, from there to the front, as one. */
 static uint32_t join_terms(sg__graph *gr, const sg__item *sum, uint32_t last, uint32_t *dead)
 {
@@ -233,7 +243,8 @@ static uint32_t join_terms(sg__graph *gr, const sg__item *sum, uint32_t last, ui
     bool in_turn = true;
     for (uint32_t k = last + 1; k-- > 0;) {
         uint32_t t = sum->in[k];
-        if (dead[k] || item(gr, t)->op != like.op || !joint_of(gr, item(gr, t), &j))
+        if (dead[k] || item(gr, t)->op != like.op || !joint_of(gr, item(gr, t), &j) ||
+            (n && !goes_with(&j, &first, like.n)))
             continue;
         first = n ? first : j;
         in_turn =

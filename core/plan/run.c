@@ -237,7 +237,7 @@ static void commit(const sg__request *r, const sg__plan *p)
         param = x->in[1];
         size_t bytes = (size_t)x->dims->size * sg__dtype_size((sg_dtype)x->dtype);
         const void *from = locate(p, r->g->bases, &p->roots[i].place);
-        if (from != param->value)
+        if (bytes && from != param->value)
             memcpy(param->value, from, bytes);
         sg__overwritten(param);
     }

@@ -91,9 +91,11 @@ const char *sg__verify(const sg__plan *p)
     const char *broken = NULL;
     for (uint32_t i = 0; i < p->step_count && !broken; i++)
         broken = check_step(p, i, owner);
-    for (size_t i = 0; i < p->root_count && !broken; i++)
-        if (p->roots[i].place.buffer != SG__NONE && !owns(owner, p, p->roots[i].place.buffer))
+    for (size_t i = 0; i < p->root_count && !broken; i++) {
+        uint32_t b = p->roots[i].place.buffer;
+        if (b != SG__NONE && p->buffers[b].first != SG__NONE && !owns(owner, p, b))
             broken = "a value to assign was overwritten";
+    }
     free(owner);
     return broken;
 }
