@@ -320,10 +320,10 @@ typedef struct sg_call {
     int n; /* operands */
     int isa;
     const sg_array *in;
-    sg_array out;  /* contiguous, but with SG_OP_STRIDED */
+    sg_array out;    /* contiguous, but with SG_OP_STRIDED */
     int part, parts; /* with SG_OP_SPLIT: which part of the result to compute, of how many */
     void *scratch;   /* as many bytes as the op's `scratch` said, 64-byte aligned; of this part */
-    char *message; /* SG_MESSAGE bytes: what went wrong, when run returns false */
+    char *message;   /* SG_MESSAGE bytes: what went wrong, when run returns false */
 } sg_call;
 
 typedef struct sg_infer {
@@ -351,10 +351,10 @@ enum {
     SG_OP_CONSTANT = 2, /* its derivative is zero, or it has none: gradients stop here */
     SG_OP_RANDOM = 4,   /* draws: recording it again keeps its site */
     SG_OP_COMMUTES = 8,
-    SG_OP_FOLD = 16, /* of n operands: map's two-operand kernel from left to right */
-    SG_OP_ROOT = 32, /* every evaluation performs it (assign) */
-    SG_OP_SPLIT = 64,  /* run computes one part of the result, the others may run beside it */
-    SG_OP_SURE = 128   /* run never fails */
+    SG_OP_FOLD = 16,  /* of n operands: map's two-operand kernel from left to right */
+    SG_OP_ROOT = 32,  /* every evaluation performs it (assign) */
+    SG_OP_SPLIT = 64, /* run computes one part of the result, the others may run beside it */
+    SG_OP_SURE = 128  /* run never fails */
 };
 enum { SG_FLOATS = 1 << SG_F32 | 1 << SG_F64, SG_ALL = SG_FLOATS | 1 << SG_I32 | 1 << SG_U8 };
 

@@ -55,7 +55,8 @@ void sg__pool_meet(sg__pool *p, int part)
 {
     unsigned now = atomic_load_explicit(&p->counts[part].met, memory_order_relaxed) + 1;
     atomic_store(&p->counts[part].met, now);
-    if (atomic_load(&p->asleep)) { /* seen by who counts itself asleep after our store, or sees it */
+    if (atomic_load(
+            &p->asleep)) { /* seen by who counts itself asleep after our store, or sees it */
         pthread_mutex_lock(&p->lock);
         pthread_cond_broadcast(&p->wake);
         pthread_mutex_unlock(&p->lock);

@@ -164,7 +164,8 @@ sg_tensor *sg_record(const sg_op *op, const void *attr, int n, sg_tensor *const 
     if (!g)
         return nil;
     if (!op->map && !op->view && !op->parts && !op->run)
-        return sg_fail(g, SG_BAD_ARGUMENT, "%s: has no way to run: no map, view, parts or run", op->name);
+        return sg_fail(g, SG_BAD_ARGUMENT, "%s: has no way to run: no map, view, parts or run",
+                       op->name);
     if (n == 0 || (op->arity >= 0 && n != op->arity))
         return sg_fail(g, SG_BAD_ARGUMENT, "%s: %d operands", op->name, n);
 

@@ -109,7 +109,8 @@ static const sg_op *const uniform_ops[SG_DTYPES], *const normal_ops[SG_DTYPES];
 
 #define RANDOM(label, T, runs, table)                                                              \
     {                                                                                              \
-        .name = label, .args = "stream", .flags = SG_OP_RANDOM | SG_OP_CONSTANT | SG_OP_SPLIT | SG_OP_SURE, .arity = 1,       \
+        .name = label, .args = "stream",                                                           \
+        .flags = SG_OP_RANDOM | SG_OP_CONSTANT | SG_OP_SPLIT | SG_OP_SURE, .arity = 1,             \
         .dtypes = 1 << SG_I32, .attr_size = sizeof(random_attr), .attrs = random_attrs,            \
         .infer = random_infer, .result = 1 + (T), .typed = table, .run = runs,                     \
     }

@@ -26,8 +26,9 @@ typedef struct {
     int32_t at;
 } item;
 
-#define NAN_KEY UINT64_MAX /* above those of all numbers, also when their order is turned around   \
-                            */
+#define NAN_KEY                                                                                    \
+    UINT64_MAX /* above those of all numbers, also when their order is turned around               \
+                */
 
 static uint64_t key_of(const void *x, sg_dtype dtype, int64_t i, bool descending)
 {

@@ -184,7 +184,8 @@ static bool fault_malloc_here(void)
         return false;
     }
     fault_malloc.calls++;
-    bool later = fault_malloc.forever && fault_malloc.fail && fault_malloc.calls > fault_malloc.fail;
+    bool later =
+        fault_malloc.forever && fault_malloc.fail && fault_malloc.calls > fault_malloc.fail;
     if (fault_malloc.calls == fault_malloc.fail || later) {
         errno = ENOMEM;
         return true;

@@ -560,12 +560,13 @@ Test(core, dumps)
     sg_dump(f, 1, &y);
     sg_dump_plan(f, 1, &y);
     fclose(f);
-    cr_expect_str_eq(text, "%0 = leaf : f32[2,3]  # layer \"one\": \n"
-                           "%1 = param \"p\" : f32[3]\n"
-                           "%2 = add %0, %1 : f32[2,3]  # layer \"one\": \n"
-                           "%3 = tanh %2 : f32[2,3]  # layer \"one\": \n"
-                           "%4 = sum_to %3 shape=[] : f32[]  # layer \"one\": \n"
-                           "plan: 5 nodes, 2 leaves, 2 steps, 128 bytes of workspace\n"
+    cr_expect_str_eq(text,
+                     "%0 = leaf : f32[2,3]  # layer \"one\": \n"
+                     "%1 = param \"p\" : f32[3]\n"
+                     "%2 = add %0, %1 : f32[2,3]  # layer \"one\": \n"
+                     "%3 = tanh %2 : f32[2,3]  # layer \"one\": \n"
+                     "%4 = sum_to %3 shape=[] : f32[]  # layer \"one\": \n"
+                     "plan: 5 nodes, 2 leaves, 2 steps, 128 bytes of workspace\n"
                      "    0  program over 2 x 3: leaf0+0 f32[2,3], leaf1+0 f32[3] -> @0 f32[2,3]\n"
                      "           r0 = add a0, a1\n"
                      "           a2 = tanh r0\n"
