@@ -19,7 +19,10 @@
 #define RELAX() ((void)0)
 #endif
 
-enum { LOOKS = 200, PAUSES = 400, LINE = 128 };
+/* To sleep and be woken takes longer than most steps: a thread that waits for one that is at work
+ * looks for about a millisecond. Where there are more threads than processors, the one that is
+ * waited for may need this one's. */
+enum { LOOKS = 200, PAUSES = 20000, CROWDED = 20, LINE = 128 };
 
 typedef struct count { /* on a cache line of its own, and that of the neighbour */
     _Alignas(LINE) atomic_uint met;
@@ -33,8 +36,9 @@ typedef struct worker {
 
 struct sg__pool {
     int threads, parts; /* asked for, running */
-    pid_t process;      /* whose the threads are */
-    sg__work *work;     /* NULL: the end */
+    int pauses;
+    pid_t process;  /* whose the threads are */
+    sg__work *work; /* NULL: the end */
     void *arg;
     count *counts;
     worker *workers;
@@ -61,7 +65,7 @@ void sg__pool_meet(sg__pool *p, int part)
         pthread_cond_broadcast(&p->wake);
         pthread_mutex_unlock(&p->lock);
     }
-    for (int i = 0; i < LOOKS + PAUSES; i++) { /* the others are mostly there at the first look */
+    for (int i = 0; i < LOOKS + p->pauses; i++) { /* the others are mostly there at the first */
         if (all_met(p, now))
             return;
         if (i >= LOOKS)
@@ -128,6 +132,7 @@ sg__pool *sg__pool_open(int threads)
     if (!p)
         return NULL;
     p->threads = threads;
+    p->pauses = threads <= sysconf(_SC_NPROCESSORS_ONLN) ? PAUSES : CROWDED;
     p->workers = calloc((size_t)threads, sizeof *p->workers);
     p->counts = aligned_alloc(LINE, (size_t)threads * sizeof *p->counts);
     if (!p->workers || !p->counts) {
