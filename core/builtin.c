@@ -1,5 +1,6 @@
 /* Ops that the graph itself needs: looking at a tensor in another shape, broadcasting with its
  * adjoint, the sum of contributions. */
+#include "core/array.h"
 #include "core/internal.h"
 #include "core/sum.h"
 
@@ -238,10 +239,8 @@ static bool share(const sg_call *c, axes *a, int64_t *in, int64_t *out, int64_t 
 {
     bool stays = a->rank && a->step[0], columns = a->rank == 2 && !a->step[0];
     int64_t n = stays ? a->dim[0] : columns ? a->dim[1] : c->part == 0, inner = 1;
-    int64_t unit = columns ? 16 : 1, units = (n + unit - 1) / unit;
-    int64_t from = units * c->part / c->parts * unit;
-    int64_t to = units * (c->part + 1) / c->parts * unit;
-    to = to < n ? to : n;
+    int64_t from, to;
+    sg__share(n, columns ? 16 : 1, c->part, c->parts, &from, &to);
     *row = a->rank ? a->dim[a->rank - 1] : 1; /* of the operand, before it is narrowed */
     if (!stays && !columns)
         return c->part == 0;

@@ -64,8 +64,7 @@ size_t sg__plan_size(const sg__plan *p)
            p->buffer_capacity * sizeof *p->buffers + sg__arena_bytes(&p->arena);
 }
 
-/* ---- running a request -------------------------------------------------------------------------
- */
+/* ---- running a request ----------------------------------------------------------------------- */
 
 static bool reserve_workspace(sg_context *g, size_t bytes)
 {

@@ -116,8 +116,7 @@ void sg__registry_drop(sg__registry *r)
     free(r);
 }
 
-/* ---- this context's tensors over it ------------------------------------------------------------
- */
+/* ---- this context's tensors over it ---------------------------------------------------------- */
 
 sg_tensor *sg__param_node(sg_context *g, sg__store *s)
 {
@@ -238,8 +237,7 @@ sg_tensor *sg_buffer(sg_context *g, const char *key, sg_dtype dtype, sg_shape sh
     return x ? x : g->nil;
 }
 
-/* ---- finding and listing -----------------------------------------------------------------------
- */
+/* ---- finding and listing --------------------------------------------------------------------- */
 
 sg_tensor *sg_next_param(sg_context *g, sg_tensor *after, bool buffers)
 {

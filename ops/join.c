@@ -18,8 +18,7 @@ static size_t bytes_of(int64_t elements, const sg_array *a)
     return (size_t)elements * sg__width(a->dtype);
 }
 
-/* ---- concat, of core/parts.c ------------------------------------------------------------------
- */
+/* ---- concat, of core/parts.c ----------------------------------------------------------------- */
 
 sg_tensor *sg_concat_(int axis, int n, sg_tensor *const *xs)
 {

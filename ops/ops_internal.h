@@ -2,6 +2,7 @@
 #ifndef SG_OPS_INTERNAL_H
 #define SG_OPS_INTERNAL_H
 
+#include "core/array.h"
 #include "core/parts.h"
 #include "ops/ops.h"
 
@@ -29,29 +30,17 @@ static inline sg__around sg__rows(const sg_array *a)
     return a->rank ? sg__split_at(a, a->rank - 1) : scalar;
 }
 
-static inline int64_t sg__elements(const sg_array *a)
-{
-    int64_t n = 1;
-    for (int i = 0; i < a->rank; i++)
-        n *= a->dim[i];
-    return n;
-}
-
 static inline size_t sg__width(sg_dtype d)
 {
     static const unsigned char bytes[SG_DTYPES] = {4, 8, 4, 1};
     return bytes[d];
 }
 
-/* The part of n that a call is to do: units, a few elements each, from `from` to before `to`. */
+/* The part of n that a call is to do. */
 static inline void sg__my_share(const sg_call *c, int64_t n, int64_t unit, int64_t *from,
                                 int64_t *to)
 {
-    const int64_t units = (n + unit - 1) / unit;
-    *from = units * c->part / c->parts * unit;
-    *to = units * (c->part + 1) / c->parts * unit;
-    *from = *from < n ? *from : n;
-    *to = *to < n ? *to : n;
+    sg__share(n, unit, c->part, c->parts, from, to);
 }
 
 /* The inert tensor of x's context, for wrappers of ops once an error was raised. */

@@ -3,13 +3,12 @@
  * beside it and copied at the end, if nothing can fail from then on, so that a plan that fails
  * changes nothing, and nobody reads the old value after its elements are overwritten.
  */
+#include "core/array.h"
 #include "core/plan/plan.h"
 
 bool sg__is_whole(const sg__plan *p, const sg__place *at, const sg_array *a)
 {
-    size_t bytes = sg__dtype_size(a->dtype);
-    for (int i = 0; i < a->rank; i++)
-        bytes *= (size_t)a->dim[i];
+    size_t bytes = (size_t)sg__elements(a) * sg__dtype_size(a->dtype);
     return at->offset == 0 && sg__contiguous(a) &&
            (at->buffer == SG__NONE || bytes == p->buffers[at->buffer].bytes);
 }
@@ -29,14 +28,6 @@ int sg__first_write(const sg__program *p, int array)
     while (p->code[c].out != array)
         c++;
     return c;
-}
-
-static int64_t elements(const sg_array *a)
-{
-    int64_t n = 1;
-    for (int i = 0; i < a->rank; i++)
-        n *= a->dim[i];
-    return n;
 }
 
 typedef struct finder {
@@ -96,7 +87,7 @@ static bool may_replace(const finder *f, uint32_t step, int k, uint32_t param)
     for (int j = 0; j < s->n; j++)
         if (s->at[j].buffer == SG__NONE && s->at[j].base == param &&
             (!sg__is_whole(f->p, &s->at[j], &s->array[j]) ||
-             elements(&s->array[j]) != elements(&s->array[k]) ||
+             sg__elements(&s->array[j]) != sg__elements(&s->array[k]) ||
              s->array[j].dtype != s->array[k].dtype ||
              sg__last_read(s->program, j) > sg__first_write(s->program, k)))
             return false;

@@ -7,6 +7,7 @@
  * or writes what it touches, in another way than element for element. No bit depends on any of it.
  */
 #include "core/plan/fuse.h"
+#include "core/array.h"
 
 #include <stdlib.h>
 
@@ -30,16 +31,7 @@ static size_t memory_of(const fuser *f, const sg__place *at)
     return at->buffer != SG__NONE ? at->buffer : f->p->buffer_count + at->base;
 }
 
-static int64_t size_of(const sg_array *a)
-{
-    int64_t n = 1;
-    for (int i = 0; i < a->rank; i++)
-        n *= a->dim[i];
-    return n;
-}
-
-/* ---- arrays -----------------------------------------------------------------------------------
- */
+/* ---- arrays ---------------------------------------------------------------------------------- */
 
 static sg__axes axes_of(const sg_array *out)
 {
@@ -106,8 +98,7 @@ static bool apart(const sg__seen *a, const sg__seen *b, const sg__axes *over)
     return between >= row;
 }
 
-/* ---- groups -----------------------------------------------------------------------------------
- */
+/* ---- groups ---------------------------------------------------------------------------------- */
 
 static sg__seen track_of(const sg__step *s, int k)
 {
@@ -202,8 +193,7 @@ static bool close_for(fuser *f, const sg__step *s, int mine)
     return true;
 }
 
-/* ---- steps ------------------------------------------------------------------------------------
- */
+/* ---- steps ----------------------------------------------------------------------------------- */
 
 static int open_group(fuser *f, const sg__axes *over)
 {
@@ -226,7 +216,7 @@ static bool take_map(fuser *f, uint32_t step)
     sg__seen t[SG__MAP_OPERANDS + 1];
     int index[SG__MAP_OPERANDS + 1], slot = -1;
     sg__axes over = axes_of(&s->array[s->n]);
-    if (size_of(&s->array[s->n]) == 0)
+    if (sg__elements(&s->array[s->n]) == 0)
         return true;
     for (int i = 0; i < OPEN && slot < 0; i++)
         if (f->open[i] && same_axes(&f->open[i]->over, &over) && fits(f->open[i], s, t, index))

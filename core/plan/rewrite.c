@@ -1,10 +1,10 @@
 /*
  * Rewriting: what a sum says piece by piece, said as one.
  *
- *   pads that lie side by side    ->  the arrays side by side: gradients of slices, of gates
- *   products A_t B_t              ->  [A_1 A_2 …] [B_1; B_2; …]: a weight's gradient over time is
- * one product with a long inner axis, K = T * B; a bias's one sum, a table's one scatter of all
- * rows that were taken all slices of x side by side  ->  x
+ * - Pads that lie side by side are the arrays side by side: gradients of slices, of gates.
+ * - Products A_t B_t are [A_1 A_2 …] [B_1; B_2; …]: a weight's gradient over time is one product
+ * with a long inner axis, K = T * B; a bias's is one sum, a table's one scatter of all rows taken.
+ * - All slices of x side by side are x.
  *
  * A rule looks at what an item is computed from and never at what else is asked for, so asking for
  * more changes no bit. What joined operands make rounds otherwise than the sum of what each makes;
@@ -73,8 +73,7 @@ static uint32_t concat(sg__graph *gr, int axis, uint32_t n, const uint32_t *in)
     return n == 1 ? in[0] : add(gr, x, &sg__concat_op, &a, shape, n, in);
 }
 
-/* ---- pads side by side ------------------------------------------------------------------------
- */
+/* ---- pads side by side ----------------------------------------------------------------------- */
 
 typedef struct term {
     uint32_t at; /* among the sum's operands */
@@ -146,8 +145,7 @@ static uint32_t join_pads(sg__graph *gr, const sg__item *sum, term *t, uint32_t 
     return all;
 }
 
-/* ---- sums of what can be joined ---------------------------------------------------------------
- */
+/* ---- sums of what can be joined -------------------------------------------------------------- */
 
 /* Whether a view swaps the last two axes of its operand and does nothing else. */
 static bool is_transpose(const sg__graph *gr, const sg__item *x)
@@ -287,8 +285,7 @@ static uint32_t rewrite_sum(sg__graph *gr, sg__item x)
     return n == 1 ? x.in[0] : sg__graph_add(gr, x);
 }
 
-/* ---- slices side by side ----------------------------------------------------------------------
- */
+/* ---- slices side by side --------------------------------------------------------------------- */
 
 /* How a view, or a view of a view, lies in the array that it looks at; false if that needs a copy.
  * `stride` has room for two arrays' strides. */

@@ -1,4 +1,5 @@
 /* Running a plan: one kernel call after the other, over arrays at places. Nothing is allocated. */
+#include "core/array.h"
 #include "core/plan/plan.h"
 
 static void copy_bytes(size_t n, void *out, const void *const *in, unsigned single)
@@ -36,8 +37,7 @@ ZERO(8)
 sg_map *const sg__copy_map[SG_DTYPES] = {copy_4, copy_8, copy_4, copy_bytes};
 sg_map *const sg__zero_map[SG_DTYPES] = {zero_4, zero_8, zero_4, zero_1};
 
-/* ---- row programs ------------------------------------------------------------------------------
- */
+/* ---- row programs ---------------------------------------------------------------------------- */
 
 /* n elements, `to_step` and `from_step` elements apart */
 static void move(void *to, int64_t to_step, const void *from, int64_t from_step, int64_t n,
@@ -124,16 +124,6 @@ static void run_loops(const sg__program *p, int arrays, char **at, char *tiles, 
     }
 }
 
-/* A part of n, in whole cache lines of the narrowest elements where these are next to each other */
-static void share(int64_t n, int64_t unit, int part, int parts, int64_t *from, int64_t *to)
-{
-    int64_t units = (n + unit - 1) / unit;
-    *from = units * part / parts * unit;
-    *to = units * (part + 1) / parts * unit;
-    *from = *from < n ? *from : n;
-    *to = *to < n ? *to : n;
-}
-
 static void run_program(const sg__step *s, char *tiles, int part, int parts)
 {
     const sg__program *p = s->program;
@@ -142,7 +132,8 @@ static void run_program(const sg__step *s, char *tiles, int part, int parts)
     int arrays = s->n + s->m;
     for (int k = 0; k < arrays; k++)
         at[k] = s->array[k].data;
-    share(p->rank ? p->dim[0] : p->n, p->rank ? 1 : 64, part, parts, &from, &to);
+    enum { LINE = 64 }; /* elements, a cache line of the narrowest or more */
+    sg__share(p->rank ? p->dim[0] : p->n, p->rank ? 1 : LINE, part, parts, &from, &to);
     if (from < to && p->rank)
         run_loops(p, arrays, at, tiles, from, to);
     else if (from < to)
@@ -217,7 +208,7 @@ static void run_part(void *arg, int part, int parts)
     size_t n = r->p->step_count;
     for (size_t i = 0; i < n; i++) {
         const sg__step *s = r->p->steps + i;
-        if (s->split ? !has_failed(r, i) : part == 0 && !has_failed(r, i))
+        if ((s->split || part == 0) && !has_failed(r, i))
             run_step(r, s, s->split ? part : 0, s->split ? parts : 1);
         if (parts == 1 || !(s->split || (i + 1 < n && s[1].split)))
             continue;
