@@ -47,9 +47,10 @@ sg_context *sg_open_(sg_open_options o)
     sg_context *g = open(NULL);
     if (g == &failed)
         return g;
-    /* for runs of whole suites with another kernel set than the best, or more threads */
+    /* for runs of whole suites with another kernel set than the best, more threads, less passes */
     const char *isa = o.isa ? o.isa : getenv("SEQGRAD_ISA");
     const char *threads = getenv("SEQGRAD_THREADS");
+    g->without = sg__passes_named(g, o.without ? o.without : getenv("SEQGRAD_WITHOUT"));
     g->seed = o.seed ? o.seed : 1;
     g->threads = o.threads > 0 ? o.threads : threads && atoi(threads) > 0 ? atoi(threads) : 1;
     g->debug = o.debug;
@@ -74,6 +75,7 @@ sg_context *sg_share(sg_context *g)
     h->seed = g->seed;
     h->threads = g->threads;
     h->isa = g->isa;
+    h->without = g->without;
     h->debug = g->debug;
     h->training = g->training;
     sg__cache_limit(h->cache, 256);

@@ -75,13 +75,16 @@ typedef struct sg_shape {
 /* ---- context ------------------------------------------------------------------------------ */
 
 typedef struct sg_open_options {
-    int first_;         /* lets sg_open() be called with nothing */
-    uint64_t seed;      /* of every random draw; 0 means 1 */
-    int threads;        /* 0 means 1 */
-    const char *isa;    /* "generic", "avx2" or "avx512"; NULL: the best this CPU has */
-    size_t cache_plans; /* how many plans are kept; 0 means 256 */
-    bool debug;         /* evaluate each node as it is made, and stop at the first NaN; sums of
-                           products then round term by term */
+    int first_;          /* lets sg_open() be called with nothing */
+    uint64_t seed;       /* of every random draw; 0 means 1 */
+    int threads;         /* 0 means 1 */
+    const char *isa;     /* "generic", "avx2" or "avx512"; NULL: the best this CPU has */
+    size_t cache_plans;  /* how many plans are kept; 0 means 256 */
+    const char *without; /* passes of the planner that are left out, for tests: "fuse,layout", of
+                            rewrite, batch, sparse, layout, fuse, assign, split. Only rewrite, which
+                            joins sums of products, changes how anything is rounded. */
+    bool debug;          /* evaluate each node as it is made, and stop at the first NaN; sums of
+                            products then round term by term */
 } sg_open_options;
 
 /* Never NULL: a context that could not be opened carries its error and does nothing. */

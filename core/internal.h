@@ -193,6 +193,7 @@ struct sg_context {
     uint64_t draws; /* the same, counted on from what a loaded file says: part of random streams */
     uint32_t serial, epoch; /* nodes made since the reset; walks so far */
     int isa, threads;
+    unsigned without;           /* passes of the planner that are left out */
     bool training, debug, busy; /* busy: inside an evaluation */
 
     sg__arena tape;

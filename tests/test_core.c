@@ -444,6 +444,10 @@ Test(core, a_failed_open_is_inert)
     cr_expect_str_eq(sg_errmsg(g), "instruction set \"z80\": unknown, or not of this CPU");
     cr_expect(sg_is_nil(input(g)));
     sg_close(g);
+    g = sg_open(.without = "fuse,layouts");
+    cr_expect_str_eq(sg_errmsg(g), "no pass of the planner is named \"layouts\"");
+    cr_expect(sg_is_nil(input(g)));
+    sg_close(g);
 }
 
 Test(core, long_chains)

@@ -1,7 +1,8 @@
 /*
  * Random graphs: whatever is asked for, a plan of all of it computes what the nodes compute one by
  * one, the same bits again from the cache, with any number of threads and with less asked for, and
- * nearly the same with any instruction set. SEQGRAD_GRAPHS in the environment is their number,
+ * nearly the same with any instruction set. Passes that are left out change
+ * no bit either, but for rewriting. SEQGRAD_GRAPHS in the environment is their number,
  * SEQGRAD_GRAPHS_SEED the first one's seed, SEQGRAD_GRAPHS_SIZE the most nodes that are drawn.
  */
 #include "tests/graph_draw.h"
@@ -156,6 +157,28 @@ static void check(uint64_t seed)
         release(&plan[k]);
 }
 
+static void check_passes(uint64_t seed)
+{
+    static const char *const passes[] = {"rewrite", "batch",  "sparse", "layout",
+                                         "fuse",    "assign", "split",  "layout,fuse,assign"};
+    static drawing d;
+    result all, less;
+    sg_context *g = sg_open(.seed = seed, .threads = 2);
+    evaluate(g, seed, ALL, &d, &all);
+    sg_close(g);
+    for (size_t i = 0; i < sizeof passes / sizeof *passes; i++) {
+        g = sg_open(.seed = seed, .threads = 2, .without = passes[i]);
+        evaluate(g, seed, ALL, &d, &less);
+        if (i == 0)
+            near(&less, &all, d.narrow ? 1e-3 : 1e-9, seed, passes[i]);
+        else
+            same(&all, &less, seed, passes[i]);
+        release(&less);
+        sg_close(g);
+    }
+    release(&all);
+}
+
 static uint64_t number(const char *name, uint64_t otherwise)
 {
     const char *text = getenv(name);
@@ -167,4 +190,11 @@ Test(graphs, are_computed_alike_in_all_ways)
     uint64_t first = number("SEQGRAD_GRAPHS_SEED", 1), n = number("SEQGRAD_GRAPHS", GRAPHS);
     for (uint64_t seed = first; seed < first + n; seed++)
         check(seed);
+}
+
+Test(graphs, are_computed_alike_with_each_pass_left_out)
+{
+    uint64_t first = number("SEQGRAD_GRAPHS_SEED", 1), n = number("SEQGRAD_GRAPHS", GRAPHS);
+    for (uint64_t seed = first; seed < first + n; seed++)
+        check_passes(seed);
 }

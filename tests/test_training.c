@@ -116,6 +116,13 @@ Test(training, bits_depend_on_the_seed_alone)
     } rows[] = {
         {"once more", {.seed = 3}},
         {"a cache of one plan", {.seed = 3, .cache_plans = 1}},
+        {"without batch", {.seed = 3, .without = "batch"}},
+        {"without sparse", {.seed = 3, .without = "sparse"}},
+        {"without layout", {.seed = 3, .without = "layout"}},
+        {"without fuse", {.seed = 3, .without = "fuse"}},
+        {"without assign", {.seed = 3, .without = "assign"}},
+        {"without split", {.seed = 3, .without = "split", .threads = 2}},
+        {"none of these", {.seed = 3, .without = "batch,sparse,layout,fuse,assign,split"}},
     };
     for (int kind = 0; kind < 3; kind++) {
         sg_context *g = sg_open(.seed = 3);
@@ -132,13 +139,16 @@ Test(training, bits_depend_on_the_seed_alone)
             sg_close(g);
         }
         /* sums of products term by term: the same draws, another rounding */
-        g = sg_open(.seed = 3, .debug = true);
-        train(g, kind, 0, STEPS, &other);
-        for (int i = 0; i < STEPS; i++)
-            cr_expect(fabsf(first.loss[i] - other.loss[i]) < 1e-4f * first.loss[i],
-                      "%s, debug mode: loss %d is %g, not %g", cells[kind], i,
-                      (double)other.loss[i], (double)first.loss[i]);
-        sg_close(g);
+        for (int debug = 0; debug < 2; debug++) {
+            g = sg_open(.seed = 3, .debug = debug, .without = debug ? "" : "rewrite");
+            train(g, kind, 0, STEPS, &other);
+            for (int i = 0; i < STEPS; i++)
+                cr_expect(fabsf(first.loss[i] - other.loss[i]) < 1e-4f * first.loss[i],
+                          "%s, %s: loss %d is %g, not %g", cells[kind],
+                          debug ? "debug mode" : "without rewrite", i, (double)other.loss[i],
+                          (double)first.loss[i]);
+            sg_close(g);
+        }
         g = sg_open(.seed = 4);
         train(g, kind, 0, STEPS, &other);
         cr_expect(memcmp(first.loss, other.loss, sizeof first.loss) != 0, "another seed");

@@ -231,7 +231,7 @@ static bool take_map(fuser *f, uint32_t step)
     }
     f->age[slot] = ++f->clock;
     join(f, slot, step, t, index);
-    return true;
+    return !sg__without(f->g, SG__FUSE) || put_down(f, slot);
 }
 
 static bool take_step(fuser *f, uint32_t step)

@@ -40,7 +40,7 @@ bool sg__encode(const sg__request *r, sg__code *code)
         return false;
     }
     uint64_t *w = g->code;
-    *w++ = r->n;
+    *w++ = r->n | (uint64_t)g->without << 32;
     for (size_t i = 0; i < r->n; i++)
         *w++ = r->roots[i]->index;
     for (size_t i = 0; i < g->order.n; i++)

@@ -94,7 +94,8 @@ static bool lay_parts(layout *l, uint32_t i)
         l->of[y->home].blank = i;
     }
     for (uint32_t k = 0; k < x->n; k++)
-        if (item(l, x->in[k])->dims->size && !place(l, i, x->in[k], &y->part[k], &y->placed[k]))
+        if (item(l, x->in[k])->dims->size && !sg__without(l->gr->g, SG__LAYOUT) &&
+            !place(l, i, x->in[k], &y->part[k], &y->placed[k]))
             return false;
     return true;
 }
@@ -108,7 +109,8 @@ static bool lay_sum(layout *l, uint32_t i)
         return fail(l);
     for (uint32_t k = 0; k < x->n; k++) {
         const sg__item *pad = item(l, x->in[k]);
-        added[k] = pad->op && pad->op->parts && pad->n == 1 && pad->uses == 1;
+        added[k] = !sg__without(l->gr->g, SG__LAYOUT) && pad->op && pad->op->parts && pad->n == 1 &&
+                   pad->uses == 1;
         any = any || added[k];
         if (added[k])
             l->of[x->in[k]].home = SG__NONE;

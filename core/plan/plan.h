@@ -17,6 +17,23 @@
 
 #include "core/internal.h"
 
+/* Passes that can be left out (sg_open's `without`): none but `rewrite` changes any bit. */
+enum {
+    SG__REWRITE = 1,
+    SG__BATCH = 2,
+    SG__SPARSE = 4,
+    SG__LAYOUT = 8,
+    SG__FUSE = 16,
+    SG__ASSIGN = 32,
+    SG__SPLIT = 64
+};
+static inline bool sg__without(const sg_context *g, unsigned pass)
+{
+    return g->without & pass;
+}
+/* passes.c: the bits of these, after raising an error if there is an unknown one */
+unsigned sg__passes_named(sg_context *g, const char *names);
+
 /* Where an array is: so many bytes from bases[base]. Base 0 is the workspace, then follow the
  * leaves, then the roots' own arrays. */
 typedef struct sg__place {

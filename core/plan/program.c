@@ -13,7 +13,7 @@ bool sg__worth_splitting(const sg_context *g, int64_t elements)
 #else
     enum { LEAST = 2 }; /* so that tests see what becomes of it */
 #endif
-    return g->threads > 1 && elements >= LEAST;
+    return g->threads > 1 && !sg__without(g, SG__SPLIT) && elements >= LEAST;
 }
 
 /* Adjacent axes that all arrays in memory run through as one. */
