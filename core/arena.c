@@ -88,6 +88,22 @@ void sg__arena_reset(sg__arena *a)
         enter(a, a->first);
 }
 
+sg__mark sg__arena_mark(const sg__arena *a)
+{
+    return (sg__mark){a->now, a->at, a->end};
+}
+
+void sg__arena_release(sg__arena *a, sg__mark m)
+{
+    if (!m.now) { /* it was empty */
+        sg__arena_reset(a);
+        return;
+    }
+    a->now = m.now;
+    a->at = m.at;
+    a->end = m.end;
+}
+
 size_t sg__arena_bytes(const sg__arena *a)
 {
     size_t bytes = 0;

@@ -90,6 +90,7 @@ void sg_close(sg_context *g)
     for (int i = 0; i < SG__RESTING; i++)
         sg__arena_free(&g->resting[i]);
     sg__arena_free(&g->scratch);
+    sg__arena_free(&g->sweeps);
     sg__arena_free(&g->kept[0]);
     sg__arena_free(&g->kept[1]);
     sg__scopes_free(g);
@@ -226,6 +227,14 @@ bool sg__list_add(sg_context *g, sg__list *l, sg_tensor *x)
     l->x = p;
     l->x[l->n++] = x;
     return true;
+}
+
+void *sg_room(sg_context *g, size_t bytes)
+{
+    void *p = g->status ? NULL : sg__alloc(&g->tape, bytes ? bytes : 1);
+    if (!p && !g->status)
+        sg__no_memory(g, "the tape");
+    return p;
 }
 
 /* The random stream: what draws depend on besides their site, as values outside of plan keys. */

@@ -412,6 +412,8 @@ struct sg_op {
 
 /* Records one node. attr is copied. */
 SG_API sg_tensor *sg_record(const sg_op *op, const void *attr, int n, sg_tensor *const *in);
+/* Memory, not cleared, that lasts as long as the tape; NULL after an error. */
+SG_API void *sg_room(sg_context *g, size_t bytes);
 /* For infer: writes the message and returns false. */
 SG_API bool sg_refuse(sg_infer *i, const char *format, ...) SG_PRINTF(2, 3);
 /* For run: the same. */

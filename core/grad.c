@@ -3,8 +3,6 @@
  * differentiated again. Contributions to one tensor are summed by one add_n, in canonical order. */
 #include "core/internal.h"
 
-#include <stdlib.h>
-
 typedef struct term { /* one contribution; a list per node */
     sg_tensor *g;
     struct term *next;
@@ -12,8 +10,9 @@ typedef struct term { /* one contribution; a list per node */
 
 typedef struct sweep {
     sg_context *g;
-    sg__list order;
-    sg__arena temporary;
+    sg_tensor **order;
+    size_t nodes;
+    sg__arena *temporary;
     bool *needed; /* by canonical order: leads to one of xs */
     bool *wanted; /* is one of xs */
     term **first, **last;
@@ -25,7 +24,7 @@ static bool add_term(sweep *s, const sg_tensor *x, sg_tensor *g)
     /* the adjoint of broadcasting, for all ops at once */
     if (g->dims != x->dims)
         g = sg_sum_to(g, x->dims->shape);
-    term *t = sg__alloc(&s->temporary, sizeof *t);
+    term *t = sg__alloc(s->temporary, sizeof *t);
     if (!t)
         sg__no_memory(s->g, "a gradient");
     if (s->g->status)
@@ -42,7 +41,7 @@ static sg_tensor *total(sweep *s, uint32_t i)
 {
     if (s->count[i] == 1)
         return s->first[i]->g;
-    sg_tensor **all = sg__alloc(&s->temporary, s->count[i] * sizeof *all);
+    sg_tensor **all = sg__alloc(s->temporary, s->count[i] * sizeof *all);
     if (!all) {
         sg__no_memory(s->g, "a gradient");
         return s->g->nil;
@@ -64,9 +63,9 @@ static void vjp(sg_tensor *y, sg_tensor *seed, int n, sg_tensor *const *xs, sg_t
  * are looked at through marked identities, at which the inner walk stops. */
 static bool by_lower(sweep *s, sg_tensor *x, sg_tensor *g)
 {
-    sg_tensor **in = sg__alloc(&s->temporary, x->n * sizeof *in);
-    sg_tensor **floats = sg__alloc(&s->temporary, x->n * sizeof *floats);
-    sg_tensor **d = sg__alloc(&s->temporary, x->n * sizeof *d);
+    sg_tensor **in = sg__alloc(s->temporary, x->n * sizeof *in);
+    sg_tensor **floats = sg__alloc(s->temporary, x->n * sizeof *floats);
+    sg_tensor **d = sg__alloc(s->temporary, x->n * sizeof *d);
     int n = 0;
     if (!in || !floats || !d) {
         sg__no_memory(s->g, "a gradient");
@@ -120,18 +119,21 @@ static bool step_back(sweep *s, sg_tensor *x)
     return !s->g->status;
 }
 
+/* The order is copied: vjps may walk, in debug mode or through lower. */
 static bool prepare(sweep *s, int n, sg_tensor *const *xs)
 {
-    size_t nodes = s->order.n;
-    s->needed = sg__alloc(&s->temporary, nodes * sizeof *s->needed);
-    s->wanted = sg__alloc(&s->temporary, nodes * sizeof *s->wanted);
-    s->first = sg__alloc(&s->temporary, nodes * sizeof *s->first);
-    s->last = sg__alloc(&s->temporary, nodes * sizeof *s->last);
-    s->count = sg__alloc(&s->temporary, nodes * sizeof *s->count);
-    if (!s->needed || !s->wanted || !s->first || !s->last || !s->count) {
+    size_t nodes = s->nodes = s->g->order.n;
+    s->order = sg__alloc(s->temporary, nodes * sizeof *s->order);
+    s->needed = sg__alloc(s->temporary, nodes * sizeof *s->needed);
+    s->wanted = sg__alloc(s->temporary, nodes * sizeof *s->wanted);
+    s->first = sg__alloc(s->temporary, nodes * sizeof *s->first);
+    s->last = sg__alloc(s->temporary, nodes * sizeof *s->last);
+    s->count = sg__alloc(s->temporary, nodes * sizeof *s->count);
+    if (!s->order || !s->needed || !s->wanted || !s->first || !s->last || !s->count) {
         sg__no_memory(s->g, "a gradient");
         return false;
     }
+    memcpy(s->order, s->g->order.x, nodes * sizeof *s->order);
     memset(s->wanted, 0, nodes * sizeof *s->wanted);
     memset(s->first, 0, nodes * sizeof *s->first);
     memset(s->last, 0, nodes * sizeof *s->last);
@@ -140,7 +142,7 @@ static bool prepare(sweep *s, int n, sg_tensor *const *xs)
         if (xs[i]->mark == s->g->epoch) /* y depends on it */
             s->wanted[xs[i]->index] = true;
     for (size_t i = 0; i < nodes; i++) {
-        const sg_tensor *x = s->order.x[i];
+        const sg_tensor *x = s->order[i];
         s->needed[i] = s->wanted[i];
         bool passes =
             sg__is_float(x->dtype) && !(x->op->flags & SG_OP_CONSTANT) && !(x->flags & SG__MARKED);
@@ -161,15 +163,14 @@ static void collect(sweep *s, int n, sg_tensor *const *xs, const uint32_t *at, s
 static void vjp(sg_tensor *y, sg_tensor *seed, int n, sg_tensor *const *xs, sg_tensor **grads,
                 sg__extent extent)
 {
-    sweep s = {.g = y->g};
-    sg_context *g = s.g;
+    sg_context *g = y->g;
+    sweep s = {.g = g, .temporary = &g->sweeps};
+    sg__mark before = sg__arena_mark(s.temporary);
     const sg__scope *scope = g->scope;
     uint32_t *at = NULL;
     if (g->status || !sg__walk(g, 1, &y, extent))
         goto out;
-    s.order = g->order; /* taken: vjps may walk, in debug mode or through lower */
-    g->order = (sg__list){0};
-    at = sg__alloc(&s.temporary, (size_t)n * sizeof *at);
+    at = sg__alloc(s.temporary, (size_t)n * sizeof *at);
     if (!at)
         sg__no_memory(g, "a gradient");
     if (!at || !prepare(&s, n, xs))
@@ -178,8 +179,8 @@ static void vjp(sg_tensor *y, sg_tensor *seed, int n, sg_tensor *const *xs, sg_t
         at[i] = xs[i]->mark == g->epoch ? xs[i]->index : UINT32_MAX;
     if (!add_term(&s, y, seed))
         goto out;
-    for (size_t i = s.order.n; i-- > 0;) {
-        sg_tensor *x = s.order.x[i];
+    for (size_t i = s.nodes; i-- > 0;) {
+        sg_tensor *x = s.order[i];
         bool inner =
             s.needed[i] && x->n && !(x->flags & SG__MARKED) && !(x->op->flags & SG_OP_CONSTANT);
         g->scope = (sg__scope *)(uintptr_t)x->scope; /* errors and profiles name the layer */
@@ -191,11 +192,7 @@ static void vjp(sg_tensor *y, sg_tensor *seed, int n, sg_tensor *const *xs, sg_t
         collect(&s, n, xs, at, grads);
 out:
     g->scope = (sg__scope *)(uintptr_t)scope;
-    if (s.order.x) {
-        free(g->order.x);
-        g->order = s.order;
-    }
-    sg__arena_free(&s.temporary);
+    sg__arena_release(s.temporary, before);
     for (int i = 0; g->status && i < n; i++)
         grads[i] = g->nil;
 }

@@ -26,6 +26,13 @@ void *sg__alloc(sg__arena *a, size_t bytes); /* 16-byte aligned, not cleared; NU
 void *sg__alloc_aligned(sg__arena *a, size_t bytes); /* 64-byte aligned, for values */
 void sg__arena_reset(sg__arena *a);                  /* keeps the chunks for the next use */
 void sg__arena_free(sg__arena *a);
+/* What was taken since the mark is given back, and its chunks kept. */
+typedef struct sg__mark {
+    sg__chunk *now;
+    char *at, *end;
+} sg__mark;
+sg__mark sg__arena_mark(const sg__arena *a);
+void sg__arena_release(sg__arena *a, sg__mark m);
 size_t sg__arena_bytes(const sg__arena *a);
 /* 64-byte aligned memory of its own, to be freed; on large pages, where there are some and it is
  * large itself: on small ones a step of training is a quarter slower. */
@@ -222,6 +229,7 @@ struct sg_context {
     sg__cache *cache;
     sg__pool *pool;    /* with more than one thread, once there was work for it */
     sg__arena scratch; /* for the making of a plan */
+    sg__arena sweeps;  /* for gradients under way, one inside another */
     void *workspace;   /* of all plans, 64-byte aligned */
     size_t workspace_bytes;
     void *code, **bases; /* scratch of evaluations: the encoded graph, where arrays are */

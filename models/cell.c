@@ -1,8 +1,6 @@
 /* Recurrent cells: the formulas of the text-books, a line each. */
 #include "models/internal.h"
 
-#include <stdlib.h>
-
 sg_tensor *sg_activate(sg_tensor *x, sg_activation f)
 {
     static sg_tensor *(*const function[])(sg_tensor *) = {sg_tanh, sg_relu, NULL, sg_sigmoid};
@@ -101,15 +99,15 @@ static void *lstm_bias(const sg_cell_options *o)
 {
     size_t n = o->hidden > 0 ? (size_t)o->hidden : 0;
     double forget = o->forget_bias == 0 ? 1 : o->forget_bias == SG_ZERO ? 0 : o->forget_bias;
-    double *f64 = calloc(4 * n + 1, sizeof *f64);
+    double *f64 = sg_room(o->g, 4 * n * sizeof *f64);
     float *f32 = (float *)(void *)f64;
-    for (size_t i = n; f64 && i < 2 * n; i++)
+    for (size_t i = 0; f64 && i < 4 * n; i++) {
+        double b = i >= n && i < 2 * n ? forget : 0;
         if (o->dtype == SG_F64)
-            f64[i] = forget;
+            f64[i] = b;
         else
-            f32[i] = (float)forget;
-    if (!f64)
-        sg_fail(o->g, SG_NO_MEMORY, "no memory for %zu biases", 4 * n);
+            f32[i] = (float)b;
+    }
     return f64;
 }
 
@@ -119,7 +117,6 @@ sg_cell sg_lstm_(sg_cell_options o)
     void *bias = lstm_bias(&o);
     sg_cell p = make(&o, 4, 4, bias);
     sg_pop(o.g);
-    free(bias);
     p.step = lstm_step;
     p.states = 2;
     return p;

@@ -1,8 +1,6 @@
 /* Losses over sequences. */
 #include "models/internal.h"
 
-#include <stdlib.h>
-
 enum { NOT_REAL = -1 }; /* the label of what is behind a length */
 
 static bool good(const sg_label_loss_options *o)
@@ -24,9 +22,9 @@ static sg_tensor *real_labels(const sg_label_loss_options *o, int64_t *tokens)
     sg_context *g = sg_context_of(o->logits);
     int64_t batch = sg_dim(o->logits, 0), time = sg_dim(o->logits, 1);
     int64_t classes = sg_dim(o->logits, 2);
-    int32_t *labels = malloc((size_t)(batch * time + 1) * sizeof *labels);
+    int32_t *labels = sg_room(g, (size_t)(batch * time) * sizeof *labels);
     if (!labels)
-        return sg_fail(g, SG_NO_MEMORY, "no memory for %lld labels", (long long)(batch * time));
+        return sg__nothing(g);
     for (int64_t b = 0; b < batch; b++) {
         int64_t length = o->lengths ? o->lengths[b] : time;
         for (int64_t t = 0; t < time; t++) {
@@ -38,9 +36,7 @@ static sg_tensor *real_labels(const sg_label_loss_options *o, int64_t *tokens)
         }
         *tokens += length;
     }
-    sg_tensor *x = sg_input(g, SG_I32, SG_SHAPE(batch, time), labels);
-    free(labels);
-    return x;
+    return sg_borrow(g, SG_I32, SG_SHAPE(batch, time), labels);
 }
 
 /* -log p(label), of real tokens only */

@@ -8,7 +8,6 @@
  */
 #include "models/internal.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 /* ---- making --------------------------------------------------------------------------------- */
@@ -106,14 +105,12 @@ static sg_tensor *tokens_of(sg_context *g, const int32_t *ids, int batch, int ti
     if (!sg__good_lengths(g, batch, time, lengths))
         return sg__nothing(g);
     size_t n = (size_t)batch * (size_t)time, row = (size_t)time;
-    int32_t *clean = malloc((n + 1) * sizeof *clean);
+    int32_t *clean = sg_room(g, n * sizeof *clean);
     if (!clean)
-        return sg_fail(g, SG_NO_MEMORY, "no memory for %zu tokens", n);
+        return sg__nothing(g);
     for (size_t i = 0; i < n; i++)
         clean[i] = !lengths || i % row < (size_t)lengths[i / row] ? ids[i] : SG_PAD;
-    sg_tensor *x = sg_input(g, SG_I32, SG_SHAPE(batch, time), clean);
-    free(clean);
-    return x;
+    return sg_borrow(g, SG_I32, SG_SHAPE(batch, time), clean);
 }
 
 sg_encoded sg_seq2seq_encode(const sg_seq2seq *m, const int32_t *source, int batch, int time,
@@ -218,9 +215,9 @@ static sg_tensor *all_at_once(sg__decoder *d, sg_tensor *xw, sg_tensor **weights
 static sg_tensor *step_by_step(sg__decoder *d, sg_tensor *xw, sg_tensor **weights)
 {
     int64_t time = sg_dim(xw, 1);
-    sg_tensor **list = malloc(3 * ((size_t)time + 1) * sizeof *list);
+    sg_tensor **list = sg_room(d->m->o.g, 3 * (size_t)time * sizeof *list);
     if (!list)
-        return sg_fail(d->m->o.g, SG_NO_MEMORY, "no memory for %lld steps", (long long)time);
+        return sg__nothing(d->m->o.g);
     sg_tensor **w = list + time, **in = w + time;
     sg__cut_steps(xw, time, in);
     for (int64_t t = 0; t < time; t++)
@@ -229,7 +226,6 @@ static sg_tensor *step_by_step(sg__decoder *d, sg_tensor *xw, sg_tensor **weight
     sg_tensor *values = d->now.memory.values;
     if (values)
         *weights = sg__stack_steps(time, w, xw, sg_dim(values, 1)); /* [B,T,S] */
-    free(list);
     return r;
 }
 

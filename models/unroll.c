@@ -5,8 +5,6 @@
  */
 #include "models/internal.h"
 
-#include <stdlib.h>
-
 bool sg__good_lengths(sg_context *g, int64_t batch, int64_t time, const int *lengths)
 {
     for (int64_t b = 0; lengths && b < batch; b++)
@@ -52,9 +50,9 @@ static sg_tensor *last(sg_tensor *h, const int *lengths, sg_tensor *initial)
     if (batch * time > INT32_MAX)
         return sg_fail(g, SG_BAD_SHAPE, "%lld sequences of %lld elements are too many",
                        (long long)batch, (long long)time);
-    int32_t *rows = malloc(((size_t)batch + 1) * sizeof *rows);
+    int32_t *rows = sg_room(g, (size_t)batch * sizeof *rows);
     if (!rows)
-        return sg_fail(g, SG_NO_MEMORY, "no memory for %lld rows", (long long)batch);
+        return sg__nothing(g);
     bool empty = false;
     for (int64_t b = 0; b < batch; b++) {
         rows[b] = (int32_t)(b * time + (lengths[b] ? lengths[b] - 1 : 0));
@@ -68,7 +66,6 @@ static sg_tensor *last(sg_tensor *h, const int *lengths, sg_tensor *initial)
         sg_tensor *some = sg_input(g, SG_I32, SG_SHAPE(batch, 1), rows);
         x = sg_where(sg_cast(some, SG_U8), x, initial);
     }
-    free(rows);
     return x;
 }
 
@@ -147,15 +144,14 @@ static sg_tensor *unroll(sg_unroll_options o)
 {
     const sg_cell *p = &o.cell;
     int64_t time = sg_dim(o.x, 1);
-    sg_tensor **steps = malloc(3 * ((size_t)time + 1) * sizeof *steps);
+    sg_tensor **steps = sg_room(p->g, 3 * (size_t)time * sizeof *steps);
     if (!steps)
-        return sg_fail(p->g, SG_NO_MEMORY, "no memory for %lld steps", (long long)time);
+        return sg__nothing(p->g);
     o.lengths = sg__short_ones(o.lengths, sg_dim(o.x, 0), time);
     sg_tensor *x = sg_dropout(sg__clean(o.x, o.lengths), p->dropout);
     x = o.reverse ? turn(x, o.lengths) : x;
     sg_tensor *xw = p->wx ? sg_apply((sg_affine){p->wx, p->b}, x) : x; /* [B,T,G] */
     sg_tensor *h = sg_ok(p->g) ? run(&o, xw, steps) : xw;
-    free(steps);
     h = sg__clean(h, o.lengths);
     return o.reverse ? turn(h, o.lengths) : h;
 }

@@ -4,8 +4,6 @@
  */
 #include "ops/ops_internal.h"
 
-#include <stdlib.h>
-
 /* memcpy, but for the null pointers that empty arrays may have */
 static void copy(char *to, const char *from, size_t bytes)
 {
@@ -53,22 +51,17 @@ static bool stackable(int axis, int n, sg_tensor *const *xs)
 
 sg_tensor *sg_stack_(int axis, int n, sg_tensor *const *xs)
 {
-    sg_tensor *few[32], **part = few;
     if (n < 1 || !xs[0])
         return sg_concat_(axis, n, xs);
     if (!stackable(axis, n, xs))
         return sg__inert(xs[0]);
-    if (n > (int)(sizeof few / sizeof *few))
-        part = malloc((size_t)n * sizeof *part);
+    sg_tensor **part = sg_room(sg_context_of(xs[0]), (size_t)n * sizeof *part);
     if (!part)
-        return sg_fail(sg_context_of(xs[0]), SG_NO_MEMORY, "stack: no memory for %d operands", n);
+        return sg__inert(xs[0]);
     axis = axis < 0 ? axis + sg_rank(xs[0]) + 1 : axis;
     for (int k = 0; k < n; k++)
         part[k] = xs[k] ? sg_expand_dims(xs[k], axis) : NULL;
-    sg_tensor *y = sg_concat_(axis, n, part);
-    if (part != few)
-        free(part);
-    return y;
+    return sg_concat_(axis, n, part);
 }
 
 void sg_split(sg_tensor *x, int axis, int n, sg_tensor **parts)

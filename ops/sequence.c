@@ -2,8 +2,6 @@
  * Lengths are values of leaves, not attributes, so that one plan serves all lengths. */
 #include "ops/ops_internal.h"
 
-#include <stdlib.h>
-
 _Static_assert(sizeof(int) == sizeof(int32_t), "lengths are read as i32");
 
 /* Whether all lengths are in 0..time; otherwise raises the error. */
@@ -90,13 +88,13 @@ sg_tensor *sg_length_mask(sg_context *g, int batch, int64_t time, const int *len
                        (long long)time);
     if (!good(g, "length_mask", batch, time, lengths))
         return sg_fail(g, SG_OK, "inert");
-    uint8_t *mask = calloc((size_t)batch * (size_t)time + 1, 1);
+    size_t row = (size_t)time;
+    uint8_t *mask = sg_room(g, (size_t)batch * row);
     if (!mask)
-        return sg_fail(g, SG_NO_MEMORY, "length_mask: no memory for [%d,%lld]", batch,
-                       (long long)time);
-    for (int b = 0; b < batch; b++)
-        memset(mask + (size_t)b * (size_t)time, 1, (size_t)lengths[b]);
-    sg_tensor *x = sg_input(g, SG_U8, SG_SHAPE(batch, time), mask);
-    free(mask);
-    return x;
+        return sg_fail(g, SG_OK, "inert");
+    for (size_t b = 0; b < (size_t)batch; b++) {
+        memset(mask + b * row, 1, (size_t)lengths[b]);
+        memset(mask + b * row + lengths[b], 0, row - (size_t)lengths[b]);
+    }
+    return sg_borrow(g, SG_U8, SG_SHAPE(batch, time), mask);
 }

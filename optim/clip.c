@@ -1,21 +1,18 @@
 /* Clipping gradients. */
 #include "optim/optim.h"
 
-#include <stdlib.h>
-
 /* g · min(1, most / (norm + 1e-6)), norm = sqrt(Σ g²) over all of them; summed in f64 */
 sg_tensor *sg_clip_norm(int n, sg_tensor **grads, double most)
 {
     if (n <= 0)
         return NULL;
     sg_context *g = sg_context_of(grads[0]);
-    sg_tensor **squares = malloc((size_t)n * sizeof *squares);
+    sg_tensor **squares = sg_room(g, (size_t)n * sizeof *squares);
     if (!squares)
-        return sg_fail(g, SG_NO_MEMORY, "clip: no memory for %d gradients", n);
+        return sg_fail(g, SG_OK, "inert");
     for (int i = 0; i < n; i++)
         squares[i] = sg_cast(sg_sum(sg_square(grads[i]), SG_ALL_AXES, false), SG_F64);
     sg_tensor *norm = sg_sqrt(sg_add_n(n, squares));
-    free(squares);
     sg_tensor *one = sg_scalar(g, SG_F64, 1), *limit = sg_scalar(g, SG_F64, most);
     sg_tensor *scale = sg_minimum(one, sg_div(limit, sg_add(norm, sg_scalar(g, SG_F64, 1e-6))));
     for (int i = 0; i < n; i++)

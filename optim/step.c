@@ -2,7 +2,6 @@
 #include "optim/optim.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 static double or_else(double x, double standard)
@@ -152,11 +151,9 @@ sg_status sg_step(sg_optimizer *s, sg_tensor *loss)
         return sg_error(g);
     }
     int n = trainable(g, NULL);
-    sg_tensor **both = malloc(2 * ((size_t)n + 1) * sizeof *both);
-    if (!both) {
-        sg_fail(g, SG_NO_MEMORY, "no memory for the gradients of %d parameters", n);
+    sg_tensor **both = sg_room(g, 2 * (size_t)n * sizeof *both);
+    if (!both)
         return sg_error(g);
-    }
     s->norm = NULL;
     trainable(g, both);
     sg_push(g, "optimizer", NULL);
@@ -165,6 +162,5 @@ sg_status sg_step(sg_optimizer *s, sg_tensor *loss)
     else
         record(s, n, both, both + n, loss);
     sg_pop(g);
-    free(both);
     return sg_eval(loss);
 }
