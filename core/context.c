@@ -208,6 +208,7 @@ sg_stat sg_stats(const sg_context *g)
 {
     sg_stat s = g->stat;
     s.plans = g->cache ? sg__cache_count(g->cache) : 0;
+    s.plan_bytes = g->cache ? sg__cache_bytes(g->cache) : 0;
     s.workspace = g->workspace_bytes;
     return s;
 }

@@ -122,7 +122,9 @@ typedef struct sg_stat {
     uint64_t misses;     /* plans made */
     uint64_t plans;      /* plans in the cache now */
     uint64_t recomputed; /* nodes whose value was computed a second time */
+    uint64_t meetings;   /* how often threads waited for each other, starts and ends of runs too */
     uint64_t workspace;  /* bytes of the workspace all plans share */
+    uint64_t plan_bytes; /* that the plans in the cache take themselves */
 } sg_stat;
 SG_API sg_stat sg_stats(const sg_context *g);
 
@@ -163,8 +165,21 @@ SG_API sg_tensor *sg_want(sg_tensor *x);  /* the next evaluation computes x too;
  * carried from one stretch of text to the next. The next evaluation computes it. */
 SG_API sg_tensor *sg_keep(sg_tensor *x);
 
-/* The bytes of workspace that evaluating these would take; nothing is run. */
-SG_API size_t sg_plan_bytes(int n, sg_tensor *const *x);
+/* What evaluating these would take, exactly; nothing is run, but the plan is kept for it. */
+typedef struct sg_plan_info {
+    size_t workspace;     /* bytes; the context's workspace is that of its largest plan */
+    size_t values;        /* bytes of the values asked for, kept until the reset */
+    size_t own;           /* bytes that the plan itself takes in the cache */
+    int64_t nodes;        /* of the tape that it computes or reads */
+    int64_t steps;        /* of all kinds: row programs and calls of kernels */
+    int64_t programs;     /* fused operations by element, */
+    int64_t instructions; /* of which they have so many */
+    int64_t products;     /* calls of kernels that count their flops: matmul */
+    int64_t copies;       /* instructions that only move data */
+    int64_t meetings;     /* in a run, as in sg_stat */
+    double flops;         /* of the products */
+} sg_plan_info;
+SG_API sg_plan_info sg_plan_infos(int n, sg_tensor *const *x);
 
 /* ---- gradients ---------------------------------------------------------------------------- */
 
@@ -398,6 +413,7 @@ struct sg_op {
     /* or by a function of its own. */
     bool (*run)(const sg_call *c);
     size_t (*scratch)(const sg_call *c); /* bytes; data pointers are not set yet */
+    double (*flops)(const sg_call *c);   /* of the whole result, by shapes; NULL: not counted */
 
     /* Of up to SG_JOINED operands: sets how those of several results join, so that the op of what
      * they make is the sum of the results; false if there is no way. NULL: there never is. */

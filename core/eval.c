@@ -61,7 +61,7 @@ void sg__plan_free(sg__plan *p)
 
 size_t sg__plan_size(const sg__plan *p)
 {
-    return sizeof *p + p->step_capacity * sizeof *p->steps +
+    return sizeof *p + p->key_bytes + p->step_capacity * sizeof *p->steps +
            p->buffer_capacity * sizeof *p->buffers + sg__arena_bytes(&p->arena);
 }
 
@@ -249,15 +249,14 @@ sg_tensor *sg_want(sg_tensor *x)
     return x->value || sg__list_add(g, &g->wants, x) ? x : g->nil;
 }
 
-size_t sg_plan_bytes(int n, sg_tensor *const *x)
+sg__plan *sg__plan_for(int n, sg_tensor *const *x, const char *what)
 {
     sg_tensor *nil;
-    sg_context *g = sg__together(n, x, "sg_plan_bytes", &nil);
+    sg_context *g = sg__together(n, x, what, &nil);
     if (!g || !sg__collect(g, n, x) || !g->roots.n)
-        return 0;
+        return NULL;
     sg__request r = {g, g->roots.n, g->roots.x};
-    sg__plan *p = sg__walk(g, (int)r.n, r.roots, SG__STOP_AT_VALUES) ? sg__plan_of(&r) : NULL;
-    return p ? p->workspace : 0;
+    return sg__walk(g, (int)r.n, r.roots, SG__STOP_AT_VALUES) ? sg__plan_of(&r) : NULL;
 }
 
 /* ---- debug mode ------------------------------------------------------------------------------ */

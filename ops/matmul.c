@@ -189,6 +189,11 @@ static bool matmul_joint(const void *attr, const sg_shape *in, const sg_shape *o
     return true;
 }
 
+static double matmul_flops(const sg_call *c)
+{
+    return 2.0 * (double)sg__elements(&c->out) * (double)c->in[0].dim[c->in[0].rank - 1];
+}
+
 static const sg_op matmul_op = {
     .name = "matmul",
     .args = "x y",
@@ -197,6 +202,7 @@ static const sg_op matmul_op = {
     .infer = matmul_infer,
     .run = matmul_run,
     .scratch = matmul_scratch,
+    .flops = matmul_flops,
     .joint = matmul_joint,
     .vjp = matmul_vjp,
 };

@@ -267,10 +267,10 @@ static bool number_bases(sg__emitter *e)
     for (size_t i = 0; i < r->n; i++) {
         const sg_tensor *x = r->roots[i];
         const sg__item *y = sg__item_of(e, gr->roots[i]);
-        p->roots[i] = (sg__root){.node = x->index, .assign = x->op->flags & SG_OP_ROOT};
+        p->roots[i] =
+            (sg__root){.node = x->index, .assign = x->op->flags & SG_OP_ROOT, .bytes = bytes_of(y)};
         if (p->roots[i].assign) {
             p->roots[i].param = leaf[x->in[1]->index];
-            p->roots[i].bytes = bytes_of(y);
             continue;
         }
         p->roots[i].place = (sg__place){p->bases++, SG__NONE, 0};

@@ -87,11 +87,6 @@ static void link_use(sg__cache *c, entry *e)
     c->newest = e;
 }
 
-static size_t bytes_of(const entry *e)
-{
-    return e->n * sizeof *e->words + sg__plan_size(e->plan);
-}
-
 static void drop(sg__cache *c, entry *e)
 {
     entry **at = &c->slots[e->hash % SLOTS];
@@ -100,7 +95,7 @@ static void drop(sg__cache *c, entry *e)
     *at = e->next;
     unlink_use(c, e);
     c->count--;
-    c->bytes -= bytes_of(e);
+    c->bytes -= sg__plan_size(e->plan);
     sg__plan_free(e->plan);
     free(e->words);
     free(e);
@@ -116,6 +111,11 @@ void sg__cache_limit(sg__cache *c, size_t plans)
 size_t sg__cache_count(const sg__cache *c)
 {
     return c->count;
+}
+
+size_t sg__cache_bytes(const sg__cache *c)
+{
+    return c->bytes;
 }
 
 void sg__cache_close(sg__cache *c)
@@ -153,7 +153,8 @@ bool sg__cache_add(sg__cache *c, const sg__code *code, sg__plan *p)
     c->slots[code->hash % SLOTS] = e;
     link_use(c, e);
     c->count++;
-    c->bytes += bytes_of(e);
+    p->key_bytes = sizeof *e + code->n * sizeof *words;
+    c->bytes += sg__plan_size(p);
     while ((c->count > c->limit || c->bytes > MOST_BYTES) && c->oldest != e)
         drop(c, c->oldest);
     return true;

@@ -98,8 +98,8 @@ typedef struct sg__step {
 typedef struct sg__root {
     uint32_t node;
     bool assign;
-    uint32_t param; /* base of the parameter that is assigned to, */
-    size_t bytes;   /* and its size */
+    uint32_t param; /* base of the parameter that is assigned to */
+    size_t bytes;
     sg__place place;
 } sg__root;
 
@@ -112,6 +112,7 @@ typedef struct sg__plan {
     size_t buffer_count, buffer_capacity;
     sg__root *roots;
     size_t root_count;
+    size_t key_bytes;        /* of its key in the cache */
     size_t workspace, tiles; /* bytes; of registers, per thread, at the end of the workspace */
     bool split;              /* some step is */
 } sg__plan;
@@ -183,6 +184,7 @@ sg__cache *sg__cache_open(void);
 void sg__cache_close(sg__cache *c);
 void sg__cache_limit(sg__cache *c, size_t plans);
 size_t sg__cache_count(const sg__cache *c);
+size_t sg__cache_bytes(const sg__cache *c);
 sg__plan *sg__cache_find(sg__cache *c, const sg__code *code);
 /* Takes the plan over, even on failure: false without memory. */
 bool sg__cache_add(sg__cache *c, const sg__code *code, sg__plan *p);
@@ -200,13 +202,17 @@ bool sg__is_whole(const sg__plan *p, const sg__place *at, const sg_array *a);
 int sg__last_read(const sg__program *p, int array);
 int sg__first_write(const sg__program *p, int array);
 void sg__plan_free(sg__plan *p);
-size_t sg__plan_size(const sg__plan *p); /* bytes that it takes itself */
+size_t sg__plan_size(const sg__plan *p); /* bytes that it takes itself, with its key */
 /* debug builds: NULL if the plan keeps its promises, else what it breaks */
 const char *sg__verify(const sg__plan *p);
 
 /* run.c: false after raising an error */
 bool sg__run(const sg__request *r, sg__plan *p);
+bool sg__meets_after(const sg__plan *p, size_t step); /* threads wait for each other there */
 extern sg_map *const sg__copy_map[SG_DTYPES], *const sg__zero_map[SG_DTYPES];
+
+/* info.c: 0 where the op does not count them */
+double sg__step_flops(const sg__step *s);
 
 /* text.c */
 void sg__plan_print(FILE *f, const sg__plan *p);
@@ -214,5 +220,7 @@ void sg__plan_print(FILE *f, const sg__plan *p);
 uint64_t sg__hash(const void *p, size_t bytes);
 /* The plan for a request, from the cache or made. */
 sg__plan *sg__plan_of(const sg__request *r);
+/* That for tensors which a user asks about: NULL after an error, or if there is nothing to do. */
+sg__plan *sg__plan_for(int n, sg_tensor *const *x, const char *what);
 
 #endif

@@ -198,6 +198,11 @@ static bool has_failed(run *r, size_t before)
     return failed && failed <= before;
 }
 
+bool sg__meets_after(const sg__plan *p, size_t step)
+{
+    return p->steps[step].split || (step + 1 < p->step_count && p->steps[step + 1].split);
+}
+
 /* What each thread does: its part of the steps that are split, the first one the others alone. They
  * meet where one of them may read what another wrote, and where one may write what another reads.
  * After a failure all leave at the same meeting. */
@@ -210,8 +215,10 @@ static void run_part(void *arg, int part, int parts)
         const sg__step *s = r->p->steps + i;
         if ((s->split || part == 0) && !has_failed(r, i))
             run_step(r, s, s->split ? part : 0, s->split ? parts : 1);
-        if (parts == 1 || !(s->split || (i + 1 < n && s[1].split)))
+        if (parts == 1 || !sg__meets_after(r->p, i))
             continue;
+        if (part == 0)
+            g->stat.meetings++;
         sg__pool_meet(g->pool, part);
         if (has_failed(r, i + 1))
             return;
@@ -241,9 +248,10 @@ bool sg__run(const sg__request *r, sg__plan *p)
     locate_all(r, p);
     if (p->split && !g->pool)
         g->pool = sg__pool_open(g->threads); /* without memory: alone, with the same result */
-    if (p->split && g->pool)
+    if (p->split && g->pool) {
+        g->stat.meetings += 2;
         sg__pool_run(g->pool, run_part, &all);
-    else
+    } else
         run_part(&all, 0, 1);
     if (all.failed)
         return false;

@@ -161,20 +161,11 @@ void sg__plan_print(FILE *f, const sg__plan *p)
     }
 }
 
-static void print_plan(FILE *f, sg_context *g, sg_tensor **roots, size_t n)
-{
-    sg__request r = {g, n, roots};
-    sg__plan *p = n && sg__walk(g, (int)n, roots, SG__STOP_AT_VALUES) ? sg__plan_of(&r) : NULL;
-    if (p)
-        sg__plan_print(f, p);
-    else if (!g->status)
-        fputs("plan: nothing to compute\n", f);
-}
-
 void sg_dump_plan(FILE *f, int n, sg_tensor *const *x)
 {
-    sg_tensor *nil;
-    sg_context *g = sg__together(n, x, "sg_dump_plan", &nil);
-    if (g && sg__collect(g, n, x))
-        print_plan(f, g, g->roots.x, g->roots.n);
+    const sg__plan *p = sg__plan_for(n, x, "sg_dump_plan");
+    if (p)
+        sg__plan_print(f, p);
+    else if (n > 0 && !sg_is_nil(x[0]) && !x[0]->g->status)
+        fputs("plan: nothing to compute\n", f);
 }
