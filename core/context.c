@@ -98,6 +98,7 @@ void sg_close(sg_context *g)
         sg__registry_drop(g->registry);
     sg__cache_close(g->cache);
     sg__pool_close(g->pool);
+    sg__profile_free(g);
     free(g->keeps.x);
     free(g->carried.x);
     free(g->wants.x);

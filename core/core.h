@@ -298,6 +298,16 @@ SG_API sg_status sg_load_tensors(sg_context *g, const char *path, const char *pr
 SG_API void sg_dump(FILE *f, int n, sg_tensor *const *x);      /* the tape, a line a node */
 SG_API void sg_dump_dot(FILE *f, int n, sg_tensor *const *x);  /* the tape, for Graphviz */
 SG_API void sg_dump_plan(FILE *f, int n, sg_tensor *const *x); /* the plan: steps and places */
+
+/* From now on, or no longer, every step that runs is timed; what was timed before is forgotten. */
+SG_API sg_status sg_profile(sg_context *g, bool on);
+/* Where the time went, as two tables: by kind of step, and by scope, where a row program counts to
+ * the scope of most of its instructions. `peak`, of sg_peak: what rates are compared with; or 0. */
+SG_API void sg_profile_print(FILE *f, const sg_context *g, double peak);
+/* Each step (the first million) as JSON of trace events, which Perfetto and chrome://tracing open.
+ */
+SG_API void sg_profile_trace(FILE *f, const sg_context *g);
+
 SG_API const char *sg_dtype_name(sg_dtype d);
 SG_API const char *sg_status_name(sg_status s);
 

@@ -186,6 +186,7 @@ bool sg__match(const char *pattern, const char *text);
 /* ---- context --------------------------------------------------------------------------------- */
 
 typedef struct sg__cache sg__cache; /* of plans */
+typedef struct sg__profile sg__profile;
 
 typedef struct sg__list { /* of tensors, malloc'd */
     sg_tensor **x;
@@ -235,8 +236,10 @@ struct sg_context {
     void *code, **bases; /* scratch of evaluations: the encoded graph, where arrays are */
     size_t code_capacity, base_capacity;
     sg_stat stat;
+    sg__profile *profile; /* NULL: not measured */
 };
 
+void sg__profile_free(sg_context *g);
 int sg__isa_named(const char *name); /* -1: unknown, or this CPU lacks it */
 int sg__isa_best(void);
 const char *sg__isa_name(int isa);

@@ -13,6 +13,7 @@
  */
 #include "examples/dates.h"
 #include "examples/options.h"
+#include "examples/profile.h"
 #include "examples/progress.h"
 #include "examples/translator.h"
 #include "optim/optim.h"
@@ -25,7 +26,7 @@
 
 typedef struct settings {
     const char *train, *valid, *test, *train_src, *train_tgt, *valid_src, *valid_tgt;
-    const char *model, *log, *plot, *units;
+    const char *model, *log, *plot, *units, *profile;
     int source_column, target_column;
     translator_config c;
     int batch, epochs, seed, threads, max_length, max_vocabulary, min_count, patience, schedule;
@@ -62,11 +63,21 @@ static void interrupt(int signal)
     interrupted = 1;
 }
 
-static int report(sg_context *g)
+static sg_context *begin(const settings *s)
+{
+    sg_context *g = sg_open(.seed = (uint64_t)s->seed, .threads = s->threads);
+    if (s->profile)
+        sg_profile(g, true);
+    return g;
+}
+
+static int report(sg_context *g, const settings *s)
 {
     bool ok = sg_ok(g);
     if (!ok)
         fprintf(stderr, "seq2seq: %s\n", sg_errmsg(g));
+    else if (s->profile)
+        ok = profile_write(g, s->profile);
     sg_close(g);
     return ok ? 0 : 1;
 }
@@ -217,16 +228,16 @@ static int run_dates(settings s)
     s.epochs = s.epochs ? s.epochs : 4;
     s.schedule = 1;
     s.plot = s.plot ? s.plot : "seq2seq.svg";
-    sg_context *g = sg_open(.seed = (uint64_t)s.seed, .threads = s.threads);
+    sg_context *g = begin(&s);
     settings none = s;
-    sg_context *h = sg_open(.seed = (uint64_t)s.seed, .threads = s.threads);
-    none.log = NULL;
+    none.log = none.profile = NULL;
+    sg_context *h = begin(&none);
     printf("dates, written in %d ways, to ISO 8601 把各种写法的日期译成标准格式\n",
            dates_formats());
     learn_dates(h, &none, false);
-    int failed = report(h);
+    int failed = report(h, &none);
     double exact = interrupted || failed ? 0 : learn_dates(g, &s, true);
-    failed |= report(g);
+    failed |= report(g, &s);
     if (!failed && !interrupted)
         printf("exact %.1f %%\n", exact);
     return failed;
@@ -249,7 +260,7 @@ static sg_corpus *read_pairs(sg_context *g, const settings *s, const char *tsv, 
 static int run_train(settings s)
 {
     s.epochs = s.epochs ? s.epochs : 10;
-    sg_context *g = sg_open(.seed = (uint64_t)s.seed, .threads = s.threads);
+    sg_context *g = begin(&s);
     pairs data = {read_pairs(g, &s, s.train, s.train_src, s.train_tgt),
                   read_pairs(g, &s, s.valid, s.valid_src, s.valid_tgt)};
     if (!data.train) {
@@ -273,7 +284,7 @@ static int run_train(settings s)
     sg_corpus_free(data.train);
     if (data.valid)
         sg_corpus_free(data.valid);
-    return report(g);
+    return report(g, &s);
 }
 
 static void print_line(void *user, int index, const char *translation)
@@ -284,7 +295,7 @@ static void print_line(void *user, int index, const char *translation)
 
 static int run_translate(settings s)
 {
-    sg_context *g = sg_open(.seed = (uint64_t)s.seed, .threads = s.threads);
+    sg_context *g = begin(&s);
     translator t = translator_load(g, s.model);
     sg_corpus *c = sg_corpus_read(g, "/dev/stdin", .target_column = SG_NO_COLUMN);
     if (sg_ok(g))
@@ -293,12 +304,12 @@ static int run_translate(settings s)
         translator_plot(&t, c->source[0], NULL, s.plot);
     sg_corpus_free(c);
     translator_free(&t);
-    return report(g);
+    return report(g, &s);
 }
 
 static int run_evaluate(settings s)
 {
-    sg_context *g = sg_open(.seed = (uint64_t)s.seed, .threads = s.threads);
+    sg_context *g = begin(&s);
     translator t = translator_load(g, s.model);
     sg_corpus *c = s.test ? sg_corpus_read(g, s.test, .source_column = s.source_column,
                                            .target_column = s.target_column)
@@ -318,7 +329,7 @@ static int run_evaluate(settings s)
                r.bleu, r.exact, r.perplexity, r.sentences, (long long)r.tokens);
     sg_corpus_free(c);
     translator_free(&t);
-    return report(g);
+    return report(g, &s);
 }
 
 /* "char" or "char,word": units of both sides, or of source and target. */
@@ -387,6 +398,8 @@ int main(int argc, char **argv)
         {"smoothing", "of labels", .number = &s.smoothing, .low = 0, .high = 0.9},
         {"seed", "of everything random", .integer = &s.seed, .low = 1, .high = 2147483647},
         {"threads", "to compute with", .integer = &s.threads, .low = 1, .high = 256},
+        {"profile", "print where the time went, and write a trace for Perfetto", .text = &s.profile,
+         .value = "FILE"},
         {"log", "JSON lines", .text = &s.log, .value = "FILE"},
         {"attention-plot", "SVG of the first sentence's attention", .text = &s.plot,
          .value = "FILE"},

@@ -170,6 +170,10 @@ SG_API sg_tensor *sg_random_uniform(sg_context *g, sg_dtype dtype, sg_shape shap
 SG_API sg_tensor *sg_random_normal(sg_context *g, sg_dtype dtype, sg_shape shape);  /* N(0, 1) */
 SG_API sg_tensor *sg_random_bernoulli(sg_context *g, sg_shape shape, double p);     /* u8 */
 
+/* GF/s of one thread at a product that suits this CPU, measured in some milliseconds: what the
+ * rates of a profile are compared with. */
+SG_API double sg_peak(const sg_context *g);
+
 #ifdef __cplusplus
 }
 #endif

@@ -291,6 +291,8 @@ Test(op_table, every_public_op_has_a_row)
     for (char *p = text; (p = strstr(p, "SG_API ")); p++, n++) {
         word name;
         char *open = strchr(p, '('), *start = open;
+        if (strncmp(p, "SG_API double ", 14) == 0)
+            continue; /* sg_peak, a measurement */
         while (start[-1] == '_' || isalnum((unsigned char)start[-1]))
             start--;
         read_word(start, name);

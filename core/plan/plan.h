@@ -214,6 +214,14 @@ extern sg_map *const sg__copy_map[SG_DTYPES], *const sg__zero_map[SG_DTYPES];
 /* info.c: 0 where the op does not count them */
 double sg__step_flops(const sg__step *s);
 
+/* profile.c: with a profile, when a thread was at a step; NULL without memory for it */
+typedef struct sg__span {
+    double from, to; /* 0: it was not */
+} sg__span;
+double sg__now(void);
+sg__span *sg__profile_begin(sg_context *g, const sg__plan *p, int threads);
+void sg__profile_end(const sg__request *r, const sg__plan *p, int threads);
+
 /* text.c */
 void sg__plan_print(FILE *f, const sg__plan *p);
 

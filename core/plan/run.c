@@ -145,6 +145,8 @@ static void run_program(const sg__step *s, char *tiles, int part, int parts)
 typedef struct run {
     const sg__request *r;
     const sg__plan *p;
+    sg__span *spans; /* by step and thread; NULL: not measured */
+    int threads;
     atomic_uint failed; /* 1 + the first step that could not be done */
 } run;
 
@@ -192,6 +194,17 @@ static bool run_step(run *r, const sg__step *s, int part, int parts)
     return s->op->run(&c) || fail_step(r, s, message);
 }
 
+static bool run_timed(run *r, const sg__step *s, int part, int parts, int thread)
+{
+    if (!r->spans)
+        return run_step(r, s, part, parts);
+    sg__span *span = &r->spans[(s - r->p->steps) * r->threads + thread];
+    span->from = sg__now();
+    bool ok = run_step(r, s, part, parts);
+    span->to = sg__now();
+    return ok;
+}
+
 static bool has_failed(run *r, size_t before)
 {
     unsigned failed = atomic_load_explicit(&r->failed, memory_order_relaxed);
@@ -214,7 +227,7 @@ static void run_part(void *arg, int part, int parts)
     for (size_t i = 0; i < n; i++) {
         const sg__step *s = r->p->steps + i;
         if ((s->split || part == 0) && !has_failed(r, i))
-            run_step(r, s, s->split ? part : 0, s->split ? parts : 1);
+            run_timed(r, s, s->split ? part : 0, s->split ? parts : 1, part);
         if (parts == 1 || !sg__meets_after(r->p, i))
             continue;
         if (part == 0)
@@ -244,10 +257,13 @@ static void commit(const sg__request *r, const sg__plan *p)
 bool sg__run(const sg__request *r, sg__plan *p)
 {
     sg_context *g = r->g;
-    run all = {.r = r, .p = p};
+    run all = {.r = r, .p = p, .threads = 1};
     locate_all(r, p);
     if (p->split && !g->pool)
         g->pool = sg__pool_open(g->threads); /* without memory: alone, with the same result */
+    if (p->split && g->pool)
+        all.threads = g->threads;
+    all.spans = g->profile ? sg__profile_begin(g, p, all.threads) : NULL;
     if (p->split && g->pool) {
         g->stat.meetings += 2;
         sg__pool_run(g->pool, run_part, &all);
@@ -256,5 +272,7 @@ bool sg__run(const sg__request *r, sg__plan *p)
     if (all.failed)
         return false;
     commit(r, p);
+    if (all.spans)
+        sg__profile_end(r, p, all.threads);
     return true;
 }

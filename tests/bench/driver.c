@@ -142,25 +142,6 @@ static measured measure(bench *b, const workload *w, void *model, int64_t batche
     return m;
 }
 
-static sg_tensor *good_product(sg_context *g, const void *user)
-{
-    (void)user;
-    sg_tensor *x = sg_full(g, SG_F32, SG_SHAPE(250, 200), 1);
-    sg_tensor *y = sg_full(g, SG_F32, SG_SHAPE(200, 400), 1);
-    sg_eval(x, y);
-    return sg_matmul(x, y);
-}
-
-/* GF/s of a product that our kernels like, in one thread: the best of many. */
-static double gemm_peak(void)
-{
-    sg_context *g = sg_open();
-    double least = 0;
-    bench_evaluation(g, good_product, NULL, &least);
-    sg_close(g);
-    return 2e-9 * 250 * 200 * 400 / least;
-}
-
 static void report(const bench *b, const workload *w, const measured *m, const settings *s)
 {
     double rate = rate_of(m), steps = (double)m->steps, all = total(m->time, m->steps);
@@ -180,7 +161,7 @@ static void report(const bench *b, const workload *w, const measured *m, const s
            (unsigned long long)(m->after.misses - m->before.misses),
            (unsigned long long)(m->after.recomputed - m->before.recomputed));
     if (w->flops > 0) {
-        double gflops = 3e-9 * w->flops * rate, best = s->peak > 0 ? s->peak : gemm_peak();
+        double gflops = 3e-9 * w->flops * rate, best = s->peak > 0 ? s->peak : sg_peak(b->g);
         printf(", \"gflops\": %.2f, \"of_peak\": %.3f", gflops,
                gflops / (best * (double)s->threads));
     }
