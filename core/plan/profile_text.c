@@ -75,7 +75,8 @@ static void print_row(FILE *f, const sg__row *r, const char *name, double all, d
 static void print_table(FILE *f, const sg__profile *p, sg__row *rows, bool scopes, double peak)
 {
     char name[SG_MESSAGE];
-    memcpy(rows, p->rows, p->row_count * sizeof *rows);
+    if (p->row_count)
+        memcpy(rows, p->rows, p->row_count * sizeof *rows);
     size_t n = merge(rows, p->row_count, scopes ? by_scope : by_kind);
     fprintf(f, "%11s %10s %5s %8s %8s %5s  %s\n", "steps", "ms", "%", "GB/s", "GF/s",
             peak > 0 ? "peak%" : "", scopes ? "scope" : "kind");
