@@ -6,7 +6,8 @@ include(GNUInstallDirs)
 # The tree's headers include each other by their place in it ("ops/ops.h"); installed ones, which
 # are made here, by <seqgrad/ops.h>.
 set(SG_HEADERS)
-foreach(header core/core.h ops/ops.h models/models.h models/text.h models/plot.h optim/optim.h
+foreach(header core/core.h ops/ops.h models/models.h models/layer.h models/cell.h
+               models/attention.h models/text.h models/plot.h optim/optim.h
                cmake/seqgrad.h)
     get_filename_component(name ${header} NAME)
     set(out ${PROJECT_BINARY_DIR}/include/seqgrad/${name})

@@ -9,7 +9,14 @@ bool sg__good_lengths(sg_context *g, int64_t batch, int64_t time, const int *len
 bool sg__good_dropout(sg_context *g, double p);
 /* lengths, or NULL where all sequences are full. */
 const int *sg__short_ones(const int *lengths, int64_t batch, int64_t time);
+/* What all cells of the library have: parameters of `gates` blocks of `units` columns for the
+ * input, of `blocks` for the state. */
+sg_cell sg__make_cell(const sg_cell_options *o, int gates, int units, int blocks, const void *bias);
 sg_state sg__zero_state(const sg_cell *p, int64_t batch, sg_dtype dtype);
+sg_cell sg__begin(const sg_cell *p, sg_dtype dtype, int64_t batch, int64_t features);
+/* x [B,in] or [B,T,in] with the cell's dropout; one step from x wx + b. */
+sg_tensor *sg__cell_input(const sg_cell *p, sg_tensor *x);
+sg_state sg__step(const sg_cell *p, sg_tensor *xw, sg_state s);
 static inline sg_tensor *sg__nothing(sg_context *g) /* the inert tensor */
 {
     return sg_fail(g, SG_OK, "inert");

@@ -158,8 +158,14 @@ static const struct cell_kind {
     {"gru before write", sg_gru_, {.reset = SG_RESET_BEFORE, .update = SG_UPDATE_WRITE}},
     {"gru after keep", sg_gru_, {.reset = SG_RESET_AFTER, .update = SG_UPDATE_KEEP}},
     {"gru after write", sg_gru_, {.reset = SG_RESET_AFTER, .update = SG_UPDATE_WRITE}},
+    {"minimal gated unit", sg_mgu_, {.activation = SG_TANH}},
+    {"lstm peephole", sg_lstm_, {.peephole = true}},
+    {"lstm coupled", sg_lstm_, {.coupled = true}},
+    {"lstm coupled peephole", sg_lstm_, {.coupled = true, .peephole = true}},
+    {"lstm norm", sg_lstm_, {.norm = true}},
+    {"lstm norm coupled peephole", sg_lstm_, {.norm = true, .coupled = true, .peephole = true}},
 };
-enum { CELL_KINDS = 9 };
+enum { CELL_KINDS = 15 };
 
 static inline sg_cell make_cell(sg_context *g, int kind, const char *name, sg_dtype dtype, int in,
                                 int hidden)

@@ -32,7 +32,20 @@ static double product(const double *v, sg_tensor *w, int column)
 /* x Wx + b, by column */
 static double input_part(const sg_cell *p, const double *x, int column)
 {
-    return product(x, p->wx, column) + element(p->b, column);
+    return product(x, p->wx, column) + (p->b ? element(p->b, column) : 0);
+}
+
+/* v normalized in place: (v - mean) / sqrt(variance + 1e-5) * gain + bias */
+static void normalize(const sg_norm *norm, int n, double *v)
+{
+    double mean = 0, variance = 0;
+    for (int i = 0; norm->gain && i < n; i++)
+        mean += v[i] / n;
+    for (int i = 0; norm->gain && i < n; i++)
+        variance += (v[i] - mean) * (v[i] - mean) / n;
+    for (int i = 0; norm->gain && i < n; i++)
+        v[i] = (v[i] - mean) / sqrt(variance + 1e-5) * element(norm->gain, i) +
+               (norm->bias ? element(norm->bias, i) : 0);
 }
 
 static void rnn_reference(const sg_cell *p, const double *x, double *h, double *c)
@@ -44,17 +57,48 @@ static void rnn_reference(const sg_cell *p, const double *x, double *h, double *
     (void)c;
 }
 
+/* Gates stand in the order I F G O; coupled ones in the order F G O. */
 static void lstm_reference(const sg_cell *p, const double *x, double *h, double *c)
 {
-    double old[H];
+    int coupled = p->variant, n = (4 - coupled) * H;
+    double zx[4 * H], zh[4 * H], seen[H];
+    for (int k = 0; k < n; k++) {
+        zx[k] = input_part(p, x, k);
+        zh[k] = product(h, p->wh, k);
+    }
+    normalize(&p->norm_x, n, zx);
+    normalize(&p->norm_h, n, zh);
+    for (int j = 0; j < H; j++) {
+        double z[4] = {0}, peep[4] = {0};
+        for (int k = coupled; k < 4; k++) {
+            z[k] = zx[(k - coupled) * H + j] + zh[(k - coupled) * H + j];
+            int place = k == 3 ? 2 - coupled : k - coupled; /* I F O */
+            if (p->peep && k != 2)
+                peep[k] = element(p->peep, place * H + j);
+        }
+        double f = logistic(z[1] + peep[1] * c[j]);
+        double i = coupled ? 1 - f : logistic(z[0] + peep[0] * c[j]);
+        c[j] = f * c[j] + i * tanh(z[2]);
+        h[j] = logistic(z[3] + peep[3] * c[j]);
+    }
+    memcpy(seen, c, sizeof seen);
+    normalize(&p->norm_c, H, seen);
+    for (int j = 0; j < H; j++)
+        h[j] *= tanh(seen[j]);
+}
+
+static void mgu_reference(const sg_cell *p, const double *x, double *h, double *c)
+{
+    double old[H], forget[H], kept[H];
     memcpy(old, h, sizeof old);
     for (int j = 0; j < H; j++) {
-        double z[4];
-        for (int k = 0; k < 4; k++)
-            z[k] = input_part(p, x, k * H + j) + product(old, p->wh, k * H + j);
-        c[j] = logistic(z[1]) * c[j] + logistic(z[0]) * tanh(z[2]);
-        h[j] = logistic(z[3]) * tanh(c[j]);
+        forget[j] = logistic(input_part(p, x, j) + product(old, p->wh, j));
+        kept[j] = forget[j] * old[j];
     }
+    for (int j = 0; j < H; j++)
+        h[j] = (1 - forget[j]) * old[j] +
+               forget[j] * tanh(input_part(p, x, H + j) + product(kept, p->extra, j));
+    (void)c;
 }
 
 static void gru_reference(const sg_cell *p, const double *x, double *h, double *c)
@@ -83,6 +127,7 @@ static void (*reference_of(int kind))(const sg_cell *, const double *, double *,
 {
     return cell_kinds[kind].make == sg_rnn_    ? rnn_reference
            : cell_kinds[kind].make == sg_lstm_ ? lstm_reference
+           : cell_kinds[kind].make == sg_mgu_  ? mgu_reference
                                                : gru_reference;
 }
 
@@ -100,7 +145,8 @@ Test(cells, follow_their_formulas)
         sg_context *g = sg_open();
         sg_cell p = make_cell(g, kind, "cell", SG_F64, IN, H);
         shake(g, 1);
-        cr_expect(p.in == IN && p.hidden == H && p.states == 1 + (kind == 4));
+        cr_expect(p.in == IN && p.hidden == H &&
+                  p.states == 1 + (cell_kinds[kind].make == sg_lstm_));
         sg_tensor *x = sequences(g, SG_F64, B, .size = IN, .flat = true, .seed = 10);
         sg_state s = random_state(&p, SG_F64, B), next = sg_cell_step(&p, x, s);
         cr_expect((next.c != NULL) == (p.states == 2), "%s", cell_kinds[kind].name);

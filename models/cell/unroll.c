@@ -84,13 +84,13 @@ sg_tensor *sg__stack_steps(int64_t n, sg_tensor **steps, sg_tensor *x, int64_t c
 
 /* ---- unroll --------------------------------------------------------------------------------- */
 
-static bool good_state(sg_tensor *s, const char *name, const sg_cell *p, int64_t batch)
+static bool good_state(sg_tensor *s, const char *name, const sg_cell *p, int64_t batch, int size)
 {
-    if (!s || (sg_rank(s) == 2 && sg_dim(s, 0) == batch && sg_dim(s, 1) == p->hidden))
+    if (!s || (sg_rank(s) == 2 && sg_dim(s, 0) == batch && sg_dim(s, 1) == size))
         return true;
     if (!sg_is_nil(s))
         sg_fail(p->g, SG_BAD_SHAPE, "the initial %s is not [batch, hidden] = [%lld,%d]", name,
-                (long long)batch, p->hidden);
+                (long long)batch, size);
     return false;
 }
 
@@ -109,8 +109,8 @@ static bool good(const sg_unroll_options *o)
         sg_fail(p->g, SG_BAD_SHAPE, "x has %lld features, the cell %d inputs",
                 (long long)sg_dim(o->x, 2), p->in);
     return sg_ok(p->g) && sg__good_lengths(p->g, sg_dim(o->x, 0), sg_dim(o->x, 1), o->lengths) &&
-           good_state(o->initial.h, "h", p, sg_dim(o->x, 0)) &&
-           good_state(o->initial.c, "c", p, sg_dim(o->x, 0));
+           good_state(o->initial.h, "h", p, sg_dim(o->x, 0), p->hidden) &&
+           good_state(o->initial.c, "c", p, sg_dim(o->x, 0), p->memory ? p->memory : p->hidden);
 }
 
 /* All steps from xw [B,T,G]: [B,T,H]. `steps` has room for three tensors a step. */
@@ -125,13 +125,13 @@ static sg_tensor *run(const sg_unroll_options *o, sg_tensor *xw, sg_tensor **ste
     sg_state s = first;
     sg__cut_steps(xw, time, in);
     for (int64_t t = 0; t < time; t++) {
-        s = p->step(p, in[t], s);
+        s = sg__step(p, in[t], s);
         h[t] = s.h;
         c[t] = s.c;
     }
     sg_tensor *all = sg__stack_steps(time, h, xw, p->hidden);
     if (o->final && o->lengths) {
-        sg_tensor *all_c = s.c ? sg__stack_steps(time, c, xw, p->hidden) : NULL;
+        sg_tensor *all_c = s.c ? sg__stack_steps(time, c, xw, sg_dim(s.c, 1)) : NULL;
         s.h = last(all, o->lengths, first.h);
         s.c = s.c ? last(all_c, o->lengths, first.c) : NULL;
     }
@@ -142,18 +142,19 @@ static sg_tensor *run(const sg_unroll_options *o, sg_tensor *xw, sg_tensor **ste
 
 static sg_tensor *unroll(sg_unroll_options o)
 {
-    const sg_cell *p = &o.cell;
+    sg_cell *p = &o.cell;
     int64_t time = sg_dim(o.x, 1);
     sg_tensor **steps = sg_room(p->g, 3 * (size_t)time * sizeof *steps);
     if (!steps)
         return sg__nothing(p->g);
     o.lengths = sg__short_ones(o.lengths, sg_dim(o.x, 0), time);
-    sg_tensor *x = sg_dropout(sg__clean(o.x, o.lengths), p->dropout);
+    *p = sg__begin(p, sg_type(o.x), sg_dim(o.x, 0), sg_dim(o.x, 2));
+    sg_tensor *clean = sg__clean(o.x, o.lengths), *x = sg__cell_input(p, clean);
     x = o.reverse ? turn(x, o.lengths) : x;
     sg_tensor *xw = p->wx ? sg_apply((sg_affine){p->wx, p->b}, x) : x; /* [B,T,G] */
     sg_tensor *h = sg_ok(p->g) ? run(&o, xw, steps) : xw;
-    h = sg__clean(h, o.lengths);
-    return o.reverse ? turn(h, o.lengths) : h;
+    h = o.reverse ? turn(h, o.lengths) : h;
+    return sg__clean(sg_output(p, clean, h), o.lengths);
 }
 
 sg_tensor *sg_unroll_(sg_unroll_options o)

@@ -1,4 +1,4 @@
-/* Linear layers, embeddings, dropout. */
+/* Linear layers, activations, norms, embeddings, dropout. */
 #include "models/internal.h"
 
 #include <math.h>
@@ -23,6 +23,33 @@ sg_tensor *sg_apply(sg_affine a, sg_tensor *x)
     return a.b ? sg_add(y, a.b) : y;
 }
 
+sg_tensor *sg_activate(sg_tensor *x, sg_activation f)
+{
+    static sg_tensor *(*const function[])(sg_tensor *) = {sg_tanh, sg_relu, NULL, sg_sigmoid,
+                                                          sg_gelu};
+    if ((unsigned)f > SG_GELU)
+        return sg_fail(sg_context_of(x), SG_BAD_ARGUMENT, "no such activation (%d)", (int)f);
+    return function[f] ? function[f](x) : x;
+}
+
+sg_norm sg_make_norm(sg_context *g, const char *name, int size, sg_dtype dtype)
+{
+    sg_norm n = {NULL};
+    sg_push(g, "norm", name);
+    n.gain = sg_param(g, "gain", SG_SHAPE(size), SG_CONSTANT, .dtype = dtype);
+    n.bias = sg_param(g, "bias", SG_SHAPE(size), SG_ZEROS, .dtype = dtype);
+    sg_pop(g);
+    return n;
+}
+
+/* (x - mean) / sqrt(var + epsilon) * gain + bias */
+sg_tensor *sg_normalize(sg_norm n, sg_tensor *x)
+{
+    sg_context *g = sg_context_of(x);
+    sg_tensor *bias = n.bias ? n.bias : sg_full(g, sg_type(x), sg_shape_of(n.gain), 0);
+    return sg_layer_norm(x, n.gain, bias, 1e-5);
+}
+
 sg_tensor *sg_embedding_(sg_embedding_options o)
 {
     double gain = o.gain == 0 && o.size > 0 ? 1 / sqrt(o.size) : o.gain;
@@ -30,6 +57,17 @@ sg_tensor *sg_embedding_(sg_embedding_options o)
         return sg_fail(o.g, SG_BAD_ARGUMENT, "embedding \"%s\": %d rows of %d features",
                        o.name ? o.name : "", o.count, o.size);
     return sg_param(o.g, o.name, SG_SHAPE(o.count, o.size), SG_NORMAL, gain, .dtype = o.dtype);
+}
+
+/* y = x E' + b */
+sg_affine sg_tied(const char *name, sg_tensor *table)
+{
+    sg_context *g = sg_context_of(table);
+    sg_affine a = {sg_transpose(table, 0, 1), NULL};
+    sg_push(g, "tied", name);
+    a.b = sg_param(g, "b", SG_SHAPE(sg_dim(table, 0)), SG_ZEROS, .dtype = sg_type(table));
+    sg_pop(g);
+    return a;
 }
 
 /* x·m / (1 - p), m ~ Bernoulli(1 - p) (Srivastava et al. 2014) */

@@ -1,0 +1,124 @@
+/*
+ * seqgrad layers: linear maps, embeddings, norms, dropout, ways to join vectors; losses.
+ * A chapter of models.h, where the conventions are.
+ */
+#ifndef SG_LAYER_H
+#define SG_LAYER_H
+
+#include "ops/ops.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- linear, embedding, dropout ------------------------------------------------------------- */
+
+typedef struct sg_affine {
+    sg_tensor *w, *b; /* [in, out], [out] or NULL */
+} sg_affine;
+
+typedef struct sg_linear_options {
+    sg_context *g;
+    const char *name;
+    int in, out;
+    bool no_bias;
+    sg_init init; /* of w; b starts at 0 */
+    double gain;
+    sg_dtype dtype;
+    int end_;
+} sg_linear_options;
+/* y = x W + b, with parameters NAME.w and NAME.b.
+ * sg_affine out = sg_linear(g, "out", .in = 128, .out = 10); y = sg_apply(out, x); */
+#define sg_linear(...) sg_linear_((sg_linear_options){__VA_ARGS__, .end_ = 0})
+SG_API sg_affine sg_linear_(sg_linear_options o);
+SG_API sg_tensor *sg_apply(sg_affine a, sg_tensor *x); /* [..., in] -> [..., out] */
+
+/* A single layer y = f(x W + b) is sg_activate(sg_apply(a, x), SG_TANH). */
+typedef enum { SG_TANH, SG_RELU, SG_IDENTITY, SG_SIGMOID, SG_GELU } sg_activation;
+SG_API sg_tensor *sg_activate(sg_tensor *x, sg_activation f);
+
+/* Layer normalization over the last axis (Ba et al. 2016), with an epsilon of 1e-5: parameters
+ * NAME.gain, of 1, and NAME.bias, of 0. */
+typedef struct sg_norm {
+    sg_tensor *gain, *bias; /* [size] */
+} sg_norm;
+SG_API sg_norm sg_make_norm(sg_context *g, const char *name, int size, sg_dtype dtype);
+SG_API sg_tensor *sg_normalize(sg_norm n, sg_tensor *x);
+
+typedef struct sg_embedding_options {
+    sg_context *g;
+    const char *name;
+    int count, size; /* rows, features */
+    double gain;     /* N(0, gain); 0 means 1 / sqrt(size) */
+    sg_dtype dtype;
+    int end_;
+} sg_embedding_options;
+/* A table NAME [count, size]; sg_take(table, ids) looks rows up. */
+#define sg_embedding(...) sg_embedding_((sg_embedding_options){__VA_ARGS__, .end_ = 0})
+SG_API sg_tensor *sg_embedding_(sg_embedding_options o);
+/* An output layer that shares its weights with a table [count, size] (Press & Wolf 2017): y = x E'
+ * + b, with E' the table's transpose and b a parameter NAME.b. A view of the table: made anew in
+ * every step. */
+SG_API sg_affine sg_tied(const char *name, sg_tensor *table);
+
+/* In training mode: each element is 0 with probability p, else divided by 1 - p; otherwise x. */
+SG_API sg_tensor *sg_dropout(sg_tensor *x, double p);
+
+/* ---- fusion of extra information ------------------------------------------------------------ */
+
+typedef enum {
+    SG_FUSE_ADD,      /* h + z, of one size; with `project`: h + z Wz */
+    SG_FUSE_MEAN,     /* (h + z) / 2 */
+    SG_FUSE_CONCAT,   /* [h; z] */
+    SG_FUSE_RESTORED, /* [h; z] Wc, back to h's size */
+    SG_FUSE_MLP       /* f(h Wh + z Wz + b): the sum form, of `out` features */
+} sg_fusion_kind;
+
+/* A way to join z to h: an encoding of something else, the other direction of a sequence. */
+typedef struct sg_fusion {
+    sg_fusion_kind kind;
+    sg_activation f;
+    int h, z;               /* their sizes; 0: as they come, where there are no weights */
+    sg_tensor *wh, *wz, *b; /* [h, out], [z, out], [out]; Wc is [h + z, h], in wh */
+} sg_fusion;
+
+typedef struct sg_fusion_options {
+    sg_context *g;
+    const char *name;
+    sg_fusion_kind kind;
+    int h, z;                 /* sizes */
+    int out;                  /* MLP; 0 means h */
+    bool project;             /* ADD */
+    sg_activation activation; /* MLP */
+    sg_dtype dtype;
+    int end_;
+} sg_fusion_options;
+/* Parameters NAME.wz (ADD, projected), NAME.wc (RESTORED), or NAME.wh, .wz, .b (MLP). Those of the
+ * other kinds have none, and may be written as they are: (sg_fusion){SG_FUSE_MEAN}. */
+#define sg_make_fusion(...) sg_make_fusion_((sg_fusion_options){__VA_ARGS__, .end_ = 0})
+SG_API sg_fusion sg_make_fusion_(sg_fusion_options o);
+/* h [batch, h] or [batch, time, h]; z [batch, z], the same at all steps, or [batch, time, z]. */
+SG_API sg_tensor *sg_fuse(const sg_fusion *f, sg_tensor *h, sg_tensor *z);
+
+/* ---- losses --------------------------------------------------------------------------------- */
+
+typedef struct sg_label_loss_options {
+    sg_tensor *logits;     /* [batch, time, classes] */
+    const int32_t *labels; /* batch * time of them, copied */
+    const int *lengths;
+    double smoothing; /* as in sg_cross_entropy */
+    int end_;
+} sg_label_loss_options;
+typedef struct sg_loss {
+    sg_tensor *sum;  /* of -log p(label) over real tokens */
+    sg_tensor *mean; /* sum / tokens; 0 of none */
+    int64_t tokens;
+} sg_loss;
+#define sg_label_loss(...) sg_label_loss_((sg_label_loss_options){__VA_ARGS__, .end_ = 0})
+SG_API sg_loss sg_label_loss_(sg_label_loss_options o);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

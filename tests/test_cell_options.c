@@ -1,0 +1,280 @@
+/* What can be asked of any cell: dropout in its ways, zoneout, projection, wrappers, extra
+ * information beside its state. */
+#include "models/models.h"
+#include "tests/models_test.h"
+
+enum { B = 4, T = 5, IN = 3, H = 3 };
+
+static const int mixed[B] = {3, T, 0, 1};
+
+/* ---- dropout over time ---------------------------------------------------------------------- */
+
+/* Gives out its input or its state as it sees them: what dropout did is seen directly. */
+static sg_state show_step(const sg_cell *p, sg_tensor *x, sg_state s)
+{
+    sg_tensor *zero = sg_mul(s.h, sg_like(s.h, 0));
+    sg_tensor *one = sg_add(zero, sg_like(s.h, 1));
+    return (sg_state){.h = sg_add(p->state_dropout > 0 ? sg_recurrent(p, one) : x, zero)};
+}
+
+static void check_masks(bool variational, bool of_state)
+{
+    enum { ROWS = 8, LONG = 6, WIDE = 16 };
+    sg_context *g = sg_open();
+    sg_cell p = {show_step, g, .in = WIDE, .hidden = WIDE, .states = 1};
+    p.variational = variational;
+    *(of_state ? &p.state_dropout : &p.dropout) = 0.25;
+    sg_train(g, true);
+    sg_tensor *h = sg_unroll(p, sg_full(g, SG_F32, SG_SHAPE(ROWS, LONG, WIDE), 1));
+    int zeros = 0, same = 0, rows_alike = 0;
+    for (int b = 0; b < ROWS; b++)
+        for (int t = 0; t < LONG; t++)
+            for (int k = 0; k < WIDE; k++) {
+                double v = element(h, (b * LONG + t) * WIDE + k);
+                cr_assert(v == 0 || fabs(v - 4 / 3.0) < 1e-6, "%g: %s", v, sg_errmsg(g));
+                zeros += v == 0;
+                same += v == element(h, b * LONG * WIDE + k);
+                rows_alike += v == element(h, t * WIDE + k);
+            }
+    int all = ROWS * LONG * WIDE;
+    cr_expect(zeros > all / 8 && zeros < all * 3 / 8, "%d of %d", zeros, all);
+    cr_expect((same == all) == variational && rows_alike < all, "%d of %d stay", same, all);
+    sg_reset(g);
+    sg_train(g, false);
+    h = sg_unroll(p, sg_full(g, SG_F32, SG_SHAPE(ROWS, LONG, WIDE), 1));
+    for (int i = 0; i < all; i++)
+        cr_expect(element(h, i) == 1);
+    sg_close(g);
+}
+
+Test(cell_options, masks_are_drawn_by_step_or_by_sequence)
+{
+    for (int k = 0; k < 4; k++)
+        check_masks(k & 1, k & 2);
+}
+
+/* A loop of one's own that begins by sg_begin is a sequence, too. */
+Test(cell_options, a_loop_of_ones_own_begins)
+{
+    sg_context *g = sg_open();
+    sg_cell p = sg_gru(g, "gru", 16, 8, .dropout = 0.5, .state_dropout = 0.5, .variational = true);
+    sg_cell now = sg_begin(&p, B);
+    cr_expect(!now.mask_x && !now.mask_h, "nothing is drawn but in training");
+    sg_train(g, true);
+    now = sg_begin(&p, B);
+    cr_assert(now.mask_x && now.mask_h);
+    cr_expect(sg_dim(now.mask_x, 1) == 16 && sg_dim(now.mask_h, 1) == 8);
+    sg_tensor *x = sequences(g, SG_F32, B, .size = 16, .flat = true);
+    sg_state zero = sg_zero_state(&p, B);
+    same_states(sg_cell_step(&now, x, zero), sg_cell_step(&now, x, zero), "one mask");
+    sg_state other = sg_cell_step(&p, x, zero);
+    cr_expect(distance(sg_cell_step(&p, x, zero).h, other.h) > 1e-3, "another mask each");
+    sg_close(g);
+}
+
+/* With all of them on, draws are part of the function: gradients of every kind of cell. */
+Test(cell_options, gradients_with_all_kinds_of_dropout)
+{
+    for (int kind = 0; kind < CELL_KINDS; kind++) {
+        sg_context *g = sg_open();
+        sg_cell p = make_cell(g, kind, "cell", SG_F64, IN, H);
+        shake(g, 1);
+        p.dropout = p.state_dropout = p.candidate_dropout = 0.3;
+        p.zoneout = 0.2;
+        p.zoneout_c = 0.4;
+        p.variational = kind % 2;
+        sg_train(g, true);
+        sg_tensor *x = sequences(g, SG_F64, B, T, IN);
+        sg_state final;
+        sg_tensor *h = sg_unroll(p, x, .lengths = mixed, .final = &final);
+        check_gradients(joined(h, final.h, final.c), 1, &x, cell_kinds[kind].name);
+        sg_close(g);
+    }
+}
+
+/* The candidate that is dropped leaves the memory as the forget gate has it: no loss of memory. */
+Test(cell_options, candidate_dropout_does_not_touch_the_memory)
+{
+    sg_context *g = sg_open();
+    sg_cell p = sg_lstm(g, "lstm", IN, 64, .candidate_dropout = 0.5, .dtype = SG_F64), q = p;
+    q.candidate_dropout = 0;
+    shake(g, 1);
+    sg_tensor *x = sequences(g, SG_F64, B, .size = IN, .flat = true);
+    sg_state s = {sequences(g, SG_F64, B, .size = 64, .flat = true, .seed = 2),
+                  sequences(g, SG_F64, B, .size = 64, .flat = true, .seed = 3)};
+    sg_tensor *z[4];
+    sg_split(sg_add(sg_apply((sg_affine){p.wx, p.b}, x), sg_matmul(s.h, p.wh)), -1, 4, z);
+    sg_tensor *kept = sg_mul(sg_sigmoid(z[1]), s.c);
+    sg_train(g, true);
+    sg_state next = sg_cell_step(&p, x, s), plain = sg_cell_step(&q, x, s);
+    int dropped = 0;
+    for (int i = 0; i < B * 64; i++) {
+        double c = element(next.c, i), base = element(kept, i);
+        double written = c - base, full = 2 * (element(plain.c, i) - base);
+        dropped += fabs(written) < 1e-15;
+        cr_expect(fabs(written) < 1e-15 || fabs(written - full) < 1e-14, "%g, %g", written, full);
+    }
+    cr_expect(dropped > B * 16 && dropped < B * 48, "%d", dropped);
+    sg_close(g);
+}
+
+/* ---- zoneout -------------------------------------------------------------------------------- */
+
+Test(cell_options, zoneout_keeps_or_mixes)
+{
+    for (int kind = 0; kind < CELL_KINDS; kind++) {
+        sg_context *g = sg_open();
+        sg_cell p = make_cell(g, kind, "cell", SG_F64, IN, H), q = p;
+        shake(g, 1);
+        q.zoneout = 0.25;
+        q.zoneout_c = 0.5;
+        sg_tensor *x = sequences(g, SG_F64, B, .size = IN, .flat = true);
+        sg_state s = {sequences(g, SG_F64, B, .size = H, .flat = true, .seed = 2)};
+        if (p.states > 1)
+            s.c = sequences(g, SG_F64, B, .size = H, .flat = true, .seed = 3);
+        sg_state full = sg_cell_step(&p, x, s), mixed_up = sg_cell_step(&q, x, s);
+        sg_train(g, true);
+        sg_state zoned = sg_cell_step(&q, x, s);
+        int stayed = 0;
+        for (int i = 0; i < B * H; i++) {
+            double old = element(s.h, i), new = element(full.h, i), h = element(zoned.h, i);
+            cr_expect(fabs(element(mixed_up.h, i) - 0.25 * old - 0.75 * new) < 1e-14);
+            cr_expect(h == old || h == new, "%s: %g", cell_kinds[kind].name, h);
+            stayed += h == old;
+            if (!s.c)
+                continue;
+            old = element(s.c, i);
+            new = element(full.c, i);
+            cr_expect(fabs(element(mixed_up.c, i) - 0.5 * old - 0.5 * new) < 1e-14);
+            cr_expect(element(zoned.c, i) == old || element(zoned.c, i) == new);
+        }
+        cr_expect(stayed < B * H, "%d", stayed);
+        sg_close(g);
+    }
+}
+
+/* ---- projection ----------------------------------------------------------------------------- */
+
+/* With the identity as Wr there is no projection. */
+Test(cell_options, projection)
+{
+    sg_context *g = sg_open();
+    double one[H * H] = {0};
+    for (int i = 0; i < H; i++)
+        one[i * H + i] = 1;
+    sg_cell p = sg_lstm(g, "p", IN, H, .projection = H, .dtype = SG_F64);
+    sg_cell q = sg_lstm(g, "q", IN, H, .dtype = SG_F64);
+    shake(g, 1);
+    sg_set(p.wr, one);
+    sg_set(q.wx, sg_data(p.wx));
+    sg_set(q.wh, sg_data(p.wh));
+    sg_set(q.b, sg_data(p.b));
+    sg_tensor *x = sequences(g, SG_F64, B, T, IN);
+    same_bits(sg_unroll(p, x, mixed), sg_unroll(q, x, mixed), "projected by the identity");
+    sg_close(g);
+
+    for (int way = 0; way < 8; way++) {
+        g = sg_open();
+        p = sg_lstm(g, "p", IN, 4, .projection = 2, .dtype = SG_F64, .peephole = way & 1,
+                    .coupled = way & 2, .norm = way & 4);
+        shake(g, 1);
+        x = sequences(g, SG_F64, B, T, IN);
+        sg_state initial = {sequences(g, SG_F64, B, .size = 2, .flat = true, .seed = 2),
+                            sequences(g, SG_F64, B, .size = 4, .flat = true, .seed = 3)};
+        sg_state final, zero = sg_zero_state(&p, B);
+        cr_expect(p.hidden == 2 && sg_dim(zero.h, 1) == 2 && sg_dim(zero.c, 1) == 4);
+        sg_tensor *h = sg_unroll(p, x, mixed, .initial = initial, .final = &final);
+        cr_expect(sg_dim(h, 2) == 2 && sg_dim(final.c, 1) == 4, "%s", sg_errmsg(g));
+        check_gradients(joined(h, final.h, final.c), 3, (sg_tensor *[]){x, initial.h, initial.c},
+                        named("projected, way %d", way));
+        sg_close(g);
+    }
+}
+
+/* ---- wrappers ------------------------------------------------------------------------------- */
+
+static double squash(double z)
+{
+    return 1 / (1 + exp(-z));
+}
+
+Test(cell_options, wrappers)
+{
+    for (int kind = 0; kind < CELL_KINDS; kind++)
+        for (int reverse = 0; reverse < 2; reverse++) {
+            sg_context *g = sg_open();
+            sg_cell p = make_cell(g, kind, "cell", SG_F64, IN, H);
+            sg_cell residual = sg_residual(p), highway = sg_highway(p, "gate");
+            shake(g, 1);
+            sg_tensor *x = sequences(g, SG_F64, B, T, IN, .lengths = mixed, .fill = NAN);
+            sg_state f, fr, fh;
+            sg_tensor *h = sg_unroll(p, x, mixed, reverse, .final = &f);
+            sg_tensor *r = sg_unroll(residual, x, mixed, reverse, .final = &fr);
+            sg_tensor *y = sg_unroll(highway, x, mixed, reverse, .final = &fh);
+            same_states(f, fr, "the state");
+            same_states(f, fh, "the state");
+            for (int b = 0; b < B; b++)
+                for (int t = 0; t < T; t++)
+                    for (int j = 0; j < H; j++) {
+                        int at = (b * T + t) * IN, real = t < mixed[b];
+                        double z = element(highway.gate.b, j), v = real ? element(x, at + j) : 0;
+                        for (int i = 0; real && i < IN; i++)
+                            z += element(x, at + i) * element(highway.gate.w, i * H + j);
+                        double gate = squash(z), out = element(h, at + j);
+                        cr_expect(fabs(element(r, at + j) - (out + v)) < 1e-14);
+                        double expected = real ? gate * out + (1 - gate) * v : 0;
+                        cr_expect(fabs(element(y, at + j) - expected) < 1e-14);
+                    }
+            sg_tensor *clean = sequences(g, SG_F64, B, T, IN);
+            check_gradients(joined(sg_unroll(residual, clean, mixed, reverse),
+                                   sg_unroll(highway, clean, mixed, reverse)),
+                            1, &clean, cell_kinds[kind].name);
+            sg_tensor *one = sg_index(clean, 1, 0);
+            sg_state s = sg_cell_step(&highway, one, sg_zero_state(&highway, B));
+            cr_expect(distance(sg_output(&p, one, s.h), s.h) == 0);
+            sg_close(g);
+        }
+}
+
+/* ---- extra information beside the state ----------------------------------------------------- */
+
+/* What a step sees is the fused state; a loop that fuses by itself does the same. */
+Test(cell_options, extra_information_beside_the_state)
+{
+    static const sg_fusion_kind kinds[] = {SG_FUSE_ADD, SG_FUSE_MEAN, SG_FUSE_RESTORED,
+                                           SG_FUSE_MLP};
+    for (int kind = 0; kind < CELL_KINDS; kind++) {
+        sg_context *g = sg_open();
+        sg_cell p = make_cell(g, kind, "cell", SG_F64, IN, H), plain = p;
+        p.fusion = sg_make_fusion(g, "extra", kinds[kind % 4], .h = H, .z = H, .dtype = SG_F64);
+        shake(g, 1);
+        sg_tensor *x = sequences(g, SG_F64, B, T, IN);
+        sg_tensor *z = p.z = sequences(g, SG_F64, B, .size = H, .flat = true, .seed = 4);
+        sg_state s = sg_zero_state(&plain, B), final;
+        sg_tensor *h = sg_unroll(p, x, .final = &final);
+        for (int t = 0; t < T; t++) {
+            s.h = sg_fuse(&p.fusion, s.h, z);
+            s = sg_cell_step(&plain, sg_index(x, 1, t), s);
+        }
+        cr_expect(distance(s.h, final.h) < 1e-14, "%s", cell_kinds[kind].name);
+        check_gradients(h, 2, (sg_tensor *[]){x, z}, cell_kinds[kind].name);
+        sg_close(g);
+    }
+}
+
+/* ---- errors --------------------------------------------------------------------------------- */
+
+Test(cell_options, errors)
+{
+    sg_context *g = sg_open();
+    REFUSES(g, sg_lstm(g, "a", 2, 3, .zoneout = -1), "lstm \"a\": dropout: a probability of -1");
+    REFUSES(g, sg_gru(g, "b", 2, 3, .state_dropout = 1), "a probability of 1 is not in [0, 1)");
+    REFUSES(g, sg_rnn(g, "c", 2, 3, .candidate_dropout = 0.5),
+            "rnn \"c\": candidate_dropout: there is no candidate, all is written");
+    REFUSES(g, sg_lstm(g, "d", 2, 3, .projection = -4), "lstm \"d\": a projection of -4 features");
+    sg_cell p = sg_gru(g, "p", 2, 3), q = sg_gru(g, "q", 3, 3);
+    REFUSES(g, sg_residual(p), "inputs of 2 features do not add to states of 3");
+    REFUSES(g, sg_highway(p, "h"), "highway \"h\": inputs of 2 features do not add to states of 3");
+    REFUSES(g, sg_residual(sg_residual(q)), "residual: the cell is wrapped already");
+    sg_close(g);
+}

@@ -1,0 +1,391 @@
+/* Layers of cells, pooling, one vector as a sequence, carried states, fusion of extra information:
+ * identities, gradients, padding, errors. */
+#include "models/models.h"
+#include "tests/models_test.h"
+
+enum { B = 4, T = 5, IN = 3, H = 3 };
+
+static const int mixed[B] = {3, T, 0, 1};
+
+static sg_tensor *xs(sg_context *g, sg_dtype dtype, double fill)
+{
+    return sequences(g, dtype, B, T, IN, .lengths = mixed, .fill = fill);
+}
+
+/* ---- layers --------------------------------------------------------------------------------- */
+
+/* Layers of one kind, and of each direction: cell[2 l], cell[2 l + 1]. */
+static void make_layers(sg_context *g, int kind, int layers, int width, sg_cell *fw, sg_cell *bw)
+{
+    for (int l = 0; l < layers; l++) {
+        fw[l] = make_cell(g, (kind + l) % CELL_KINDS, named("fw%d", l), SG_F64, l ? width : IN, H);
+        bw[l] = make_cell(g, (kind + l) % CELL_KINDS, named("bw%d", l), SG_F64, l ? width : IN, H);
+    }
+    shake(g, 1);
+}
+
+Test(sequences, deep_is_layer_over_layer)
+{
+    for (int kind = 0; kind < CELL_KINDS; kind++) {
+        sg_context *g = sg_open();
+        sg_cell fw[2], bw[2];
+        make_layers(g, kind, 2, 2 * H, fw, bw);
+        sg_tensor *x = xs(g, SG_F64, NAN), *y = x;
+        sg_state final[4], one[2];
+        sg_tensor *h = sg_deep(2, fw, bw, x, mixed, .final = final);
+        for (int l = 0; l < 2; l++) {
+            y = sg_bidirectional(fw[l], bw[l], y, mixed, &one[l]);
+            same_bits(sg_concat(-1, final[2 * l].h, final[2 * l + 1].h), one[l].h, "states");
+        }
+        same_bits(h, y, cell_kinds[kind].name);
+        sg_state again[4];
+        sg_tensor *on = sg_deep(2, fw, bw, x, mixed, .initial = final, .final = again);
+        cr_expect(distance(on, h) > 1e-3, "initial states are read");
+        same_bits(sg_slice(again[2].h, 0, 2, 3, 1), sg_slice(final[2].h, 0, 2, 3, 1), "empty row");
+        sg_close(g);
+    }
+}
+
+Test(sequences, gradients_of_deep_ones)
+{
+    for (int kind = 0; kind < CELL_KINDS; kind++)
+        for (int way = 0; way < 3; way++) {
+            sg_context *g = sg_open();
+            sg_cell fw[2], bw[2];
+            sg_fusion merge[2] = {{SG_FUSE_MEAN}, {SG_FUSE_MEAN}};
+            make_layers(g, kind, 2, H, fw, bw);
+            if (way == 2)
+                for (int l = 0; l < 2; l++)
+                    merge[l] =
+                        sg_make_fusion(g, named("m%d", l), SG_FUSE_MLP, H, H, .dtype = SG_F64);
+            shake(g, 1);
+            sg_train(g, true);
+            sg_tensor *x = xs(g, SG_F64, 0);
+            sg_tensor *h = way ? sg_deep(2, fw, bw, x, mixed, merge, .dropout = 0.3)
+                               : sg_deep(2, fw, .x = x, .lengths = mixed, .dropout = 0.3);
+            sg_gradcheck_result r = sg_gradcheck(h, 1, &x);
+            cr_expect(r.ok, "%s, way %d: %g, %s", cell_kinds[kind].name, way, r.error[0],
+                      sg_errmsg(g));
+            sg_close(g);
+        }
+}
+
+Test(sequences, padding_changes_no_bit_in_deep_ones)
+{
+    for (int k = 0; k < GARBAGE; k++) {
+        sg_context *g = sg_open();
+        sg_cell fw[2], bw[2];
+        sg_fusion merge[2];
+        make_layers(g, 4, 2, H, fw, bw);
+        for (int l = 0; l < 2; l++)
+            merge[l] = sg_make_fusion(g, named("m%d", l), SG_FUSE_MLP, H, H, .dtype = SG_F64);
+        shake(g, 1);
+        sg_tensor *clean = xs(g, SG_F64, 0), *dirty = xs(g, SG_F64, garbage[k]);
+        sg_tensor *h = sg_deep(2, fw, bw, clean, mixed, merge);
+        same_bits(sg_deep(2, fw, bw, dirty, mixed, merge), h, named("%g", garbage[k]));
+        for (int b = 0; b < B; b++) {
+            for (int t = mixed[b]; t < T; t++)
+                cr_expect(all_zero(sg_index(sg_index(h, 0, b), 0, t)));
+            sg_tensor *alone = sg_slice(sg_slice(clean, 0, b, b + 1, 1), 1, 0, mixed[b], 1);
+            sg_tensor *of_row = sg_slice(sg_slice(h, 0, b, b + 1, 1), 1, 0, mixed[b], 1);
+            same_bits(sg_deep(2, fw, bw, alone, NULL, merge), of_row, "alone");
+        }
+        sg_close(g);
+    }
+}
+
+/* y = g(A V + A' V' + b) = g([A; A'] [V; V'] + b) */
+Test(sequences, the_sum_form_of_two_directions_is_a_layer_of_the_joined)
+{
+    sg_context *g = sg_open();
+    sg_cell fw, bw;
+    make_layers(g, 4, 1, H, &fw, &bw);
+    sg_fusion sum = sg_make_fusion(g, "sum", SG_FUSE_MLP, H, H, .out = 6, .dtype = SG_F64,
+                                   .activation = SG_SIGMOID);
+    shake(g, 1);
+    sg_tensor *x = xs(g, SG_F64, 0);
+    sg_affine layer = {sg_concat(0, sum.wh, sum.wz), sum.b};
+    sg_tensor *joined = sg_deep(1, &fw, &bw, x), *y = sg_deep(1, &fw, &bw, x, .merge = &sum);
+    cr_expect(sg_dim(joined, 2) == 2 * H && sg_dim(y, 2) == 6, "%s", sg_errmsg(g));
+    double d = distance(y, sg_activate(sg_apply(layer, joined), SG_SIGMOID));
+    cr_expect(d < 1e-15, "off by %g", d);
+    sg_close(g);
+}
+
+Test(sequences, a_packed_row_a_padded_one_and_steps_one_by_one_have_the_same_loss)
+{
+    sg_context *g = sg_open();
+    sg_cell p = sg_lstm(g, "lstm", IN, H, .dtype = SG_F64);
+    shake(g, 1);
+    sg_tensor *x = xs(g, SG_F64, NAN), *h = sg_unroll(p, x, mixed);
+    for (int b = 0; b < B; b++) {
+        sg_tensor *row = sg_slice(sg_slice(x, 0, b, b + 1, 1), 1, 0, mixed[b], 1), *sum = NULL;
+        sg_state s = sg_zero_state(&p, 1);
+        sg_tensor *packed = sg_unroll(p, row);
+        same_bits(packed, sg_slice(sg_slice(h, 0, b, b + 1, 1), 1, 0, mixed[b], 1), "padded");
+        for (int t = 0; t < mixed[b]; t++) {
+            s = sg_cell_step(&p, sg_index(row, 1, t), s);
+            sum = sum ? sg_add(sum, s.h) : s.h;
+            same_bits(s.h, sg_index(packed, 1, t), "one by one");
+        }
+    }
+    sg_close(g);
+}
+
+/* ---- pooling -------------------------------------------------------------------------------- */
+
+Test(sequences, pools)
+{
+    for (int kind = SG_POOL_LAST; kind <= SG_POOL_MAX; kind++)
+        for (int padded = 0; padded < 2; padded++) {
+            sg_context *g = sg_open();
+            const int *lengths = padded ? mixed : NULL;
+            sg_tensor *x = sequences(g, SG_F64, B, T, IN);
+            sg_tensor *y = sg_pool((sg_pooling)kind, x, lengths);
+            for (int b = 0; b < B; b++)
+                for (int k = 0; k < IN; k++) {
+                    int n = padded ? mixed[b] : T;
+                    double last = 0, sum = 0, most = n ? -INFINITY : 0;
+                    for (int t = 0; t < n; t++) {
+                        last = element(x, (b * T + t) * IN + k);
+                        sum += last / n;
+                        most = fmax(most, last);
+                    }
+                    const double expected[] = {last, sum, most};
+                    cr_expect(fabs(element(y, b * IN + k) - expected[kind]) < 1e-15, "kind %d",
+                              kind);
+                }
+            check_gradients(y, 1, &x, named("pool %d", kind));
+            for (int i = 0; padded && i < GARBAGE; i++)
+                same_bits(sg_pool((sg_pooling)kind, xs(g, SG_F64, garbage[i]), mixed), y,
+                          "garbage");
+            sg_tensor *none = sg_full(g, SG_F64, SG_SHAPE(B, 0, IN), 0);
+            cr_expect(all_zero(sg_pool((sg_pooling)kind, none, NULL)));
+            sg_close(g);
+        }
+}
+
+Test(sequences, pools_by_attention)
+{
+    sg_context *g = sg_open();
+    sg_attention_pool p = sg_make_attention_pool(g, "pool", IN, 6, SG_F64);
+    shake(g, 1);
+    sg_tensor *x = sequences(g, SG_F64, B, T, IN);
+    sg_attended a = sg_pool_by_attention(&p, x, mixed);
+    cr_assert(sg_ok(g) && sg_rank(a.context) == 2 && sg_rank(a.weights) == 2, "%s", sg_errmsg(g));
+    for (int b = 0; b < B; b++) {
+        double w[T] = {0}, sum = 0;
+        for (int t = 0; t < mixed[b]; t++) {
+            double s = 0;
+            for (int j = 0; j < 6; j++) {
+                double z = element(p.hidden.b, j);
+                for (int i = 0; i < IN; i++)
+                    z += element(x, (b * T + t) * IN + i) * element(p.hidden.w, i * 6 + j);
+                s += tanh(z) * element(p.v, j);
+            }
+            sum += w[t] = exp(s);
+        }
+        for (int t = 0; t < T; t++)
+            cr_expect(fabs(element(a.weights, b * T + t) - (sum > 0 ? w[t] / sum : 0)) < 1e-14);
+    }
+    check_gradients(joined(a.context, a.weights), 1, &x, "pool by attention");
+    for (int i = 0; i < GARBAGE; i++)
+        same_bits(sg_pool_by_attention(&p, xs(g, SG_F64, garbage[i]), mixed).context, a.context,
+                  "garbage");
+    sg_close(g);
+}
+
+/* ---- one to many ---------------------------------------------------------------------------- */
+
+Test(sequences, from_one)
+{
+    sg_context *g = sg_open();
+    sg_tensor *x = sequences(g, SG_F64, B, .size = IN, .flat = true);
+    sg_tensor *all = sg_from_one(x, T, false), *first = sg_from_one(x, T, true);
+    for (int t = 0; t < T; t++) {
+        same_bits(sg_index(all, 1, t), x, "at every step");
+        if (t)
+            cr_expect(all_zero(sg_index(first, 1, t)));
+    }
+    same_bits(sg_index(first, 1, 0), x, "at the first step");
+    check_gradients(sg_mul(all, sg_add(first, sg_like(x, 2))), 1, &x, "from one");
+    REFUSES(g, sg_from_one(x, 0, true), "from one: x has 2 axes, not [batch, in]; 0 steps");
+    sg_close(g);
+}
+
+/* ---- carried states ------------------------------------------------------------------------- */
+
+/* Two stretches of text with the state carried are one long one, but for the gradient. */
+Test(sequences, states_are_carried_over_the_reset)
+{
+    for (int kind = 0; kind < CELL_KINDS; kind++) {
+        sg_context *g = sg_open();
+        sg_cell p = make_cell(g, kind, "cell", SG_F64, IN, H);
+        shake(g, 1);
+        sg_tensor *x = sequences(g, SG_F64, B, 4, IN), *h = sg_unroll(p, x);
+        double whole[B * 4 * H];
+        memcpy(whole, sg_data(h), sizeof whole);
+        sg_state s = {NULL};
+        for (int part = 0; part < 2; part++) {
+            sg_reset(g);
+            uint64_t before = sg_stats(g).recomputed;
+            x = sg_slice(sequences(g, SG_F64, B, 4, IN), 1, 2 * part, 2 * part + 2, 1);
+            h = sg_unroll(p, x, .initial = s, .final = &s);
+            sg_carry(1, &s);
+            sg_tensor *grad;
+            sg_grad(sg_sum(h, SG_ALL_AXES, false), 1, &p.wh, &grad);
+            sg_eval(h, grad);
+            cr_assert(sg_ok(g), "%s", sg_errmsg(g));
+            for (int b = 0; b < B; b++)
+                for (int i = 0; i < 2 * H; i++)
+                    cr_expect(element(h, b * 2 * H + i) == whole[(b * 4 + 2 * part) * H + i], "%s",
+                              cell_kinds[kind].name);
+            cr_expect(sg_stats(g).recomputed == before);
+        }
+        sg_close(g);
+    }
+}
+
+/* ---- fusion --------------------------------------------------------------------------------- */
+
+enum { HF = 3, ZF = 2, OUT = 4 };
+
+static sg_fusion make_fusion(sg_context *g, int kind)
+{
+    bool alike = kind == SG_FUSE_MEAN;
+    return sg_make_fusion(g, "f", (sg_fusion_kind)kind, HF, alike ? HF : ZF,
+                          .out = kind == SG_FUSE_MLP ? OUT : 0, .project = kind == SG_FUSE_ADD,
+                          .activation = SG_SIGMOID, .dtype = SG_F64);
+}
+
+static double expected_fusion(const sg_fusion *f, const double *h, const double *z, int nz, int j)
+{
+    double y = f->b ? element(f->b, j) : 0, sum = 0;
+    for (int i = 0; i < HF && f->kind >= SG_FUSE_RESTORED; i++)
+        y += h[i] * element(f->wh, i * sg_dim(f->wh, 1) + j);
+    for (int i = 0; i < nz && f->kind == SG_FUSE_RESTORED; i++)
+        y += z[i] * element(f->wh, (HF + i) * sg_dim(f->wh, 1) + j);
+    for (int i = 0; i < nz && f->wz; i++)
+        sum += z[i] * element(f->wz, i * sg_dim(f->wz, 1) + j);
+    switch (f->kind) {
+    case SG_FUSE_ADD:
+        return h[j] + sum;
+    case SG_FUSE_MEAN:
+        return (h[j] + z[j]) / 2;
+    case SG_FUSE_CONCAT:
+        return j < HF ? h[j] : z[j - HF];
+    case SG_FUSE_RESTORED:
+        return y;
+    default:
+        return 1 / (1 + exp(-y - sum));
+    }
+}
+
+Test(sequences, fusions_follow_their_formulas)
+{
+    for (int kind = SG_FUSE_ADD; kind <= SG_FUSE_MLP; kind++)
+        for (int way = 0; way < 3; way++) { /* rows; sequences and rows; sequences */
+            sg_context *g = sg_open();
+            sg_fusion f = make_fusion(g, kind);
+            shake(g, 1);
+            int nz = kind == SG_FUSE_MEAN ? HF : ZF, steps = way ? T : 1;
+            sg_tensor *h = sequences(g, SG_F64, B, T, HF, .flat = !way);
+            sg_tensor *z = sequences(g, SG_F64, B, T, nz, .flat = way < 2, .seed = 3);
+            sg_tensor *y = sg_fuse(&f, h, z);
+            cr_assert(sg_ok(g) && sg_rank(y) == sg_rank(h), "kind %d: %s", kind, sg_errmsg(g));
+            int out = (int)sg_dim(y, -1);
+            for (int i = 0; i < B * steps; i++)
+                for (int j = 0; j < out; j++) {
+                    double hs[HF], zs[HF];
+                    int row = way == 2 ? i : i / steps;
+                    for (int k = 0; k < HF; k++)
+                        hs[k] = element(h, i * HF + k);
+                    for (int k = 0; k < nz; k++)
+                        zs[k] = element(z, row * nz + k);
+                    double d = fabs(element(y, i * out + j) - expected_fusion(&f, hs, zs, nz, j));
+                    cr_expect(d < 1e-14, "kind %d, way %d: off by %g", kind, way, d);
+                }
+            check_gradients(y, 2, (sg_tensor *[]){h, z}, named("fusion %d, way %d", kind, way));
+            sg_close(g);
+        }
+}
+
+/* [h; z] W + b = h Wh + z Wz + b: a layer over an unrestored concatenation is the one-layer MLP; a
+ * restored one is that without bias and function. */
+Test(sequences, unrestored_concat_is_a_one_layer_mlp)
+{
+    sg_context *g = sg_open();
+    sg_fusion mlp = make_fusion(g, SG_FUSE_MLP), concat = {SG_FUSE_CONCAT};
+    shake(g, 1);
+    sg_tensor *h = sequences(g, SG_F64, B, T, HF), *z = sequences(g, SG_F64, B, T, ZF, .seed = 3);
+    sg_affine layer = {sg_concat(0, mlp.wh, mlp.wz), mlp.b};
+    sg_tensor *y = sg_activate(sg_apply(layer, sg_fuse(&concat, h, z)), SG_SIGMOID);
+    double d = distance(y, sg_fuse(&mlp, h, z));
+    cr_expect(d < 1e-15, "off by %g", d);
+    sg_fusion linear = {SG_FUSE_MLP, SG_IDENTITY, HF, ZF};
+    sg_fusion restored = {SG_FUSE_RESTORED, .wh = sequences(g, SG_F64, 5, .size = 3, .flat = true)};
+    linear.wh = sg_slice(restored.wh, 0, 0, HF, 1);
+    linear.wz = sg_slice(restored.wh, 0, HF, SG_END, 1);
+    linear.b = sg_full(g, SG_F64, SG_SHAPE(3), 0);
+    d = distance(sg_fuse(&linear, h, z), sg_fuse(&restored, h, z));
+    cr_expect(d < 1e-15, "off by %g", d);
+    sg_close(g);
+}
+
+/* A row of the identity times a table is that row. */
+Test(sequences, one_hot_times_a_table_is_a_row)
+{
+    sg_context *g = sg_open();
+    sg_tensor *table = sg_embedding(g, "table", 7, 4, .dtype = SG_F64);
+    sg_tensor *ids = sg_input(g, SG_I32, SG_SHAPE(2, 3), (int32_t[]){0, 6, 3, 3, 1, 5});
+    same_bits(sg_matmul(sg_one_hot(ids, 7, SG_F64), table), sg_take(table, ids), "rows");
+    sg_tied("out", table);
+    shake(g, 1);
+    sg_affine out = sg_tied("out", table);
+    sg_tensor *h = sequences(g, SG_F64, 2, 3, 4), *y = sg_apply(out, h);
+    cr_expect(sg_dim(y, 2) == 7);
+    double sum = element(out.b, 2);
+    for (int i = 0; i < 4; i++)
+        sum += element(h, i) * element(table, 2 * 4 + i);
+    cr_expect(fabs(sum - element(y, 2)) < 1e-15);
+    check_gradients(sg_mul(y, sg_sum(sg_take(table, ids), 2, true)), 1, &h, "tied");
+    sg_close(g);
+}
+
+/* ---- errors --------------------------------------------------------------------------------- */
+
+Test(sequences, errors)
+{
+    sg_context *g = sg_open();
+    sg_tensor *x = sequences(g, SG_F32, B, T, IN), *flat = sg_index(x, 1, 0);
+    sg_cell p = sg_rnn(g, "rnn", IN, H);
+    sg_fusion add = {SG_FUSE_ADD}, none = {(sg_fusion_kind)9};
+    REFUSES(g, sg_deep(0, &p, .x = x), "deep: 0 layers");
+    REFUSES(g, sg_deep(1, .x = x), "deep: 1 layers, and no cells");
+    x = sequences(g, SG_F32, B, T, IN);
+    REFUSES(g, sg_deep(1, &p, .x = x, .merge = &add), "nothing to merge in one direction");
+    x = sequences(g, SG_F32, B, T, IN);
+    REFUSES(g, sg_pool((sg_pooling)5, x, NULL), "pool: no such pooling (5)");
+    flat = sequences(g, SG_F32, B, .size = IN, .flat = true);
+    REFUSES(g, sg_pool(SG_POOL_MEAN, flat, NULL), "pool: h has 2 axes, not [batch, time, hidden]");
+    x = sequences(g, SG_F32, B, T, IN);
+    REFUSES(g, sg_pool(SG_POOL_MAX, x, (int[]){1, 9, 1, 1}), "pool: length 9 of row 1");
+    REFUSES(g, sg_make_fusion(g, "a", SG_FUSE_ADD, 3, 4),
+            "fusion \"a\": h has 3 features, z 4: they do not add");
+    REFUSES(g, sg_make_fusion(g, "b", SG_FUSE_MLP, 3), "fusion \"b\": h of 3 and z of 0 features");
+    REFUSES(g, sg_make_fusion(g, "c", (sg_fusion_kind)7, 3, 3), "fusion \"c\": no such kind (7)");
+    REFUSES(g, sg_make_fusion(g, "d", SG_FUSE_CONCAT, 3, 4, .out = 5),
+            "only an MLP has a size of its own, not kind 2");
+    sg_fusion f = sg_make_fusion(g, "f", SG_FUSE_RESTORED, 3, 4);
+    flat = sequences(g, SG_F32, B, .size = IN, .flat = true);
+    REFUSES(g, sg_fuse(&f, flat, flat), "fusion: h has 3 features and z 3, not 3 and 4");
+    flat = sequences(g, SG_F32, B, .size = IN, .flat = true);
+    sg_tensor *wide = sequences(g, SG_F32, B, .size = 4, .flat = true);
+    REFUSES(g, sg_fuse(&add, flat, wide), "fusion: h has 3 features, z 4: they do not add");
+    flat = sequences(g, SG_F32, B, .size = IN, .flat = true);
+    x = sequences(g, SG_F32, B + 1, T, IN);
+    REFUSES(g, sg_fuse(&add, x, flat), "their axes are 3 and 2, their rows 5 and 4");
+    flat = sequences(g, SG_F32, B, .size = IN, .flat = true);
+    REFUSES(g, sg_fuse(&none, flat, flat), "fusion: no such kind (9)");
+    sg_close(g);
+}
