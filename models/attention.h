@@ -22,6 +22,9 @@ typedef enum {
 typedef struct sg_attention {
     sg_score score;
     sg_tensor *wq, *wk, *v; /* [query, hidden], [key, hidden], [hidden, 1]; Wa is wq [query, key] */
+    sg_tensor *wc;          /* [1, hidden] */
+    int window;             /* D */
+    sg_tensor *wp, *vp;     /* [query, hidden], [hidden, 1] */
 } sg_attention;
 
 typedef struct sg_attention_options {
@@ -31,9 +34,16 @@ typedef struct sg_attention_options {
     int query, key; /* sizes; equal for the dot scores */
     int hidden;     /* of the concat score; 0 means key */
     sg_dtype dtype;
+    /* CONCAT: v . tanh(q Wq + k Wk + c Wc), where c is what the element got already: see
+     * sg_memory (Tu et al. 2016, See et al. 2017) */
+    bool coverage;
+    /* D > 0: only elements up to D from p = S sigmoid(vp . tanh(q Wp)) are looked at, S being the
+     * sequence's length, and their weights are multiplied by exp(-(s - p)^2 / (2 (D/2)^2)) ("local
+     * p" of Luong et al. 2015), after which they no longer sum to 1 */
+    int window;
     int end_;
 } sg_attention_options;
-/* Parameters NAME.wa (general), or NAME.wq, .wk, .v (concat). */
+/* Parameters NAME.wa (general), or NAME.wq, .wk, .v (concat), .wc; .wp, .vp of a window. */
 #define sg_make_attention(...) sg_make_attention_((sg_attention_options){__VA_ARGS__, .end_ = 0})
 SG_API sg_attention sg_make_attention_(sg_attention_options o);
 
@@ -41,6 +51,12 @@ SG_API sg_attention sg_make_attention_(sg_attention_options o);
 typedef struct sg_memory {
     sg_tensor *values, *keys; /* [batch, time, …]; keys as the score reads them */
     sg_tensor *mask;          /* u8 [batch, 1, time], or NULL */
+    sg_tensor *size;          /* of a window: lengths [batch, 1, 1] */
+    /* [batch, time], NULL or set between steps, of one query each: the weights so far, added up */
+    sg_tensor *coverage;
+    /* [batch, queries] or NULL: where windows stand, instead of p; then nothing is multiplied
+     * ("local m") */
+    sg_tensor *position;
 } sg_memory;
 SG_API sg_memory sg_remember(const sg_attention *a, sg_tensor *values, const int *lengths);
 
@@ -52,6 +68,9 @@ typedef struct sg_attended {
 /* query: [batch, query], or [batch, queries, query] for several at once. */
 SG_API sg_attended sg_attend(const sg_attention *a, const sg_memory *m, sg_tensor *query);
 
+/* What coverage costs: sum over time of min(weights, coverage), [batch] (See et al. 2017). */
+SG_API sg_tensor *sg_coverage_loss(sg_tensor *weights, sg_tensor *coverage);
+
 /* N to 1 by attention without a query: weights softmax(v . tanh(h W + b)) over time (Yang et al.
  * 2016). Parameters NAME.w, .b, .v. */
 typedef struct sg_attention_pool {
@@ -62,6 +81,108 @@ SG_API sg_attention_pool sg_make_attention_pool(sg_context *g, const char *name,
                                                 int hidden, sg_dtype dtype);
 SG_API sg_attended sg_pool_by_attention(const sg_attention_pool *a, sg_tensor *h,
                                         const int *lengths);
+
+/* ---- many heads ----------------------------------------------------------------------------- */
+
+/* softmax(q k' / sqrt(d)) v of each head, joined, times Wo (Vaswani et al. 2017). */
+typedef struct sg_heads {
+    int heads;
+    sg_affine qkv;   /* [size, 3 size]: of attention of a sequence to itself; */
+    sg_affine q, kv; /* [size, size], [memory, 2 size]: to another one */
+    sg_affine out;   /* [size, size] */
+    bool rotary;
+    double dropout; /* of weights, in training mode */
+} sg_heads;
+
+typedef struct sg_heads_options {
+    sg_context *g;
+    const char *name;
+    int size, heads; /* size is a multiple of heads */
+    int memory;      /* features of what is attended to; 0: the sequence itself */
+    bool rotary;     /* positions turn q and k (Su et al. 2021); only within one sequence */
+    double dropout;
+    sg_dtype dtype;
+    int end_;
+} sg_heads_options;
+/* Parameters NAME.qkv, or NAME.q, .kv; NAME.out (linear). */
+#define sg_make_heads(...) sg_make_heads_((sg_heads_options){__VA_ARGS__, .end_ = 0})
+SG_API sg_heads sg_make_heads_(sg_heads_options o);
+/* x [batch, queries, size] to memory [batch, time, ..], or NULL: to itself. mask: u8, 1 where a key
+ * may be seen, broadcast to [batch, heads, queries, time]; or NULL. The result's weights are
+ * [batch, heads, queries, time]. */
+SG_API sg_attended sg_attend_heads(const sg_heads *a, sg_tensor *x, sg_tensor *memory,
+                                   sg_tensor *mask);
+
+/* x [.., time, d] at positions start, start + 1, …: pairs of features i, i + d/2 turned by the
+ * angle position / 10000^(2i/d). q . k then depends on the distance of their positions only. */
+SG_API sg_tensor *sg_rotate(sg_tensor *x, int64_t start);
+/* [time, size]: sin(position / 10000^(2i/size)) at feature 2i, cos at 2i + 1. */
+SG_API sg_tensor *sg_sinusoids(sg_context *g, sg_dtype dtype, int64_t start, int64_t time,
+                               int64_t size);
+/* u8 [queries, keys]: 1 where key <= query + keys - queries: the past, and itself. */
+SG_API sg_tensor *sg_causal_mask(sg_context *g, int64_t queries, int64_t keys);
+
+/* ---- Transformer ---------------------------------------------------------------------------- */
+
+typedef enum { SG_SINUSOID, SG_ROTARY, SG_LEARNED, SG_NO_POSITIONS } sg_positions;
+enum { SG_MAX_BLOCKS = 24 };
+
+typedef struct sg_transformer_options {
+    sg_context *g;
+    const char *name;
+    int size, heads, layers;
+    int wide;    /* of the layers by position; 0 means 4 size */
+    bool causal; /* elements see the past only: a language model, a decoder */
+    int memory;  /* a decoder: features of the encoder's states; 0: none */
+    sg_positions positions;
+    int most;       /* LEARNED: how many positions */
+    bool post_norm; /* x = LN(x + f(x)), as published first; else x + f(LN(x)), and LN at the end */
+    bool relu;      /* instead of gelu */
+    double dropout; /* of the sum of input and position, weights, and all that is added */
+    sg_dtype dtype;
+    int end_;
+} sg_transformer_options;
+
+typedef struct sg_block {
+    sg_heads self, cross;
+    sg_affine widen, narrow;
+    sg_norm norm[3]; /* of self, cross, and the layers by position */
+} sg_block;
+
+/* Parameters NAME.block0.self, .cross (heads), .widen, .narrow (linear), .norm0, .norm1, .norm2, …;
+ * NAME.last (norm), NAME.position. The name is not kept. */
+typedef struct sg_transformer {
+    sg_transformer_options o;
+    sg_block block[SG_MAX_BLOCKS];
+    sg_norm last;
+    sg_tensor *position; /* [most, size] */
+} sg_transformer;
+#define sg_make_transformer(...)                                                                   \
+    sg_make_transformer_((sg_transformer_options){__VA_ARGS__, .end_ = 0})
+SG_API sg_transformer sg_make_transformer_(sg_transformer_options o);
+
+/* Keys and values of all elements so far, [batch, heads, time, d] by block, and those of the
+ * memory. Starts as {0}. */
+typedef struct sg_cache {
+    int64_t time;
+    sg_tensor *k[SG_MAX_BLOCKS], *v[SG_MAX_BLOCKS];
+    sg_tensor *memory_k[SG_MAX_BLOCKS], *memory_v[SG_MAX_BLOCKS];
+} sg_cache;
+
+typedef struct sg_transform_options {
+    const sg_transformer *model;
+    sg_tensor *x; /* [batch, time, size]: embeddings, without positions */
+    const int *lengths;
+    sg_tensor *memory; /* [batch, .., memory] */
+    const int *memory_lengths;
+    sg_cache *cache;     /* if given, x goes on where it ended (causal, without lengths) */
+    sg_tensor **weights; /* if wanted, those of the last block: of cross, or else of self */
+    int end_;
+} sg_transform_options;
+/* [batch, time, size], 0 behind the lengths. A language model is h = sg_transform(&m, sg_take(E,
+ * ids)) and sg_apply(sg_tied("out", E), h). */
+#define sg_transform(...) sg_transform_((sg_transform_options){__VA_ARGS__, .end_ = 0})
+SG_API sg_tensor *sg_transform_(sg_transform_options o);
 
 #ifdef __cplusplus
 }

@@ -22,6 +22,14 @@ static inline sg_tensor *sg__nothing(sg_context *g) /* the inert tensor */
     return sg_fail(g, SG_OK, "inert");
 }
 
+/* Heads [B,heads,T,d]: q, k, v of a sequence itself, from a position on; q, and k, v of a memory;
+ * and what is made of them. */
+void sg__heads_self(const sg_heads *a, sg_tensor *x, int64_t start, sg_tensor **qkv);
+sg_tensor *sg__heads_query(const sg_heads *a, sg_tensor *x);
+void sg__heads_memory(const sg_heads *a, sg_tensor *memory, sg_tensor **kv);
+sg_attended sg__heads_attend(const sg_heads *a, sg_tensor *q, sg_tensor *k, sg_tensor *v,
+                             sg_tensor *mask);
+
 /* x [B,T,..] with what is behind a sequence's length (NULL: nothing) replaced by 0, so that no NaN
  * in there can reach a product. */
 sg_tensor *sg__clean(sg_tensor *x, const int *lengths);

@@ -39,6 +39,8 @@ typedef struct sg_seq2seq_options {
     double dropout;
     sg_gru_reset reset;
     sg_dtype dtype;
+    bool coverage; /* as in sg_attention_options, like window */
+    int window;
     int end_;
 } sg_seq2seq_options;
 

@@ -85,7 +85,8 @@ sg_seq2seq sg_make_seq2seq_(sg_seq2seq_options o)
             make_layer(&m, l);
         if (!o.no_attention)
             m.attention =
-                sg_make_attention(g, "attention", o.score, o.hidden, o.hidden, .dtype = o.dtype);
+                sg_make_attention(g, "attention", o.score, o.hidden, o.hidden, .dtype = o.dtype,
+                                  .coverage = o.coverage, .window = o.window);
         m.readout = sg_linear(g, "readout", 2 * o.hidden, o.hidden, .dtype = o.dtype);
         m.out = sg_linear(g, "out", o.hidden, o.target_count, .dtype = o.dtype);
     }
@@ -165,6 +166,16 @@ sg_tensor *sg__decoder_inputs(const sg__decoder *d, sg_tensor *tokens)
     return sg_add(sg_matmul(sg_dropout(x, d->m->o.dropout), d->of_token), d->base);
 }
 
+/* Attends from h, and adds the weights to what was attended to so far. */
+static sg_attended attend(sg__decoder *d, sg_tensor *h)
+{
+    sg_memory *memory = &d->now.memory;
+    sg_attended a = sg_attend(&d->m->attention, memory, h);
+    if (d->m->o.coverage)
+        memory->coverage = memory->coverage ? sg_add(memory->coverage, a.weights) : a.weights;
+    return a;
+}
+
 /* tanh(Wc [context; h]) (Luong et al. 2015) */
 static sg_tensor *readout(const sg_seq2seq *m, sg_tensor *context, sg_tensor *h)
 {
@@ -179,7 +190,7 @@ sg_tensor *sg__decoder_step(sg__decoder *d, sg_tensor *xw, sg_tensor **weights)
     bool attends = !m->o.no_attention;
     sg_attended a = {.context = d->now.context};
     if (attends && !m->o.post) { /* from h_{t-1}, into the cell */
-        a = sg_attend(&m->attention, &d->now.memory, top->h);
+        a = attend(d, top->h);
         xw = sg_add(xw, sg_matmul(a.context, d->of_context));
     }
     if (m->o.input_feeding)
@@ -188,7 +199,7 @@ sg_tensor *sg__decoder_step(sg__decoder *d, sg_tensor *xw, sg_tensor **weights)
     for (int l = 1; l < m->o.layers; l++)
         s[l] = sg_cell_step(&cell[l], sg_dropout(s[l - 1].h, m->o.dropout), s[l]);
     if (attends && m->o.post) /* from h_t */
-        a = sg_attend(&m->attention, &d->now.memory, top->h);
+        a = attend(d, top->h);
     *weights = a.weights;
     return d->now.feed = readout(m, a.context, top->h);
 }
@@ -234,7 +245,7 @@ static sg_tensor *decode(const sg_seq2seq *m, const sg_encoded *e, sg_tensor *to
 {
     sg__decoder d = sg__decoder_start(m, e);
     sg_tensor *xw = sg__decoder_inputs(&d, tokens), *r = sg__nothing(m->o.g), *w = r;
-    bool together = (m->o.post || m->o.no_attention) && !m->o.input_feeding;
+    bool together = (m->o.post || m->o.no_attention) && !m->o.input_feeding && !m->o.coverage;
     if (sg_ok(m->o.g))
         r = together ? all_at_once(&d, xw, &w) : step_by_step(&d, xw, &w);
     if (weights)

@@ -76,6 +76,41 @@ Test(decoding, gradients_from_f32_parameters)
     }
 }
 
+/* What was attended to is carried from step to step, in training and in decoding. */
+Test(decoding, coverage_and_windows)
+{
+    for (int k = 0; k < 8; k++) {
+        sg_context *g = sg_open();
+        sg_seq2seq_options o = {.name = "m", .source_count = WORDS, .target_count = WORDS};
+        o.embed = 3;
+        o.hidden = 4;
+        o.score = SG_CONCAT;
+        o.post = k & 1;
+        o.coverage = (k & 6) != 2;
+        o.window = k & 2 ? 1 : 0;
+        o.input_feeding = k & 4;
+        sg_seq2seq m = make(g, o);
+        sg_tensor *loss = sg_seq2seq_loss(&m, &batch, 0).mean, *xs[MOST_LEAVES];
+        int n = leaves(g, 0, NULL, xs);
+        sg_gradcheck_result r = sg_gradcheck(loss, n, xs);
+        cr_assert(r.ok, "way %d: %g at \"%s\": %s", k, r.error[0], sg_name(xs[r.input]),
+                  sg_errmsg(g));
+        uint64_t before = sg_stats(g).recomputed;
+        sg_greedy all = sg_seq2seq_greedy(&m, source, BATCH, SOURCE, source_lengths, 4);
+        cr_expect(sg_stats(g).recomputed == before, "way %d: %s", k, sg_errmsg(g));
+        for (int b = 0; b < BATCH; b++) {
+            int length = source_lengths[b];
+            sg_greedy one = sg_seq2seq_greedy(&m, source + b * SOURCE, 1, length, NULL, 4);
+            cr_assert(one.lengths && one.lengths[0] == all.lengths[b], "way %d", k);
+            for (int t = 0; t < all.lengths[b]; t++)
+                for (int s = 0; s < length; s++)
+                    cr_expect(one.weights[t * length + s] ==
+                              all.weights[(b * all.most + t) * SOURCE + s]);
+        }
+        sg_close(g);
+    }
+}
+
 /* ---- the formulas --------------------------------------------------------------------------- */
 
 static sg_tensor *column(sg_context *g, const int32_t *ids, int t) /* [B] of [B,TARGET] */

@@ -363,7 +363,8 @@ Test(sequences, errors)
     REFUSES(g, sg_deep(0, &p, .x = x), "deep: 0 layers");
     REFUSES(g, sg_deep(1, .x = x), "deep: 1 layers, and no cells");
     x = sequences(g, SG_F32, B, T, IN);
-    REFUSES(g, sg_deep(1, &p, .x = x, .merge = &add), "nothing to merge in one direction");
+    REFUSES(g, sg_deep(1, &p, .x = x, .merge = &add),
+            "deep: there is nothing to merge in one direction");
     x = sequences(g, SG_F32, B, T, IN);
     REFUSES(g, sg_pool((sg_pooling)5, x, NULL), "pool: no such pooling (5)");
     flat = sequences(g, SG_F32, B, .size = IN, .flat = true);
@@ -384,7 +385,9 @@ Test(sequences, errors)
     REFUSES(g, sg_fuse(&add, flat, wide), "fusion: h has 3 features, z 4: they do not add");
     flat = sequences(g, SG_F32, B, .size = IN, .flat = true);
     x = sequences(g, SG_F32, B + 1, T, IN);
-    REFUSES(g, sg_fuse(&add, x, flat), "their axes are 3 and 2, their rows 5 and 4");
+    REFUSES(g, sg_fuse(&add, x, flat),
+            "fusion: h is [batch, h] or [batch, time, h], z [batch, z] or as h: their axes are "
+            "3 and 2, their rows 5 and 4");
     flat = sequences(g, SG_F32, B, .size = IN, .flat = true);
     REFUSES(g, sg_fuse(&none, flat, flat), "fusion: no such kind (9)");
     sg_close(g);

@@ -21,6 +21,17 @@ sg_attention sg_make_attention_(sg_attention_options o)
         a.wk = sg_param(o.g, "wk", SG_SHAPE(o.key, hidden), .dtype = o.dtype);
         a.v = sg_param(o.g, "v", SG_SHAPE(hidden, 1), .dtype = o.dtype);
     }
+    if (o.coverage && o.score != SG_CONCAT)
+        sg_fail(o.g, SG_BAD_ARGUMENT, "coverage is a part of the concat score only");
+    else if (o.coverage)
+        a.wc = sg_param(o.g, "wc", SG_SHAPE(1, hidden), .dtype = o.dtype);
+    if (o.window < 0)
+        sg_fail(o.g, SG_BAD_ARGUMENT, "a window of %d elements", o.window);
+    if (o.window) {
+        a.window = o.window;
+        a.wp = sg_param(o.g, "wp", SG_SHAPE(o.query, hidden), .dtype = o.dtype);
+        a.vp = sg_param(o.g, "vp", SG_SHAPE(hidden, 1), .dtype = o.dtype);
+    }
     sg_pop(o.g);
     return a;
 }
@@ -33,16 +44,16 @@ static sg_tensor *dot_keys(const sg_attention *a, sg_tensor *k)
     (void)a;
     return k;
 }
-static sg_tensor *dot_score(const sg_attention *a, sg_tensor *q, sg_tensor *keys)
+static sg_tensor *dot_score(const sg_attention *a, sg_tensor *q, const sg_memory *m)
 {
     (void)a;
-    return sg_matmul(q, sg_transpose(keys, 1, 2));
+    return sg_matmul(q, sg_transpose(m->keys, 1, 2));
 }
 
 /* q·k / sqrt(n) */
-static sg_tensor *scaled_score(const sg_attention *a, sg_tensor *q, sg_tensor *keys)
+static sg_tensor *scaled_score(const sg_attention *a, sg_tensor *q, const sg_memory *m)
 {
-    return dot_score(a, sg_mul(q, sg_like(q, 1 / sqrt((double)sg_dim(q, 2)))), keys);
+    return dot_score(a, sg_mul(q, sg_like(q, 1 / sqrt((double)sg_dim(q, 2)))), m);
 }
 
 /* q Wa·k = q·(k Waᵀ) */
@@ -51,24 +62,63 @@ static sg_tensor *general_keys(const sg_attention *a, sg_tensor *k)
     return sg_matmul(k, sg_transpose(a->wq, 0, 1));
 }
 
-/* v·tanh(q Wq + k Wk) */
+/* v·tanh(q Wq + k Wk), or v·tanh(q Wq + k Wk + c Wc) */
 static sg_tensor *concat_keys(const sg_attention *a, sg_tensor *k)
 {
     return sg_expand_dims(sg_matmul(k, a->wk), 1); /* [B,1,T,A] */
 }
-static sg_tensor *concat_score(const sg_attention *a, sg_tensor *q, sg_tensor *keys)
+static sg_tensor *concat_score(const sg_attention *a, sg_tensor *q, const sg_memory *m)
 {
-    sg_tensor *qw = sg_expand_dims(sg_matmul(q, a->wq), 2); /* [B,Q,1,A] */
-    return sg_squeeze(sg_matmul(sg_tanh(sg_add(qw, keys)), a->v), 3);
+    sg_tensor *z = sg_add(sg_expand_dims(sg_matmul(q, a->wq), 2), m->keys); /* [B,Q,T,A] */
+    if (a->wc && m->coverage) {
+        sg_tensor *c = sg_expand_dims(m->coverage, 2); /* [B,T,1] */
+        z = sg_add(z, sg_expand_dims(sg_matmul(c, a->wc), 1));
+    }
+    return sg_squeeze(sg_matmul(sg_tanh(z), a->v), 3);
 }
 
 static const struct {
-    sg_tensor *(*keys)(const sg_attention *a, sg_tensor *k);                   /* [B,T,n] */
-    sg_tensor *(*score)(const sg_attention *a, sg_tensor *q, sg_tensor *keys); /* [B,Q,T] */
+    sg_tensor *(*keys)(const sg_attention *a, sg_tensor *k);                      /* [B,T,n] */
+    sg_tensor *(*score)(const sg_attention *a, sg_tensor *q, const sg_memory *m); /* [B,Q,T] */
 } scores[] = {{dot_keys, dot_score},
               {dot_keys, scaled_score},
               {general_keys, dot_score},
               {concat_keys, concat_score}};
+
+/* ---- windows -------------------------------------------------------------------------------- */
+
+/* s - p for each query and element: [B,Q,T] */
+static sg_tensor *distances(const sg_attention *a, const sg_memory *m, sg_tensor *q)
+{
+    sg_context *g = sg_context_of(q);
+    sg_tensor *p =
+        m->position ? sg_expand_dims(m->position, 2)
+                    : sg_mul(m->size, sg_sigmoid(sg_matmul(sg_tanh(sg_matmul(q, a->wp)), a->vp)));
+    sg_tensor *one = sg_full(g, sg_type(q), SG_SHAPE(sg_dim(m->values, 1)), 1);
+    sg_tensor *s = sg_sub(sg_cumsum(one, 0), sg_like(q, 1)); /* 0, 1, … T-1 */
+    return sg_sub(s, p);
+}
+
+/* softmax over the window, times exp(-(s - p)² / (2 (D/2)²)) where p is the model's own */
+static sg_tensor *in_window(const sg_attention *a, const sg_memory *m, sg_tensor *q, sg_tensor *z)
+{
+    sg_tensor *d = distances(a, m, q);
+    sg_tensor *near = sg_less_equal(sg_abs(d), sg_like(d, a->window));
+    sg_tensor *w = sg_softmax(z, m->mask ? sg_logical_and(near, m->mask) : near);
+    double twice_variance = 0.5 * a->window * a->window;
+    sg_tensor *bell = sg_exp(sg_mul(sg_square(d), sg_like(d, -1 / twice_variance)));
+    return m->position ? w : sg_mul(w, bell);
+}
+
+/* S, by row: [B,1,1] */
+static sg_tensor *sizes(sg_tensor *values, const int *lengths)
+{
+    sg_context *g = sg_context_of(values);
+    if (!lengths)
+        return sg_like(values, (double)sg_dim(values, 1));
+    sg_tensor *n = sg_input(g, SG_I32, SG_SHAPE(sg_dim(values, 0), 1, 1), lengths);
+    return sg_cast(n, sg_type(values));
+}
 
 /* ---- attending ------------------------------------------------------------------------------ */
 
@@ -85,6 +135,7 @@ sg_memory sg_remember(const sg_attention *a, sg_tensor *values, const int *lengt
         lengths = sg__short_ones(lengths, sg_dim(values, 0), sg_dim(values, 1));
         m.values = sg__clean(values, lengths);
         m.keys = scores[a->score].keys(a, m.values);
+        m.size = a->window ? sizes(values, lengths) : NULL;
         if (lengths) {
             int batch = (int)sg_dim(values, 0);
             sg_tensor *mask = sg_length_mask(g, batch, sg_dim(values, 1), lengths);
@@ -107,8 +158,9 @@ sg_attended sg_attend(const sg_attention *a, const sg_memory *m, sg_tensor *quer
                 sg_rank(query));
     sg_tensor *w = sg__nothing(g), *c = w;
     if (sg_ok(g)) {
-        sg_tensor *q = one ? sg_expand_dims(query, 1) : query;          /* [B,Q,n] */
-        w = sg_softmax(scores[a->score].score(a, q, m->keys), m->mask); /* [B,Q,T] */
+        sg_tensor *q = one ? sg_expand_dims(query, 1) : query; /* [B,Q,n] */
+        sg_tensor *z = scores[a->score].score(a, q, m);
+        w = a->window ? in_window(a, m, q, z) : sg_softmax(z, m->mask); /* [B,Q,T] */
         c = sg_matmul(w, m->values);                                    /* [B,Q,K] */
     }
     if (one) {
@@ -117,4 +169,9 @@ sg_attended sg_attend(const sg_attention *a, const sg_memory *m, sg_tensor *quer
     }
     sg_pop(g);
     return (sg_attended){.context = c, .weights = w};
+}
+
+sg_tensor *sg_coverage_loss(sg_tensor *weights, sg_tensor *coverage)
+{
+    return sg_sum(sg_minimum(weights, coverage), -1, false);
 }

@@ -34,6 +34,8 @@ static void want_encoded(const run *r)
     } else {
         sg_want(e->memory.values);
         sg_want(e->memory.keys);
+        if (e->memory.size)
+            sg_want(e->memory.size);
     }
 }
 
@@ -47,6 +49,8 @@ static sg_tensor *step(run *r, sg_tensor *last)
     sg_want(h);
     if (*weights)
         sg_want(*weights);
+    if (r->d.now.memory.coverage)
+        sg_want(r->d.now.memory.coverage);
     for (int l = 0; l < m->o.layers; l++) {
         sg_want(r->d.now.state[l].h);
         if (r->d.now.state[l].c)
