@@ -156,6 +156,31 @@ SG_API sg_tensor *sg_pool(sg_pooling kind, sg_tensor *h, const int *lengths);
  */
 SG_API sg_tensor *sg_from_one(sg_tensor *x, int64_t time, bool first_only);
 
+/* ---- trees ---------------------------------------------------------------------------------- */
+
+/* I, O, F_k = sigmoid, U = tanh of x Wx + b and of what the children say; C = I*U + sum F_k*c_k, H
+ * = O*tanh(C) (Tai et al. 2015). N-ary: [h_1; … h_N] Uh, in which each F_k has columns of its own;
+ * child-sum, of any number in any order: (sum h_k) Uh, and h_k Uf for F_k. Written for one node;
+ * many are a loop or a recursion in your program. */
+typedef struct sg_tree_cell {
+    int in, hidden, children; /* N; 0: child-sum */
+    sg_tensor *wx, *b;        /* [in, 4 hidden], [4 hidden]: I O U F */
+    sg_tensor *uh, *uf;       /* [N hidden, (3 + N) hidden]: I O U F_1 …; or [hidden, 3 hidden] */
+} sg_tree_cell;
+
+typedef struct sg_tree_options {
+    sg_context *g;
+    const char *name;
+    int in, hidden, children;
+    sg_dtype dtype;
+    int end_;
+} sg_tree_options;
+/* Parameters NAME.wx, .b, .uh, .uf. sg_tree_lstm(g, "tree", 100, 150, .children = 2) */
+#define sg_tree_lstm(...) sg_tree_lstm_((sg_tree_options){__VA_ARGS__, .end_ = 0})
+SG_API sg_tree_cell sg_tree_lstm_(sg_tree_options o);
+/* A node over n children, none of a leaf, with x [batch, in], or NULL where a node has no word. */
+SG_API sg_state sg_tree_node(const sg_tree_cell *p, sg_tensor *x, int n, const sg_state *children);
+
 #ifdef __cplusplus
 }
 #endif

@@ -117,6 +117,38 @@ typedef struct sg_loss {
 #define sg_label_loss(...) sg_label_loss_((sg_label_loss_options){__VA_ARGS__, .end_ = 0})
 SG_API sg_loss sg_label_loss_(sg_label_loss_options o);
 
+/* ---- structured outputs --------------------------------------------------------------------- */
+
+/* A linear-chain conditional random field over labels (Lafferty et al. 2001): score(y) = start[y_1]
+ * + sum scores[t, y_t] + sum transition[y_t, y_t+1] + stop[y_n], p(y) = exp(score(y)) / Z. */
+typedef struct sg_crf {
+    sg_tensor *transition, *start, *stop; /* [classes, classes] from, to; [classes] */
+} sg_crf;
+/* Parameters NAME.transition, .start, .stop, which start at 0. */
+SG_API sg_crf sg_make_crf(sg_context *g, const char *name, int classes, sg_dtype dtype);
+/* -log p(labels) by row, [batch], 0 of empty ones; log Z is the sum over all paths by logsumexp,
+ * step by step. scores [batch, time, classes]; labels: batch * time of them, copied. */
+SG_API sg_tensor *sg_crf_loss(const sg_crf *p, sg_tensor *scores, const int32_t *labels,
+                              const int *lengths);
+/* The most probable labels (Viterbi 1967), the smallest of equals: labels [batch * time], -1 behind
+ * a length; score [batch], if not NULL. */
+SG_API sg_status sg_crf_viterbi(const sg_crf *p, sg_tensor *scores, const int *lengths,
+                                int32_t *labels, double *score);
+
+typedef struct sg_ctc_options {
+    sg_tensor *logits; /* [batch, time, classes] */
+    const int *lengths;
+    const int32_t *labels;    /* [batch, most], none of them blank; copied */
+    const int *label_lengths; /* [batch]; NULL: all are `most` long */
+    int most, blank;
+    bool zero_infinity; /* rows too short for their labels cost 0 instead of infinity */
+    int end_;
+} sg_ctc_options;
+/* Connectionist temporal classification (Graves et al. 2006): -log of the sum over all alignments,
+ * by row: [batch]. The gradient of an impossible row is 0. */
+#define sg_ctc_loss(...) sg_ctc_loss_((sg_ctc_options){__VA_ARGS__, .end_ = 0})
+SG_API sg_tensor *sg_ctc_loss_(sg_ctc_options o);
+
 #ifdef __cplusplus
 }
 #endif

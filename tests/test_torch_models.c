@@ -205,3 +205,15 @@ Test(torch_models, transformers)
         for (int d = SG_F32; d <= SG_F64; d++)
             check_transformer((sg_dtype)d, row);
 }
+
+/* ---- CTC ------------------------------------------------------------------------------------ */
+
+Test(torch_models, ctc)
+{
+    for (int d = SG_F32; d <= SG_F64; d++) {
+        tape t = open_tape((sg_dtype)d, "ctc", ctc_given, ctc_expected);
+        sg_tensor *x = leaf(&t, SG_SHAPE(BATCH, LONG, CLASSES));
+        sg_tensor *loss = sg_ctc_loss(x, ctc_lengths, ctc_labels, ctc_label_lengths, LABELS);
+        all_agree(&t, 1, &loss);
+    }
+}
