@@ -7,7 +7,7 @@ include(GNUInstallDirs)
 # are made here, by <seqgrad/ops.h>.
 set(SG_HEADERS)
 foreach(header core/core.h ops/ops.h models/models.h models/layer.h models/cell.h
-               models/attention.h models/text.h models/plot.h optim/optim.h
+               models/attention.h models/decode.h models/text.h models/plot.h optim/optim.h
                cmake/seqgrad.h)
     get_filename_component(name ${header} NAME)
     set(out ${PROJECT_BINARY_DIR}/include/seqgrad/${name})

@@ -161,13 +161,16 @@ typedef struct sg_transformer {
     sg_make_transformer_((sg_transformer_options){__VA_ARGS__, .end_ = 0})
 SG_API sg_transformer sg_make_transformer_(sg_transformer_options o);
 
-/* Keys and values of all elements so far, [batch, heads, time, d] by block, and those of the
- * memory. Starts as {0}. */
+/* Keys and values of all elements so far, [batch, heads, time, d] by block, and those of the memory
+ * with its mask: with a cache, sg_transform goes on where it ended. */
 typedef struct sg_cache {
     int64_t time;
     sg_tensor *k[SG_MAX_BLOCKS], *v[SG_MAX_BLOCKS];
-    sg_tensor *memory_k[SG_MAX_BLOCKS], *memory_v[SG_MAX_BLOCKS];
+    sg_tensor *memory_k[SG_MAX_BLOCKS], *memory_v[SG_MAX_BLOCKS], *memory_mask;
 } sg_cache;
+/* An empty one, over a memory if the model has one; both as in sg_transform. */
+SG_API sg_cache sg_begin_cache(const sg_transformer *m, int batch, sg_tensor *memory,
+                               const int *memory_lengths);
 
 typedef struct sg_transform_options {
     const sg_transformer *model;
@@ -175,7 +178,7 @@ typedef struct sg_transform_options {
     const int *lengths;
     sg_tensor *memory; /* [batch, .., memory] */
     const int *memory_lengths;
-    sg_cache *cache;     /* if given, x goes on where it ended (causal, without lengths) */
+    sg_cache *cache; /* if given, x goes on where it ended; causal, without lengths and memory */
     sg_tensor **weights; /* if wanted, those of the last block: of cross, or else of self */
     int end_;
 } sg_transform_options;

@@ -13,6 +13,7 @@
 
 #include "models/attention.h"
 #include "models/cell.h"
+#include "models/decode.h"
 #include "models/layer.h"
 #include "models/plot.h"
 #include "models/text.h"
@@ -81,6 +82,10 @@ SG_API sg_tensor *sg_seq2seq_decode(const sg_seq2seq *m, const sg_encoded *e, co
                                     int batch, int time, sg_tensor **weights);
 /* The loss of a batch, from the encoder to the label loss. */
 SG_API sg_loss sg_seq2seq_loss(const sg_seq2seq *m, const sg_batch *b, double smoothing);
+
+/* The decoder's step, from what was encoded: for sg_search, sg_sample, sg_score_of. The model must
+ * live as long as the stepper. */
+SG_API sg_stepper sg_seq2seq_stepper(const sg_seq2seq *m, const sg_encoded *encoded);
 
 typedef struct sg_greedy {
     int32_t *ids;   /* batch * most, each row ended by SG_STOP if it came, and padded by SG_PAD */

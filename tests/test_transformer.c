@@ -206,11 +206,10 @@ Test(transformer, a_cache_goes_on_where_it_ended)
             sg_tensor *x = sequences(g, SG_F64, B, T, D), *z = sequences(g, SG_F64, B, S, M);
             z = m.o.memory ? z : NULL;
             sg_tensor *whole = sg_transform(&m, x, .memory = z, .memory_lengths = memory_mixed);
-            sg_cache cache = {0};
+            sg_cache cache = sg_begin_cache(&m, B, z, memory_mixed);
             for (int t = 0; t < T; t += part) {
                 int end = t + part < T ? t + part : T;
-                sg_tensor *y = sg_transform(&m, sg_slice(x, 1, t, end, 1), .memory = z,
-                                            .memory_lengths = memory_mixed, .cache = &cache);
+                sg_tensor *y = sg_transform(&m, sg_slice(x, 1, t, end, 1), .cache = &cache);
                 double d = distance(y, sg_slice(whole, 1, t, end, 1));
                 cr_expect(d < 1e-13, "way %d, elements %d..%d: off by %g: %s", k, t, end, d,
                           sg_errmsg(g));
@@ -393,6 +392,6 @@ Test(transformer, errors)
             "the memory has 2 axes, not [batch, time, features]");
     sg_cache cache = {0};
     REFUSES(g, sg_transform(&m, sequences(g, SG_F32, B, T, D), .cache = &cache),
-            "a cache is for causal models, without lengths");
+            "a cache is for causal models, without lengths, and has the memory already");
     sg_close(g);
 }

@@ -115,7 +115,8 @@ static sg_tensor *sizes(sg_tensor *values, const int *lengths)
 {
     sg_context *g = sg_context_of(values);
     if (!lengths)
-        return sg_like(values, (double)sg_dim(values, 1));
+        return sg_full(g, sg_type(values), SG_SHAPE(sg_dim(values, 0), 1, 1),
+                       (double)sg_dim(values, 1));
     sg_tensor *n = sg_input(g, SG_I32, SG_SHAPE(sg_dim(values, 0), 1, 1), lengths);
     return sg_cast(n, sg_type(values));
 }

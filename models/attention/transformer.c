@@ -70,29 +70,23 @@ static sg_tensor *attend_self(scene *s, int l, sg_tensor *x)
     sg_tensor *z[3];
     sg__heads_self(a, x, s->start, z);
     if (s->cache) {
-        sg_tensor **k = &s->cache->k[l], **v = &s->cache->v[l];
-        z[1] = *k = s->start ? sg_concat(2, *k, z[1]) : z[1];
-        z[2] = *v = s->start ? sg_concat(2, *v, z[2]) : z[2];
+        z[1] = s->cache->k[l] = sg_concat(2, s->cache->k[l], z[1]);
+        z[2] = s->cache->v[l] = sg_concat(2, s->cache->v[l], z[2]);
     }
     sg_attended r = sg__heads_attend(a, z[0], z[1], z[2], s->mask);
     s->weights = r.weights;
     return r.context;
 }
 
-/* The memory is projected once. */
 static sg_tensor *attend_cross(scene *s, int l, sg_tensor *x)
 {
     const sg_heads *a = &s->m->block[l].cross;
     sg_tensor *kv[2];
-    if (s->cache && s->start) {
+    if (s->cache) {
         kv[0] = s->cache->memory_k[l];
         kv[1] = s->cache->memory_v[l];
     } else {
         sg__heads_memory(a, s->memory, kv);
-    }
-    if (s->cache) {
-        s->cache->memory_k[l] = kv[0];
-        s->cache->memory_v[l] = kv[1];
     }
     sg_attended r = sg__heads_attend(a, sg__heads_query(a, x), kv[0], kv[1], s->memory_mask);
     s->weights = r.weights;
@@ -127,6 +121,19 @@ static sg_tensor *block(scene *s, int l, sg_tensor *x)
 
 /* ---- all of them ---------------------------------------------------------------------------- */
 
+static bool good_memory(const sg_transformer *m, sg_tensor *memory, const int *lengths)
+{
+    sg_context *g = m->o.g;
+    if (!memory != !m->o.memory)
+        sg_fail(g, SG_BAD_ARGUMENT, "a memory of %d features is part of the model, %s given",
+                m->o.memory, memory ? "one is" : "none is");
+    else if (memory && sg_rank(memory) != 3)
+        sg_fail(g, SG_BAD_SHAPE, "the memory has %d axes, not [batch, time, features]",
+                sg_rank(memory));
+    return sg_ok(g) &&
+           (!memory || sg__good_lengths(g, sg_dim(memory, 0), sg_dim(memory, 1), lengths));
+}
+
 static bool good_call(const sg_transform_options *o, sg_context *g)
 {
     const sg_transformer_options *m = &o->model->o;
@@ -135,21 +142,15 @@ static bool good_call(const sg_transform_options *o, sg_context *g)
     if (sg_rank(o->x) != 3 || sg_dim(o->x, 2) != m->size)
         sg_fail(g, SG_BAD_SHAPE, "x is not [batch, time, %d]: %d axes, %lld features", m->size,
                 sg_rank(o->x), (long long)sg_dim(o->x, -1));
-    else if (!o->memory != !m->memory && !(o->cache && o->cache->time))
-        sg_fail(g, SG_BAD_ARGUMENT, "a memory of %d features is part of the model, %s given",
-                m->memory, o->memory ? "one is" : "none is");
-    else if (o->memory && sg_rank(o->memory) != 3)
-        sg_fail(g, SG_BAD_SHAPE, "the memory has %d axes, not [batch, time, features]",
-                sg_rank(o->memory));
-    else if (o->cache && (!m->causal || o->lengths))
-        sg_fail(g, SG_BAD_ARGUMENT, "a cache is for causal models, without lengths");
+    else if (o->cache && (!m->causal || o->lengths || o->memory))
+        sg_fail(g, SG_BAD_ARGUMENT,
+                "a cache is for causal models, without lengths, and has the memory already");
     int64_t end = sg_dim(o->x, 1) + (o->cache ? o->cache->time : 0);
     if (sg_ok(g) && m->positions == SG_LEARNED && end > m->most)
         sg_fail(g, SG_BAD_SHAPE, "%lld elements, but only %d learned positions", (long long)end,
                 m->most);
     return sg_ok(g) && sg__good_lengths(g, sg_dim(o->x, 0), sg_dim(o->x, 1), o->lengths) &&
-           (!o->memory ||
-            sg__good_lengths(g, sg_dim(o->memory, 0), sg_dim(o->memory, 1), o->memory_lengths));
+           (o->cache || good_memory(o->model, o->memory, o->memory_lengths));
 }
 
 /* u8 [B,1,1,T] */
@@ -161,6 +162,34 @@ static sg_tensor *real_ones(sg_tensor *x, const int *lengths)
     return lengths ? sg_reshape(sg_length_mask(g, (int)batch, time, lengths),
                                 SG_SHAPE(batch, 1, 1, time))
                    : NULL;
+}
+
+/* What is behind a length is 0: a weight of 0 times NaN would be NaN. */
+static sg_tensor *clean_memory(sg_tensor *memory, const int *lengths)
+{
+    return sg__clean(memory, sg__short_ones(lengths, sg_dim(memory, 0), sg_dim(memory, 1)));
+}
+
+sg_cache sg_begin_cache(const sg_transformer *m, int batch, sg_tensor *memory,
+                        const int *memory_lengths)
+{
+    sg_context *g = m->o.g;
+    sg_cache c = {0};
+    sg_push(g, "transformer", "");
+    if (sg_ok(g) && good_memory(m, memory, memory_lengths)) {
+        sg_shape none = SG_SHAPE(batch, m->o.heads, 0, m->o.size / m->o.heads);
+        for (int l = 0; l < m->o.layers; l++) {
+            sg_tensor *kv[2] = {NULL};
+            c.k[l] = c.v[l] = sg_full(g, m->o.dtype, none, 0);
+            if (memory)
+                sg__heads_memory(&m->block[l].cross, clean_memory(memory, memory_lengths), kv);
+            c.memory_k[l] = kv[0];
+            c.memory_v[l] = kv[1];
+        }
+        c.memory_mask = memory ? real_ones(memory, memory_lengths) : NULL;
+    }
+    sg_pop(g);
+    return c;
 }
 
 static sg_tensor *with_positions(const sg_transformer *m, sg_tensor *x, int64_t start)
@@ -187,10 +216,10 @@ static sg_tensor *transform(const sg_transform_options *o)
         s.mask = s.mask ? sg_logical_and(past, s.mask) : past;
     }
     if (o->memory) {
-        const int *n =
-            sg__short_ones(o->memory_lengths, sg_dim(o->memory, 0), sg_dim(o->memory, 1));
-        s.memory = sg__clean(o->memory, n);
-        s.memory_mask = real_ones(o->memory, n);
+        s.memory = clean_memory(o->memory, o->memory_lengths);
+        s.memory_mask = real_ones(o->memory, o->memory_lengths);
+    } else if (o->cache) {
+        s.memory_mask = o->cache->memory_mask;
     }
     x = sg_dropout(x, m->o.dropout);
     for (int l = 0; l < m->o.layers; l++)
