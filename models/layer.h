@@ -117,6 +117,20 @@ typedef struct sg_loss {
 #define sg_label_loss(...) sg_label_loss_((sg_label_loss_options){__VA_ARGS__, .end_ = 0})
 SG_API sg_loss sg_label_loss_(sg_label_loss_options o);
 
+/* ---- scheduled sampling --------------------------------------------------------------------- */
+
+/* How probable true tokens are as inputs at a step i of training (Bengio et al. 2015): max(floor, k
+ * - slope i); k^i, k < 1; k / (k + exp(i / k)), k >= 1. */
+typedef enum { SG_TRUTH_LINEAR, SG_TRUTH_EXPONENTIAL, SG_TRUTH_INVERSE_SIGMOID } sg_truth_kind;
+typedef struct sg_truth {
+    sg_truth_kind kind;
+    double k, slope, floor;
+} sg_truth;
+SG_API double sg_truth_rate(const sg_truth *s, int64_t step);
+/* For each row of true tokens i32 [batch]: it, or with probability 1 - rate the most probable of
+ * the logits [batch, classes]. */
+SG_API sg_tensor *sg_truth_or_guess(sg_tensor *tokens, sg_tensor *logits, double rate);
+
 /* ---- structured outputs --------------------------------------------------------------------- */
 
 /* A linear-chain conditional random field over labels (Lafferty et al. 2001): score(y) = start[y_1]

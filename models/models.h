@@ -83,6 +83,12 @@ SG_API sg_tensor *sg_seq2seq_decode(const sg_seq2seq *m, const sg_encoded *e, co
 /* The loss of a batch, from the encoder to the label loss. */
 SG_API sg_loss sg_seq2seq_loss(const sg_seq2seq *m, const sg_batch *b, double smoothing);
 
+/* Scheduled sampling (Bengio et al. 2015): a coin for each step and row decides whether the true
+ * token is the next input, with probability `truth`, or the model's own most probable one. 1 is
+ * teacher forcing, 0 free running. Out of training mode it is teacher forcing. */
+SG_API sg_loss sg_seq2seq_sampled_loss(const sg_seq2seq *m, const sg_batch *b, double smoothing,
+                                       double truth);
+
 /* The decoder's step, from what was encoded: for sg_search, sg_sample, sg_score_of. The model must
  * live as long as the stepper. */
 SG_API sg_stepper sg_seq2seq_stepper(const sg_seq2seq *m, const sg_encoded *encoded);

@@ -273,3 +273,40 @@ sg_loss sg_seq2seq_loss(const sg_seq2seq *m, const sg_batch *b, double smoothing
     sg_pop(g);
     return sg_label_loss(logits, b->target_out, b->target_lengths, smoothing);
 }
+
+/* ---- scheduled sampling --------------------------------------------------------------------- */
+
+/* Logits of all steps, each from the true token or from what the step before says. */
+static sg_tensor *decode_sampled(const sg_seq2seq *m, const sg_encoded *e, sg_tensor *tokens,
+                                 double truth)
+{
+    sg_context *g = m->o.g;
+    int64_t time = sg_dim(tokens, 1);
+    sg_tensor **logits = malloc(((size_t)time + 1) * sizeof *logits), *w;
+    if (!logits)
+        return sg_fail(g, SG_NO_MEMORY, "no memory for %lld steps", (long long)time);
+    sg__decoder d = sg__decoder_start(m, e);
+    for (int64_t t = 0; t < time && sg_ok(g); t++) {
+        sg_tensor *next = sg_index(tokens, 1, t); /* [B] */
+        next = t ? sg_truth_or_guess(next, logits[t - 1], truth) : next;
+        sg_tensor *xw = sg__decoder_inputs(&d, sg_expand_dims(next, 1)); /* [B,1,G] */
+        sg_tensor *h = sg__decoder_step(&d, sg_index(xw, 1, 0), &w);
+        logits[t] = sg_apply(m->out, sg_dropout(h, m->o.dropout));
+    }
+    sg_tensor *all =
+        sg_ok(g) ? sg__stack_steps(time, logits, d.now.feed, m->o.target_count) : sg__nothing(g);
+    free(logits);
+    return all;
+}
+
+sg_loss sg_seq2seq_sampled_loss(const sg_seq2seq *m, const sg_batch *b, double smoothing,
+                                double truth)
+{
+    sg_context *g = m->o.g;
+    sg_encoded e = sg_seq2seq_encode(m, b->source, b->size, b->source_time, b->source_lengths);
+    sg_push(g, "decoder", "");
+    sg_tensor *tokens = tokens_of(g, b->target_in, b->size, b->target_time, b->target_lengths);
+    sg_tensor *logits = sg_ok(g) ? decode_sampled(m, &e, tokens, truth) : sg__nothing(g);
+    sg_pop(g);
+    return sg_label_loss(logits, b->target_out, b->target_lengths, smoothing);
+}

@@ -201,6 +201,25 @@ typedef struct sg_batch {
  * An epoch shuffles all pairs, sorts each pool of them by lengths, and shuffles the batches. */
 SG_API bool sg_batch_next(sg_batches *d, sg_batch *b);
 
+/* ---- word vectors --------------------------------------------------------------------------- */
+
+/* GloVe: lines of a word and its numbers. word2vec: the same after a line "count size"; binary:
+ * after that line, each word, a space, its numbers as little-endian f32, and perhaps a LF. */
+typedef enum { SG_GLOVE, SG_WORD2VEC, SG_WORD2VEC_BINARY } sg_vectors_format;
+
+typedef struct sg_vectors {
+    int count, size;
+    const char *const *words; /* [count], each once */
+    const float *values;      /* [count, size], finite */
+} sg_vectors;
+
+/* Plain or gzip. Whatever is not as the format says is an error that names the line or the word. */
+SG_API sg_vectors *sg_vectors_read(sg_context *g, const char *path, sg_vectors_format format);
+SG_API void sg_vectors_free(sg_vectors *v);
+/* Sets the rows of a table [vocabulary, size], f32 or f64, that belong to words of the file; the
+ * others stay as they are. Returns how many were set; -1 on error. To keep them: sg_freeze. */
+SG_API int sg_vectors_fill(const sg_vectors *v, const sg_vocabulary *vocabulary, sg_tensor *table);
+
 /* ---- metrics ------------------------------------------------------------------------------ */
 
 /* Tokens as sacrebleu makes them under these names: mteval-v13a; Chinese characters apart, the

@@ -111,6 +111,70 @@ Test(decoding, coverage_and_windows)
     }
 }
 
+/* Always the truth is teacher forcing; never is free running: what was decoded greedily goes in. */
+Test(decoding, scheduled_sampling)
+{
+    for (int k = 0; k < CONFIGURATIONS; k++) {
+        const char *name;
+        sg_context *g = sg_open();
+        sg_seq2seq_options o = configuration(k, &name);
+        o.dtype = SG_F64;
+        sg_seq2seq m = make(g, o);
+        double plain = sg_item(sg_seq2seq_loss(&m, &batch, 0.1).mean);
+        cr_expect(fabs(sg_item(sg_seq2seq_sampled_loss(&m, &batch, 0.1, 0).mean) - plain) < 1e-13,
+                  "out of training");
+        sg_train(g, true);
+        cr_expect(fabs(sg_item(sg_seq2seq_sampled_loss(&m, &batch, 0.1, 1).mean) - plain) < 1e-13,
+                  "%s: %s", name, sg_errmsg(g));
+        sg_greedy free_run = sg_seq2seq_greedy(&m, source, BATCH, SOURCE, source_lengths, TARGET);
+        int32_t in[BATCH * TARGET];
+        for (int i = 0; i < BATCH * TARGET; i++)
+            in[i] = i % TARGET == 0 ? SG_START
+                    : i % TARGET <= free_run.most
+                        ? free_run.ids[i / TARGET * free_run.most + i % TARGET - 1]
+                        : SG_STOP;
+        sg_batch own = batch;
+        own.target_in = in;
+        double expected = sg_item(sg_seq2seq_loss(&m, &own, 0).mean);
+        bool ended = false; /* greedy decoding does not go on behind a stop token */
+        for (int b = 0; b < BATCH; b++)
+            ended = ended || (free_run.lengths[b] >= 0 && free_run.lengths[b] < TARGET);
+        sg_tensor *loss = sg_seq2seq_sampled_loss(&m, &batch, 0, 0).mean, *xs[MOST_LEAVES];
+        cr_expect(ended || fabs(sg_item(loss) - expected) < 1e-13, "%s: %g, %g", name,
+                  sg_item(loss), expected);
+        loss = sg_seq2seq_sampled_loss(&m, &batch, 0, 0.5).mean;
+        int n = leaves(g, 0, NULL, xs);
+        sg_gradcheck_result r = sg_gradcheck(loss, n, xs);
+        cr_expect(r.ok, "%s: %g at \"%s\": %s", name, r.error[0], sg_name(xs[r.input]),
+                  sg_errmsg(g));
+        sg_close(g);
+    }
+}
+
+/* A coin for each row; schedules by their formulas. */
+Test(decoding, coins_and_their_schedules)
+{
+    enum { N = 2000 };
+    sg_context *g = sg_open();
+    sg_train(g, true);
+    sg_tensor *ones = sg_full(g, SG_I32, SG_SHAPE(N), 1);
+    sg_tensor *logits = sg_full(g, SG_F32, SG_SHAPE(N, 3), 0);
+    sg_tensor *mixed = sg_truth_or_guess(ones, logits, 0.25);
+    int count = 0;
+    for (int i = 0; i < N; i++)
+        count += ((const int32_t *)sg_data(mixed))[i];
+    cr_expect(abs(count - N / 4) < N / 25, "%d", count);
+    REFUSES(g, sg_truth_or_guess(ones, logits, 1.5),
+            "scheduled sampling: a rate of 1.5 is not in [0, 1]");
+    const sg_truth linear = {SG_TRUTH_LINEAR, 1, 0.01, 0.2}, power = {SG_TRUTH_EXPONENTIAL, 0.99};
+    const sg_truth sigmoid = {SG_TRUTH_INVERSE_SIGMOID, 10};
+    cr_expect(fabs(sg_truth_rate(&linear, 30) - 0.7) < 1e-15);
+    cr_expect(sg_truth_rate(&linear, 3000) == 0.2 && sg_truth_rate(&power, 0) == 1);
+    cr_expect(fabs(sg_truth_rate(&power, 50) - pow(0.99, 50)) < 1e-15);
+    cr_expect(fabs(sg_truth_rate(&sigmoid, 20) - 10 / (10 + exp(2))) < 1e-15);
+    sg_close(g);
+}
+
 /* ---- the formulas --------------------------------------------------------------------------- */
 
 static sg_tensor *column(sg_context *g, const int32_t *ids, int t) /* [B] of [B,TARGET] */

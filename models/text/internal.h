@@ -83,6 +83,7 @@ bool sg__text_encode(sg_context *g, const sg_vocabulary *v, const char *text, sg
 
 /* A whole file, uncompressed, without byte order mark: valid UTF-8 without NUL, in which every line
  * ends with LF. */
+bool sg__text_read_bytes(sg_context *g, const char *path, sg__bytes *out); /* as they are */
 bool sg__text_read_file(sg_context *g, const char *path, bool replace_invalid, sg__bytes *out);
 
 #endif

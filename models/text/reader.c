@@ -72,7 +72,7 @@ static bool clean(sg_context *g, const char *path, bool replace_invalid, sg__byt
     return text->data[text->size - 1] == '\n' || sg__text_bytes_add(g, text, "\n", 1);
 }
 
-bool sg__text_read_file(sg_context *g, const char *path, bool replace_invalid, sg__bytes *out)
+bool sg__text_read_bytes(sg_context *g, const char *path, sg__bytes *out)
 {
     errno = 0;
     gzFile f = gzopen(path, "rb");
@@ -84,5 +84,10 @@ bool sg__text_read_file(sg_context *g, const char *path, bool replace_invalid, s
         return false;
     bool ok = read_all(g, f, path, out);
     gzclose_r(f);
-    return ok && clean(g, path, replace_invalid, out);
+    return ok;
+}
+
+bool sg__text_read_file(sg_context *g, const char *path, bool replace_invalid, sg__bytes *out)
+{
+    return sg__text_read_bytes(g, path, out) && clean(g, path, replace_invalid, out);
 }
