@@ -45,7 +45,7 @@ static sg_cell own_cell(sg_context *g, const char *name, int in, int hidden)
 
 /* ---- the model 模型 -------------------------------------------------------------------------- */
 
-enum { WORDS = 12, EMBED = 16, HIDDEN = 32, BATCH = 32, TIME = 8, STEPS = 200 };
+enum { WORDS = 12, EMBED = 16, HIDDEN = 64, BATCH = 32, TIME = 7, STEPS = 200 };
 
 typedef struct model {
     sg_tensor *table;
@@ -61,9 +61,9 @@ static model make(sg_context *g)
         int in = l ? 2 * HIDDEN : EMBED;
         m.forward[l] = own_cell(g, names[l][0], in, HIDDEN);
         m.backward[l] = own_cell(g, names[l][1], in, HIDDEN);
-        m.forward[l].state_dropout = m.backward[l].state_dropout = 0.05;
+        m.forward[l].state_dropout = m.backward[l].state_dropout = 0.01;
         m.forward[l].variational = m.backward[l].variational = true; /* one mask for all steps */
-        m.forward[l].zoneout = m.backward[l].zoneout = 0.02;
+        m.forward[l].zoneout = m.backward[l].zoneout = 0.01;
     }
     m.out = sg_linear(g, "out", 2 * HIDDEN, WORDS);
     return m;
@@ -117,7 +117,7 @@ int main(int argc, char **argv)
     task b;
     sg_context *g = sg_open(.threads = 2);
     model m = make(g);
-    sg_optimizer adam = sg_adam(g, .rate = 0.004, .clip_norm = 1);
+    sg_optimizer adam = sg_adam(g, .rate = 0.005, .clip_norm = 1);
 
     /* First of all: the derivatives, of the whole model, against differences. 先检查导数 */
     draw(&b, &seed);

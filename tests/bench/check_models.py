@@ -232,19 +232,19 @@ def w6(p, folder):
 
     def block(name, x):
         b, t, d = x.shape
-        qkv = linear(p, name + ".qkv", norm(name + ".n1", x)).view(b, t, 3, heads, d // heads)
+        qkv = linear(p, name + ".self.qkv", norm(name + ".norm0", x)).view(b, t, 3, heads, d // heads)
         q, k, v = qkv.permute(2, 0, 3, 1, 4)
         a = F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2).reshape(b, t, d)
-        x = x + linear(p, name + ".join", a)
-        wide = F.gelu(linear(p, name + ".widen", norm(name + ".n2", x)))
+        x = x + linear(p, name + ".self.out", a)
+        wide = F.gelu(linear(p, name + ".widen", norm(name + ".norm2", x)))
         return x + linear(p, name + ".narrow", wide)
 
     def loss(i):
         x, y = batch(i)
-        h = F.embedding(x, p["words"]) + p["position"]
+        h = F.embedding(x, p["words"]) + p["lm.position"]
         for layer in range(4):
-            h = block(f"layer{layer}", h)
-        return F.cross_entropy(linear(p, "out", norm("last", h)).flatten(0, 1), y.flatten())
+            h = block(f"lm.block{layer}", h)
+        return F.cross_entropy(linear(p, "out", norm("lm.last", h)).flatten(0, 1), y.flatten())
 
     return loss
 
