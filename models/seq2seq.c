@@ -282,9 +282,9 @@ static sg_tensor *decode_sampled(const sg_seq2seq *m, const sg_encoded *e, sg_te
 {
     sg_context *g = m->o.g;
     int64_t time = sg_dim(tokens, 1);
-    sg_tensor **logits = malloc(((size_t)time + 1) * sizeof *logits), *w;
+    sg_tensor **logits = sg_room(g, (size_t)time * sizeof *logits), *w;
     if (!logits)
-        return sg_fail(g, SG_NO_MEMORY, "no memory for %lld steps", (long long)time);
+        return sg__nothing(g);
     sg__decoder d = sg__decoder_start(m, e);
     for (int64_t t = 0; t < time && sg_ok(g); t++) {
         sg_tensor *next = sg_index(tokens, 1, t); /* [B] */
@@ -293,10 +293,7 @@ static sg_tensor *decode_sampled(const sg_seq2seq *m, const sg_encoded *e, sg_te
         sg_tensor *h = sg__decoder_step(&d, sg_index(xw, 1, 0), &w);
         logits[t] = sg_apply(m->out, sg_dropout(h, m->o.dropout));
     }
-    sg_tensor *all =
-        sg_ok(g) ? sg__stack_steps(time, logits, d.now.feed, m->o.target_count) : sg__nothing(g);
-    free(logits);
-    return all;
+    return sg_ok(g) ? sg__stack_steps(time, logits, d.now.feed, m->o.target_count) : sg__nothing(g);
 }
 
 sg_loss sg_seq2seq_sampled_loss(const sg_seq2seq *m, const sg_batch *b, double smoothing,

@@ -380,6 +380,9 @@ Test(transformer, errors)
     REFUSES(g, sg_rotate(sg_full(g, SG_F32, SG_SHAPE(2, 3), 0), 0),
             "rotate: x has 2 axes, and 3 features, not pairs");
 
+    REFUSES(g, sg_sinusoids(g, SG_F32, 0, -1, 3), "sinusoids: -1 positions of 3 features");
+    REFUSES(g, sg_causal_mask(g, 1, -1), "causal mask: 1 queries, -1 keys");
+
     sg_transformer m = make(g, SG_F32, 2), decoder = make(g, SG_F32, 16);
     REFUSES(g, sg_transform(&m, sequences(g, SG_F32, B, T, D + 1)),
             "transformer: x is not [batch, time, 8]: 3 axes, 9 features");

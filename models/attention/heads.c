@@ -2,7 +2,6 @@
 #include "models/internal.h"
 
 #include <math.h>
-#include <stdlib.h>
 
 sg_heads sg_make_heads_(sg_heads_options o)
 {
@@ -42,14 +41,15 @@ static void angles(double (*f)(double), int64_t start, int64_t time, int64_t siz
 
 sg_tensor *sg_sinusoids(sg_context *g, sg_dtype dtype, int64_t start, int64_t time, int64_t size)
 {
-    double *v = time >= 0 && size >= 0 ? malloc(((size_t)(time * size) + 1) * sizeof *v) : NULL;
+    if (time < 0 || size < 0)
+        return sg_fail(g, SG_BAD_SHAPE, "sinusoids: %lld positions of %lld features",
+                       (long long)time, (long long)size);
+    double *v = sg_room(g, (size_t)(time * size) * sizeof *v);
     if (!v)
-        return sg_fail(g, SG_NO_MEMORY, "no memory for %lld positions", (long long)time);
+        return sg__nothing(g);
     angles(sin, start, time, size, size, 2, 0, v);
     angles(cos, start, time, size, size, 2, 1, v);
-    sg_tensor *x = sg_cast(sg_input(g, SG_F64, SG_SHAPE(time, size), v), dtype);
-    free(v);
-    return x;
+    return sg_cast(sg_borrow(g, SG_F64, SG_SHAPE(time, size), v), dtype);
 }
 
 /* [x1; x2] -> [x1 cos - x2 sin; x2 cos + x1 sin] */
@@ -62,13 +62,12 @@ sg_tensor *sg_rotate(sg_tensor *x, int64_t start)
         return sg_fail(g, SG_BAD_SHAPE, "rotate: x has %d axes, and %lld features, not pairs",
                        sg_rank(x), (long long)(sg_rank(x) ? sg_dim(x, -1) : 0));
     int64_t time = sg_dim(x, -2), d = sg_dim(x, -1), half = d / 2;
-    double *v = malloc((2 * (size_t)(time * half) + 1) * sizeof *v);
+    double *v = sg_room(g, 2 * (size_t)(time * half) * sizeof *v);
     if (!v)
-        return sg_fail(g, SG_NO_MEMORY, "no memory for %lld positions", (long long)time);
+        return sg__nothing(g);
     angles(cos, start, time, d, half, 1, 0, v);
     angles(sin, start, time, d, half, 1, 0, v + time * half);
-    sg_tensor *both = sg_cast(sg_input(g, SG_F64, SG_SHAPE(2, time, half), v), sg_type(x));
-    free(v);
+    sg_tensor *both = sg_cast(sg_borrow(g, SG_F64, SG_SHAPE(2, time, half), v), sg_type(x));
     sg_tensor *c = sg_index(both, 0, 0), *s = sg_index(both, 0, 1), *part[2]; /* [T,d/2] */
     sg_split(x, -1, 2, part);
     sg_tensor *left = sg_sub(sg_mul(part[0], c), sg_mul(part[1], s));
@@ -78,15 +77,16 @@ sg_tensor *sg_rotate(sg_tensor *x, int64_t start)
 
 sg_tensor *sg_causal_mask(sg_context *g, int64_t queries, int64_t keys)
 {
-    uint8_t *v = queries >= 0 && keys >= 0 ? malloc((size_t)(queries * keys) + 1) : NULL;
+    if (queries < 0 || keys < 0)
+        return sg_fail(g, SG_BAD_SHAPE, "causal mask: %lld queries, %lld keys", (long long)queries,
+                       (long long)keys);
+    uint8_t *v = sg_room(g, (size_t)(queries * keys));
     if (!v)
-        return sg_fail(g, SG_NO_MEMORY, "no memory for a mask of %lld keys", (long long)keys);
+        return sg__nothing(g);
     for (int64_t q = 0; q < queries; q++)
         for (int64_t k = 0; k < keys; k++)
             v[q * keys + k] = k <= q + keys - queries;
-    sg_tensor *x = sg_input(g, SG_U8, SG_SHAPE(queries, keys), v);
-    free(v);
-    return x;
+    return sg_borrow(g, SG_U8, SG_SHAPE(queries, keys), v);
 }
 
 /* ---- attending ------------------------------------------------------------------------------ */

@@ -1,8 +1,6 @@
 /* The LSTM: the one of the text-books, and the one with options. */
 #include "models/internal.h"
 
-#include <stdlib.h>
-
 /* I, F, G, O of x Wx + b + h Wh;  C = F*c + I*G;  H = O*tanh(C) */
 static sg_state lstm_step(const sg_cell *p, sg_tensor *xw, sg_state s)
 {
@@ -55,15 +53,15 @@ static void *bias_of(const sg_cell_options *o, bool coupled)
 {
     size_t n = o->hidden > 0 ? (size_t)o->hidden : 0, from = coupled ? 0 : n;
     double forget = o->forget_bias == 0 ? 1 : o->forget_bias == SG_ZERO ? 0 : o->forget_bias;
-    double *f64 = calloc(4 * n + 1, sizeof *f64);
+    double *f64 = sg_room(o->g, 4 * n * sizeof *f64);
     float *f32 = (float *)(void *)f64;
-    for (size_t i = from; f64 && i < from + n; i++)
+    for (size_t i = 0; f64 && i < 4 * n; i++) {
+        double b = i >= from && i < from + n ? forget : 0;
         if (o->dtype == SG_F64)
-            f64[i] = forget;
+            f64[i] = b;
         else
-            f32[i] = (float)forget;
-    if (!f64)
-        sg_fail(o->g, SG_NO_MEMORY, "no memory for %zu biases", 4 * n);
+            f32[i] = (float)b;
+    }
     return f64;
 }
 
@@ -99,7 +97,6 @@ sg_cell sg_lstm_(sg_cell_options o)
     if (o.norm)
         make_norms(&p, &o, n * units);
     sg_pop(o.g);
-    free(bias);
     bool plain = !o.peephole && !o.coupled && !o.projection && !o.norm;
     p.step = plain ? lstm_step : lstm_general_step;
     p.states = 2;

@@ -2,23 +2,20 @@
 #include "models/internal.h"
 
 #include <math.h>
-#include <stdlib.h>
 
 /* Lengths as numbers [B,1], those of empty sequences as 1: what a mean divides by. */
 static sg_tensor *divisors(sg_tensor *h, const int *lengths)
 {
     sg_context *g = sg_context_of(h);
     int64_t batch = sg_dim(h, 0), time = sg_dim(h, 1);
-    int32_t *n = malloc(((size_t)batch + 1) * sizeof *n);
+    int32_t *n = sg_room(g, (size_t)batch * sizeof *n);
     if (!n)
-        return sg_fail(g, SG_NO_MEMORY, "no memory for %lld lengths", (long long)batch);
+        return sg__nothing(g);
     for (int64_t b = 0; b < batch; b++) {
         int64_t length = lengths ? lengths[b] : time;
         n[b] = length ? (int32_t)length : 1;
     }
-    sg_tensor *x = sg_cast(sg_input(g, SG_I32, SG_SHAPE(batch, 1), n), sg_type(h));
-    free(n);
-    return x;
+    return sg_cast(sg_borrow(g, SG_I32, SG_SHAPE(batch, 1), n), sg_type(h));
 }
 
 static sg_tensor *mean(sg_tensor *h, const int *lengths)

@@ -3,7 +3,7 @@
 #include "models/internal.h"
 
 #include <math.h>
-#include <stdlib.h>
+#include <string.h>
 
 sg_crf sg_make_crf(sg_context *g, const char *name, int classes, sg_dtype dtype)
 {
@@ -100,6 +100,23 @@ static sg_tensor *log_z(const sg_crf *p, sg_tensor *scores, const path *y)
     return sg_logsumexp(sg_add(alpha, p->stop), 1, false);
 }
 
+static sg_tensor *loss_of(const sg_crf *p, sg_tensor *scores, const path *y)
+{
+    sg_context *g = sg_context_of(scores);
+    sg_shape rows = SG_SHAPE(sg_dim(scores, 0));
+    sg_tensor *none = sg_full(g, sg_type(scores), rows, 0);
+    if (sg_dim(scores, 1) == 0)
+        return none;
+    sg_tensor *some = sg_input(g, SG_U8, rows, y->some);
+    return sg_where(some, sg_sub(log_z(p, scores, y), score_of(p, scores, y)), none);
+}
+
+static void *zeros(sg_context *g, size_t bytes)
+{
+    void *room = sg_room(g, bytes);
+    return room ? memset(room, 0, bytes) : NULL;
+}
+
 sg_tensor *sg_crf_loss(const sg_crf *p, sg_tensor *scores, const int32_t *labels,
                        const int *lengths)
 {
@@ -109,22 +126,14 @@ sg_tensor *sg_crf_loss(const sg_crf *p, sg_tensor *scores, const int32_t *labels
     if (good(p, scores, lengths)) {
         int64_t batch = sg_dim(scores, 0), time = sg_dim(scores, 1);
         size_t n = (size_t)(batch * time), b = (size_t)batch;
-        int32_t *space = calloc(2 * n + 2 * b + 1, sizeof *space);
-        uint8_t *masks = calloc(2 * n + b + 1, 1);
-        path y = {space, space + n, space + 2 * n, space + 2 * n + b,
-                  masks, masks + n, masks + 2 * n};
-        if (!space || !masks) {
-            sg_fail(g, SG_NO_MEMORY, "no memory for %zu labels", n);
-        } else if (follow(g, &y, labels, lengths, batch, time, sg_dim(scores, 2))) {
-            sg_tensor *none = sg_full(g, sg_type(scores), SG_SHAPE(batch), 0);
-            sg_tensor *some = sg_input(g, SG_U8, SG_SHAPE(batch), y.some);
-            scores = sg__clean(scores, sg__short_ones(lengths, batch, time));
-            loss = time
-                       ? sg_where(some, sg_sub(log_z(p, scores, &y), score_of(p, scores, &y)), none)
-                       : none;
+        int32_t *space = zeros(g, (2 * n + 2 * b) * sizeof *space);
+        uint8_t *masks = zeros(g, 2 * n + b);
+        if (space && masks) {
+            path y = {space, space + n, space + 2 * n, space + 2 * n + b,
+                      masks, masks + n, masks + 2 * n};
+            if (follow(g, &y, labels, lengths, batch, time, sg_dim(scores, 2)))
+                loss = loss_of(p, sg__clean(scores, sg__short_ones(lengths, batch, time)), &y);
         }
-        free(space);
-        free(masks);
     }
     sg_pop(g);
     return loss;
@@ -181,10 +190,8 @@ sg_status sg_crf_viterbi(const sg_crf *p, sg_tensor *scores, const int *lengths,
     sg_push(g, "crf", "");
     if (good(p, scores, lengths) && sg_eval(scores, p->transition, p->start, p->stop) == SG_OK) {
         int64_t batch = sg_dim(scores, 0), time = sg_dim(scores, 1), classes = sg_dim(scores, 2);
-        double *delta = malloc((2 * (size_t)classes + 1) * sizeof *delta);
-        int32_t *from = malloc(((size_t)(time * classes) + 1) * sizeof *from);
-        if (!delta || !from)
-            sg_fail(g, SG_NO_MEMORY, "no memory for %lld steps", (long long)time);
+        double *delta = sg_room(g, 2 * (size_t)classes * sizeof *delta);
+        int32_t *from = sg_room(g, (size_t)(time * classes) * sizeof *from);
         for (int64_t b = 0; b < batch && sg_ok(g); b++) {
             int64_t n = lengths ? lengths[b] : time;
             double best = n ? best_path(p, scores, b * time, n, delta, from, labels + b * time) : 0;
@@ -193,8 +200,6 @@ sg_status sg_crf_viterbi(const sg_crf *p, sg_tensor *scores, const int *lengths,
             if (score)
                 score[b] = best;
         }
-        free(delta);
-        free(from);
     }
     sg_pop(g);
     return sg_error(g);

@@ -2,7 +2,7 @@
 #include "models/internal.h"
 
 #include <math.h>
-#include <stdlib.h>
+#include <string.h>
 
 /* log 0 of a state that cannot be reached. Not infinite: what is computed from it has derivatives,
  * which then meet exact zeros. */
@@ -110,26 +110,24 @@ sg_tensor *sg_ctc_loss_(sg_ctc_options o)
     sg_push(g, "ctc", "");
     if (good(&o)) {
         size_t batch = (size_t)sg_dim(o.logits, 0), n = 2 * (size_t)o.most + 1;
-        int32_t *numbers = calloc(batch * (n + 2) + 1, sizeof *numbers);
-        uint8_t *flags = calloc(batch * (n + 2) + 1, 1);
-        double *cost = calloc(batch + 1, sizeof *cost);
-        bool ok = numbers && flags && cost;
-        states s = {(int64_t)n,
-                    numbers,
-                    flags,
-                    numbers + batch * n,
-                    flags + batch * n,
-                    flags + batch * (n + 1),
-                    cost};
-        if (!ok)
-            sg_fail(g, SG_NO_MEMORY, "no memory for %zu labels", batch * n);
-        for (size_t b = 0; b < batch && ok; b++)
-            ok = spread_row(&o, &s, (int64_t)b);
-        if (ok)
-            loss = loss_of(&o, &s);
-        free(numbers);
-        free(flags);
-        free(cost);
+        size_t bytes = batch * (n + 2) * (sizeof(int32_t) + 1);
+        int32_t *numbers = sg_room(g, bytes);
+        double *cost = sg_room(g, batch * sizeof *cost);
+        uint8_t *flags = numbers ? (uint8_t *)(numbers + batch * (n + 2)) : NULL;
+        if (numbers && cost) {
+            memset(numbers, 0, bytes);
+            states s = {(int64_t)n,
+                        numbers,
+                        flags,
+                        numbers + batch * n,
+                        flags + batch * n,
+                        flags + batch * (n + 1),
+                        cost};
+            bool ok = true;
+            for (size_t b = 0; b < batch && ok; b++)
+                ok = spread_row(&o, &s, (int64_t)b);
+            loss = ok ? loss_of(&o, &s) : loss;
+        }
     }
     sg_pop(g);
     return loss;
