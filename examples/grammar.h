@@ -1,0 +1,27 @@
+/*
+ * Sentences of a little English grammar, at random: data for the examples that need sentences when
+ * no file is given. Everything follows from a seed; the true probability of a sentence is known.
+ *
+ *     the old dogs that see a cat watch every cook .      a cook that the dogs watch slowly sleeps
+ * . DET ADJ NOUN PRON VERB DET NOUN VERB DET NOUN PUNCT ...
+ *
+ * A verb agrees with its subject, however far that is. Some words (cook, watch, light) are now a
+ * noun, now a verb or an adjective: only their place tells. Of names there are many more than a
+ * model can see in training: only their letters tell.
+ */
+#ifndef EXAMPLES_GRAMMAR_H
+#define EXAMPLES_GRAMMAR_H
+
+#include <stdint.h>
+
+enum { GRAMMAR_ROOM = 512 };
+
+typedef struct grammar_sentence {
+    char words[GRAMMAR_ROOM], tags[GRAMMAR_ROOM]; /* joined by one blank */
+    int count;                                    /* of words */
+    double nll;                                   /* -log of its probability, nats */
+} grammar_sentence;
+
+void grammar_generate(uint64_t *state, grammar_sentence *s);
+
+#endif

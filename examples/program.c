@@ -1,0 +1,298 @@
+/* See program.h. */
+#include "examples/program.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *const program_optimizers[] = {"sgd", "adam", NULL};
+const char *const program_schedules[] = {"constant", "cosine", "decay", NULL};
+const char *const program_cells[] = {"rnn", "gru", "lstm", NULL};
+
+/* ---- commands ------------------------------------------------------------------------------- */
+
+static volatile sig_atomic_t interrupted;
+
+static void interrupt(int signal)
+{
+    (void)signal;
+    interrupted = 1;
+}
+
+bool program_interrupted(void)
+{
+    return interrupted;
+}
+
+int program_main(int argc, char **argv, const program *p)
+{
+    char usage[256];
+    int n = snprintf(usage, sizeof usage, "%s [", p->name);
+    for (const command *c = p->commands; c->name; c++)
+        if (*c->name)
+            n += snprintf(usage + n, sizeof usage - (size_t)n, "%s | ", c->name);
+    snprintf(usage + n - 3, sizeof usage - (size_t)n + 3, "] [options]");
+    bool given = argc > 1 && argv[1][0] != '-';
+    const char *name = given ? argv[1] : "";
+    int rest = argc - given,
+        status = options_read(&rest, argv + given, p->options, usage, p->about);
+    if (status >= 0)
+        return status;
+    const command *c = p->commands;
+    while (c->name && strcmp(c->name, name) != 0)
+        c++;
+    if (rest > 1 || !c->name) {
+        fprintf(stderr, "%s: %s \"%s\"; see %s --help\n", p->name,
+                c->name ? "not understood:" : "no command", c->name ? argv[given + 1] : name,
+                p->name);
+        return 2;
+    }
+    signal(SIGINT, interrupt);
+    sg_context *g = sg_open(.seed = (uint64_t)p->t->seed, .threads = p->t->threads);
+    if (sg_ok(g))
+        c->run(g, p);
+    bool ok = sg_ok(g);
+    if (!ok)
+        fprintf(stderr, "%s: %s\n", p->name, sg_errmsg(g));
+    sg_close(g);
+    return ok ? 0 : 1;
+}
+
+/* ---- the file of the model ------------------------------------------------------------------ */
+
+enum { MODEL_OPTIONS = 32 };
+
+/* "--name=value" of an option as it stands. */
+static json_t *written(const option *o)
+{
+    if (o->integer)
+        return json_sprintf("--%s=%d", o->name, *o->integer);
+    if (o->number)
+        return json_sprintf("--%s=%.17g", o->name, *o->number);
+    if (o->choice)
+        return json_sprintf("--%s=%s", o->name, o->choices[*o->choice]);
+    if (o->flag)
+        return json_sprintf("--%s%s", *o->flag ? "" : "no-", o->name);
+    return NULL;
+}
+
+void program_save(sg_context *g, const program *p)
+{
+    json_t *list = json_array();
+    bool model = false;
+    for (const option *o = p->options; o->name || o->help; o++) {
+        if (!o->name)
+            model = strcmp(o->help, "Model") == 0;
+        else if (model)
+            json_array_append_new(list, written(o));
+    }
+    char *text = json_dumps(list, JSON_COMPACT);
+    json_decref(list);
+    if (!text)
+        sg_fail(g, SG_NO_MEMORY, "%s: no memory to save", p->t->model);
+    sg_set_meta(g, "program", p->name);
+    sg_set_meta(g, "options", text ? text : "");
+    free(text);
+    if (sg_save(g, p->t->model) == SG_OK)
+        fprintf(stderr, "saved 已保存: %s\n", p->t->model);
+}
+
+void program_load(sg_context *g, const program *p)
+{
+    char message[OPTIONS_MESSAGE], *argv[MODEL_OPTIONS + 2] = {"", NULL};
+    int argc = 1;
+    sg_load(g, p->t->model);
+    const char *name = sg_meta(g, "program"), *text = sg_meta(g, "options");
+    if (sg_ok(g) && (!name || strcmp(name, p->name) != 0 || !text))
+        sg_fail(g, SG_BAD_FILE, "%s: is a model, but not of %s", p->t->model, p->name);
+    json_t *list = sg_ok(g) ? json_loads(text, 0, NULL) : NULL, *item;
+    size_t i;
+    json_array_foreach(list, i, item) if (argc <= MODEL_OPTIONS && json_is_string(item))
+        argv[argc++] = (char *)(uintptr_t)json_string_value(item);
+    if (sg_ok(g) && (!list || options_parse(&argc, argv, p->options, message) != OPTIONS_READ))
+        sg_fail(g, SG_BAD_FILE, "%s: %s", p->t->model, list ? message : "its options are damaged");
+    json_decref(list);
+}
+
+/* ---- data ----------------------------------------------------------------------------------- */
+
+sg_corpus *program_lines(sg_context *g, const char *path, const char *name)
+{
+    if (!path)
+        sg_fail(g, SG_BAD_ARGUMENT, "a file is needed: --%s FILE", name);
+    /* Line by line with itself, since a file alone is read as columns. */
+    return path ? sg_corpus_read(g, path, path) : sg_corpus_of(g, 0, NULL, NULL);
+}
+
+/* FNV-1a, folded to [0, 1). */
+static double place_of(const char *s)
+{
+    uint64_t h = 0xcbf29ce484222325u;
+    for (; *s; s++)
+        h = (h ^ (unsigned char)*s) * 0x100000001b3u;
+    return (double)(program_draw(&h) >> 11) * 0x1p-53;
+}
+
+program_split program_hold(sg_context *g, const sg_corpus *c, double share)
+{
+    size_t n = (size_t)c->size + 1;
+    const char **text = malloc(2 * n * sizeof *text); /* sources from both ends, then targets */
+    program_split s = {0};
+    int train = 0, valid = 0;
+    if (!text)
+        sg_fail(g, SG_NO_MEMORY, "no memory for %d examples", c->size);
+    for (int i = 0; text && i < c->size; i++) {
+        bool held = place_of(c->source[i]) < share;
+        size_t at = held ? (size_t)c->size - 1 - (size_t)valid++ : (size_t)train++;
+        text[at] = c->source[i];
+        text[n + at] = c->target[i];
+    }
+    size_t from = (size_t)train;
+    s.train = sg_corpus_of(g, train, text, text ? text + n : NULL);
+    s.valid = sg_corpus_of(g, valid, text ? text + from : NULL, text ? text + n + from : NULL);
+    free(text);
+    return s;
+}
+
+void program_split_free(program_split *s)
+{
+    sg_corpus_free(s->train);
+    sg_corpus_free(s->valid);
+}
+
+uint64_t program_draw(uint64_t *state)
+{
+    uint64_t z = *state += 0x9e3779b97f4a7c15u;
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+    return z ^ z >> 31;
+}
+
+double program_uniform(uint64_t *state)
+{
+    return (double)(program_draw(state) >> 11) * 0x1p-53;
+}
+
+void program_shuffle(uint64_t *state, int n, int *x)
+{
+    for (int i = 0; i < n; i++) {
+        int j = (int)(program_draw(state) % ((uint64_t)i + 1));
+        x[i] = x[j];
+        x[j] = i;
+    }
+}
+
+/* ---- training ------------------------------------------------------------------------------- */
+
+/* Points of a curve. */
+typedef struct curve {
+    float *x, *y;
+    int n, room;
+} curve;
+
+static void add_point(sg_context *g, curve *c, double x, double y)
+{
+    if (c->n == c->room) {
+        int room = c->room ? 2 * c->room : 1024;
+        float *p = realloc(c->x, (size_t)room * sizeof *p);
+        c->x = p ? p : c->x;
+        float *q = p ? realloc(c->y, (size_t)room * sizeof *q) : NULL;
+        c->y = q ? q : c->y;
+        if (!q) {
+            sg_fail(g, SG_NO_MEMORY, "no memory for a curve of %d points", room);
+            return;
+        }
+        c->room = room;
+    }
+    c->x[c->n] = (float)x;
+    c->y[c->n++] = (float)y;
+}
+
+typedef struct run {
+    sg_context *g;
+    const training *t;
+    lesson l;
+    sg_optimizer optimizer;
+    progress p;
+    curve train, valid;
+    int64_t steps;
+} run;
+
+static sg_optimizer make_optimizer(sg_context *g, const training *t, int64_t steps)
+{
+    static const sg_optimizer_kind kinds[] = {SG_SGD, SG_ADAM};
+    sg_schedule schedule = {t->schedule == 1 ? SG_COSINE : SG_CONSTANT_RATE,
+                            .period = (double)steps * t->epochs};
+    return sg_make_optimizer((sg_optimizer_options){.g = g,
+                                                    .kind = kinds[t->optimizer],
+                                                    .rate = t->lr,
+                                                    .clip_norm = t->clip,
+                                                    .schedule = schedule});
+}
+
+/* One epoch; false at Ctrl-C or after an error. */
+static bool epoch(run *r, int e)
+{
+    sg_context *g = r->g;
+    const training *t = r->t;
+    program_loss l = {0};
+    if (t->schedule == 2)
+        r->optimizer.o.rate = t->lr * pow(t->decay, e > t->decay_after ? e - t->decay_after : 0);
+    sg_train(g, true);
+    while (!interrupted && sg_ok(g) && r->l.next(r->l.user, &l)) {
+        if (sg_step(&r->optimizer, l.loss) == SG_OK) {
+            double mean = sg_item(l.loss) / (l.factor > 0 ? l.factor : 1);
+            progress_step(&r->p, mean, l.tokens);
+            add_point(g, &r->train, (double)++r->steps, mean);
+        }
+        sg_reset(g);
+        l = (program_loss){0};
+    }
+    sg_train(g, false);
+    return sg_ok(g) && !interrupted;
+}
+
+static void draw_curves(run *r)
+{
+    const sg_curve curves[] = {{"train", r->train.n, r->train.x, r->train.y},
+                               {r->l.score_name, r->valid.n, r->valid.x, r->valid.y}};
+    if (r->t->plot && r->train.n && !interrupted)
+        sg_plot_curves(r->g, r->valid.n ? 2 : 1, curves, .x_name = "step", .y_name = "loss",
+                       .svg = r->t->plot);
+    curve *both[] = {&r->train, &r->valid};
+    for (int i = 0; i < 2; i++) {
+        free(both[i]->x);
+        free(both[i]->y);
+    }
+}
+
+void program_train(sg_context *g, const training *t, lesson l)
+{
+    run r = {.g = g, .t = t, .l = l};
+    r.l.score_name = l.score_name ? l.score_name : "valid_loss";
+    sg_stopper stopper = {.patience = t->patience ? t->patience : t->epochs + 1};
+    r.optimizer = make_optimizer(g, t, l.steps);
+    progress_open(
+        &r.p, (progress_options){.log = t->log, .epochs = t->epochs, .perplexity = l.perplexity});
+    for (int e = 1; e <= t->epochs && sg_ok(g); e++) {
+        progress_epoch(&r.p, e, l.steps);
+        bool whole = epoch(&r, e);
+        double score = whole && l.score ? l.score(l.user, &r.p) : NAN;
+        if (whole && l.score) {
+            progress_metric(&r.p, r.l.score_name, score);
+            add_point(g, &r.valid, (double)r.steps, score);
+        }
+        progress_end_epoch(&r.p);
+        if (!whole || (l.score && sg_stopper_done(&stopper, g, score)))
+            break;
+    }
+    if (interrupted)
+        progress_say(&r.p, "interrupted: the model is saved as it is");
+    else if (l.score)
+        sg_stopper_restore(&stopper, g);
+    if (!progress_close(&r.p))
+        sg_fail(g, SG_IO, "%s: the log could not be written", t->log);
+    draw_curves(&r);
+}

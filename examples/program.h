@@ -1,0 +1,135 @@
+/*
+ * What the programs of this folder share, so that each of them can be about its own lesson: the
+ * commands and common options, data from files, the loop over epochs, the file of the model.
+ *
+ *     static const command commands[] = {{"", demonstrate}, {"train", train}, {"evaluate",
+ * evaluate}, {0}}; return program_main(argc, argv, &(program){"names", "Learns ...", table, &s.t,
+ * commands, &s});
+ *
+ * All of it prints to stderr; what a command has to say goes to stdout, and evaluate prints one
+ * line of JSON.
+ */
+#ifndef EXAMPLES_PROGRAM_H
+#define EXAMPLES_PROGRAM_H
+
+#include "examples/options.h"
+#include "examples/progress.h"
+#include "models/models.h"
+#include "optim/optim.h"
+
+/* ---- options -------------------------------------------------------------------------------- */
+
+typedef struct training {
+    const char *train, *valid, *test, *model, *log, *plot;
+    int batch, epochs, patience, seed, threads;
+    int optimizer, schedule, decay_after;
+    double lr, decay, clip, hold;
+} training;
+
+extern const char *const program_optimizers[], *const program_schedules[]; /* ended by NULL */
+extern const char *const program_cells[];                                  /* of sg_cell_kind */
+
+/* Rows of an option table, for a training t. */
+#define PROGRAM_DATA_OPTIONS(t, what)                                                              \
+    {.help = "Data"}, {"train", what ", plain or gzip", .text = &(t).train, .value = "FILE"},      \
+        {"valid", "the same, to stop by", .text = &(t).valid, .value = "FILE"},                    \
+    {                                                                                              \
+        "test", "the same, to evaluate", .text = &(t).test, .value = "FILE"                        \
+    }
+#define PROGRAM_HOLD_OPTION(t)                                                                     \
+    {                                                                                              \
+        "hold", "share of the examples that is held out where there is no --valid",                \
+            .number = &(t).hold, .low = 0, .high = 0.9                                             \
+    }
+#define PROGRAM_TRAINING_OPTIONS(t)                                                                \
+    {.help = "Training"},                                                                          \
+        {"model", "file to save to or load from", .text = &(t).model, .value = "FILE"},            \
+        {"batch", "examples a step", .integer = &(t).batch, .low = 1, .high = 65536},              \
+        {"epochs", "at most", .integer = &(t).epochs, .low = 1, .high = 1e6},                      \
+        {"patience", "epochs without improvement that are borne, 0: all",                          \
+         .integer = &(t).patience, .low = 0, .high = 1e6},                                         \
+        {"optimizer", "of the steps", .choice = &(t).optimizer, .choices = program_optimizers},    \
+        {"lr", "learning rate", .number = &(t).lr, .low = 1e-9, .high = 1000},                     \
+        {"schedule", "cosine: falls to 0 at the last epoch; decay: times --decay at each epoch",   \
+         .choice = &(t).schedule, .choices = program_schedules},                                   \
+        {"decay", "of the learning rate", .number = &(t).decay, .low = 0.01, .high = 1},           \
+        {"decay-after", "so many epochs", .integer = &(t).decay_after, .low = 0, .high = 1e6},     \
+        {"clip", "norm that gradients are clipped to, 0: none", .number = &(t).clip, .low = 0,     \
+         .high = 1e9},                                                                             \
+        {"seed", "of everything random", .integer = &(t).seed, .low = 1, .high = 2147483647},      \
+        {"threads", "to compute with", .integer = &(t).threads, .low = 1, .high = 256},            \
+        {"log", "JSON lines", .text = &(t).log, .value = "FILE"},                                  \
+    {                                                                                              \
+        "plot", "SVG of the losses", .text = &(t).plot, .value = "FILE"                            \
+    }
+
+/* ---- commands ------------------------------------------------------------------------------- */
+
+typedef struct program program;
+typedef struct command {
+    const char *name; /* "": when none is given */
+    void (*run)(sg_context *g, const program *p);
+} command;
+
+struct program {
+    const char *name, *about;
+    const option *options;
+    training *t;
+    const command *commands; /* ended by {0} */
+    void *settings;          /* the program's own */
+};
+
+/* Reads the options, opens a context, runs the command, reports its error: what main returns. */
+int program_main(int argc, char **argv, const program *p);
+
+/* The parameters, together with the options that stand below the heading "Model" of the table;
+ * loading sets them as if they had been given. What else belongs to a model is in sg_meta. */
+void program_save(sg_context *g, const program *p);
+void program_load(sg_context *g, const program *p);
+
+/* ---- data ----------------------------------------------------------------------------------- */
+
+/* The lines of a file as they are, plain or gzip, as sources of a corpus. A path of NULL is the
+ * error that the option `name` was not given. */
+sg_corpus *program_lines(sg_context *g, const char *path, const char *name);
+
+/* Splits examples in two: a share of them, by a hash of their source, is held out. So equal ones
+ * lie on one side, and the split depends on nothing else. */
+typedef struct program_split {
+    sg_corpus *train, *valid;
+} program_split;
+program_split program_hold(sg_context *g, const sg_corpus *c, double share);
+void program_split_free(program_split *s);
+
+uint64_t program_draw(uint64_t *state);               /* SplitMix64 */
+double program_uniform(uint64_t *state);              /* [0, 1) */
+void program_shuffle(uint64_t *state, int n, int *x); /* fills x with 0..n-1 in random order */
+
+/* ---- training ------------------------------------------------------------------------------- */
+
+/* What a step goes down: `factor` times the mean over so many tokens (or whatever is counted). */
+typedef struct program_loss {
+    sg_tensor *loss;
+    double factor; /* 0 means 1 */
+    int64_t tokens;
+} program_loss;
+
+typedef struct lesson {
+    void *user;
+    int64_t steps;   /* in an epoch; 0: unknown */
+    bool perplexity; /* the loss is one of which it can be told */
+    /* Records the loss of the next batch; false at the end of an epoch, from where on it begins
+     * anew. */
+    bool (*next)(void *user, program_loss *l);
+    /* What the held-out data say, a number that is to fall; other metrics are told to the progress.
+     * NULL: there are no such data. */
+    double (*score)(void *user, progress *p);
+    const char *score_name; /* NULL: "valid_loss" */
+} lesson;
+
+/* Trains until the last epoch, or until the score has stopped falling, or Ctrl-C; leaves the best
+ * parameters. */
+void program_train(sg_context *g, const training *t, lesson l);
+bool program_interrupted(void);
+
+#endif

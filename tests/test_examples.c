@@ -1,0 +1,130 @@
+/* The programs of examples/ as their users meet them, on small data: each learns, saves, evaluates
+ * to one line of JSON, does the same again from the same seed, and says what is wrong. */
+#include "examples/grammar.h"
+
+#include <criterion/criterion.h>
+#include <jansson.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { TEXT = 16384 };
+
+static char folder[] = "/tmp/test_examples_XXXXXX";
+
+/* Runs a command of the shell in the folder; its output, both streams, in text. Returns its status.
+ */
+static int run(char text[TEXT], const char *format, ...)
+{
+    char command[2048], all[2300];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(command, sizeof command, format, args);
+    va_end(args);
+    snprintf(all, sizeof all, "cd %s && PATH=%s:$PATH && { %s; } 2>&1", folder, SG_BIN_DIR,
+             command);
+    FILE *f = popen(all, "r");
+    size_t n = fread(text, 1, TEXT - 1, f);
+    text[n] = 0;
+    return WEXITSTATUS(pclose(f));
+}
+
+static FILE *create(const char *name)
+{
+    char path[64];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    return fopen(path, "w");
+}
+
+static void begin(void)
+{
+    cr_assert(mkdtemp(folder));
+}
+
+static void end(void)
+{
+    char text[TEXT];
+    cr_expect(run(text, "rm -rf %s", folder) == 0);
+}
+
+/* Sentences of the grammar, one a line. */
+static void write_sentences(const char *name, int n)
+{
+    uint64_t state = 7;
+    grammar_sentence s;
+    FILE *f = create(name);
+    for (int i = 0; i < n; i++) {
+        grammar_generate(&state, &s);
+        fprintf(f, "%s\n", s.words);
+    }
+    cr_assert(fclose(f) == 0);
+}
+
+/* Trains twice, which gives the same file, and evaluates: the JSON, of which the caller looks at
+ * more. */
+static json_t *learn(const char *program, const char *options, const char *test)
+{
+    char text[TEXT];
+    int status =
+        run(text, "%s train %s --model a --log a.log --plot a.svg --threads 1", program, options);
+    cr_assert(status == 0 && strstr(text, "saved"), "%s: %s", program, text);
+    status = run(text,
+                 "%s train %s --model b --threads 1 >/dev/null && cmp a b && "
+                 "grep -c '\"loss\"' a.log && head -c 5 a.svg",
+                 program, options);
+    cr_expect(status == 0 && strstr(text, "<?xml"), "%s: %s", program, text);
+    status = run(text, "%s evaluate --model a %s 2>/dev/null", program, test);
+    json_t *j = json_loads(text, 0, NULL);
+    cr_assert(status == 0 && j, "%s: %s", program, text);
+    return j;
+}
+
+static double number(json_t *j, const char *name)
+{
+    json_t *value = json_object_get(j, name);
+    cr_assert(json_is_number(value), "no %s", name);
+    return json_number_value(value);
+}
+
+static void expect_messages(int n, const char *const (*rows)[2])
+{
+    char text[TEXT];
+    for (int i = 0; i < n; i++) {
+        int status = run(text, "%s", rows[i][0]);
+        cr_expect(status != 0 && strstr(text, rows[i][1]), "%s: status %d: %s", rows[i][0], status,
+                  text);
+    }
+}
+#define MESSAGES(...)                                                                              \
+    do {                                                                                           \
+        static const char *const rows[][2] = {__VA_ARGS__};                                        \
+        expect_messages((int)(sizeof rows / sizeof *rows), rows);                                  \
+    } while (0)
+
+Test(examples, word_lm, .init = begin, .fini = end)
+{
+    char text[TEXT];
+    write_sentences("s", 400);
+    run(text, "gzip < s > s.gz");
+    json_t *j = learn("word_lm", "--train s.gz --valid s --hidden 16 --epochs 3 --init 0 --time 10",
+                      "--test s.gz");
+    cr_expect(number(j, "perplexity") < 40 && number(j, "sentences") == 400);
+    json_decref(j);
+    j = learn("word_lm",
+              "--train s --hidden 8 --layers 1 --cell gru --epochs 1 --sampling random "
+              "--optimizer adam --lr 0.01 --schedule cosine --dropout 0.2",
+              "--test s");
+    cr_expect(number(j, "tokens") > 2000);
+    json_decref(j);
+    MESSAGES(
+        {"word_lm train", "word_lm: a file is needed: --train FILE"},
+        {"word_lm train --train absent", "absent"},
+        {"word_lm train --train s --sampling random --time 9000", "too short for 20 rows of 9000"},
+        {"word_lm evaluate --model s --test s", "s: is"},
+        {"word_lm evaluate --model absent --test s", "absent"},
+        {"word_lm paint", "word_lm: no command \"paint\""},
+        {"word_lm train more", "not understood: \"more\""});
+}
