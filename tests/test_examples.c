@@ -4,6 +4,7 @@
 
 #include <criterion/criterion.h>
 #include <jansson.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -127,4 +128,25 @@ Test(examples, word_lm, .init = begin, .fini = end)
         {"word_lm evaluate --model absent --test s", "absent"},
         {"word_lm paint", "word_lm: no command \"paint\""},
         {"word_lm train more", "not understood: \"more\""});
+}
+
+Test(examples, char_rnn, .init = begin, .fini = end)
+{
+    char text[TEXT];
+    FILE *f = create("poem");
+    for (int i = 0; i < 60; i++)
+        fprintf(f, "床前明月光\n疑是地上霜\n");
+    cr_assert(fclose(f) == 0);
+    json_t *j = learn("char_rnn",
+                      "--train poem --hidden 32 --epochs 40 --batch 4 --time 12 --lr 0.02 "
+                      "--prompt 床 --temperature 0.1 --length 16",
+                      "--test poem --last 0.1");
+    cr_expect(number(j, "nats") < 0.1 && number(j, "characters") == 72);
+    cr_expect(fabs(number(j, "bits") * log(2) - number(j, "nats")) < 1e-5);
+    json_decref(j);
+    run(text, "char_rnn generate --model a --prompt 床前 --temperature 0.01 --lines 2");
+    cr_expect_str_eq(text, "床前明月光\n疑是地上霜\n");
+    MESSAGES({"char_rnn train --train poem --batch 2000", "too short for 2000 rows"},
+             {"char_rnn generate --model poem", "poem: is"},
+             {"char_rnn evaluate --model a", "a file is needed: --test FILE"});
 }

@@ -1,0 +1,347 @@
+/*
+ * A language model of characters 字符语言模型
+ *
+ *     char_rnn                                  learns to write Chinese numerals, without any file
+ *     char_rnn train --train F --model M        learns from a text 训练
+ *     char_rnn evaluate --model M --test F      每字的奈特数、比特数
+ *     char_rnn generate --model M --prompt S    续写
+ *
+ * The model is in language.c. A text is told character by character, the ends of its lines among
+ * them, Latin letters and Chinese characters alike. The mean of -log P(next character) is in nats,
+ * or divided by log 2 in bits per character 每字比特数: what a perfect compressor that knew the
+ * model would need.
+ *
+ * To write 生成, the model's own choice is its next input, again and again. The choice is drawn
+ * from softmax(logits / T): at temperature 温度 T = 1 from what the model believes, near 0 the most
+ * probable always, above 1 ever more evenly.
+ */
+#include "examples/language.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct settings {
+    training t;
+    language_config c;
+    int time, sampling, min_count, length, lines;
+    double temperature, last;
+    const char *prompt;
+} settings;
+
+/* ---- training 训练 --------------------------------------------------------------------------- */
+
+typedef struct learner {
+    language model;
+    language_sampler s;
+    language_text valid;
+} learner;
+
+static bool next(void *user, program_loss *l)
+{
+    learner *k = user;
+    if (!language_next(&k->s))
+        return false;
+    sg_tensor *sum = language_loss(&k->model, &k->s);
+    l->tokens = (int64_t)k->s.rows * k->s.length;
+    l->loss = sg_div(sum, sg_like(sum, (double)l->tokens));
+    return true;
+}
+
+static double score(void *user, progress *p)
+{
+    enum { ROWS = 10 };
+    learner *k = user;
+    sg_nll nll = language_score(&k->model, k->valid, ROWS);
+    double nats = nll.sum / (double)nll.tokens;
+    progress_metric(p, "bits", nats / log(2));
+    return nats;
+}
+
+/* Trains on a text, of which the last part is held out if there is no other to stop by, and saves
+ * the model; returns it. */
+static language learn(sg_context *g, const program *p, const sg_vocabulary *v, language_text text,
+                      language_text valid)
+{
+    settings *s = p->settings;
+    learner k = {.valid = valid};
+    fprintf(stderr, "%lld characters, %lld held out, %d kinds\n", (long long)text.count - 1,
+            (long long)valid.count - 1, sg_vocabulary_size(v) - SG_RESERVED);
+    k.model = language_make(g, s->c, v);
+    k.s = language_sample(g, text, s->t.batch, s->time, s->sampling == 1, (uint64_t)s->t.seed);
+    program_train(g, &s->t, (lesson){&k, k.s.steps, false, next, score, "nats"});
+    if (sg_ok(g))
+        program_save(g, p);
+    language_sampler_free(&k.s);
+    return k.model;
+}
+
+/* ---- writing 生成 --------------------------------------------------------------------------- */
+
+/* An id drawn from probabilities; the reserved ids are not for writing, but the end of a line. */
+static int32_t draw_id(const float *p, int n, uint64_t *random)
+{
+    double sum = 0, u = program_uniform(random);
+    for (int pass = 0; pass < 2; pass++) {
+        double below = 0;
+        for (int i = SG_STOP; i < n; i++) {
+            below += (double)p[i];
+            if (pass && below > u * sum)
+                return i;
+        }
+        sum = below;
+    }
+    return SG_STOP;
+}
+
+/* Continues a prompt by so many characters, or lines if that comes first. */
+static void generate(language *m, const sg_vocabulary *v, const settings *s, uint64_t seed, FILE *f)
+{
+    enum { PROMPT = 1000 };
+    sg_context *g = m->g;
+    int32_t ids[PROMPT + 1] = {SG_STOP};
+    int n = sg_encode(v, s->prompt ? s->prompt : "", PROMPT, ids + 1), lines = 0;
+    n = n < PROMPT ? n + 1 : PROMPT + 1;
+    language_forget(m);
+    fprintf(f, "%s", s->prompt ? s->prompt : "");
+    for (int i = 0; i < s->length && lines < s->lines && sg_ok(g); i++) {
+        sg_tensor *logits = language_logits(m, ids, 1, n); /* [1,n,V] */
+        sg_tensor *z = sg_index(logits, 1, n - 1);         /* [1,V] */
+        const float *p = sg_data(sg_softmax(sg_div(z, sg_like(z, s->temperature)), NULL));
+        if (p)
+            ids[0] = draw_id(p, sg_vocabulary_size(v), &seed);
+        lines += ids[0] == SG_STOP;
+        fprintf(f, "%s", ids[0] == SG_STOP ? "\n" : sg_vocabulary_text(v, ids[0]));
+        n = 1;
+        sg_reset(g);
+    }
+    if (ids[0] != SG_STOP)
+        fputc('\n', f);
+    language_forget(m);
+}
+
+/* ---- the default: numerals 数字 ------------------------------------------------------------- */
+
+enum { NUMERALS = 12000, MOST_NUMBER = 9999, ASKED = 400, SHOWN = 8 };
+
+/* 1..9999: 3005 is 三千零五, 12 is 十二 */
+static void write_numeral(int n, char *s)
+{
+    static const char *const digits[] = {"零", "一", "二", "三", "四",
+                                         "五", "六", "七", "八", "九"};
+    static const char *const units[] = {"千", "百", "十", ""};
+    bool begun = false, zero = false;
+    *s = '\0';
+    for (int i = 0, unit = 1000; i < 4; i++, unit /= 10) {
+        int digit = n / unit % 10;
+        if (digit == 0) {
+            zero = begun;
+            continue;
+        }
+        if (zero)
+            strcat(s, digits[0]);
+        if (digit != 1 || unit != 10 || begun)
+            strcat(s, digits[digit]);
+        strcat(s, units[i]);
+        begun = true;
+        zero = false;
+    }
+}
+
+/* Lines such as "3005 三千零五": once the digits are known there is no choice left. So the true
+ * entropy of a line is log 9999, which *nats gets for each character. */
+static sg_corpus *numerals(sg_context *g, uint64_t seed, int n, double *nats)
+{
+    enum { ROOM = 64 };
+    char(*room)[ROOM] = malloc((size_t)n * sizeof *room);
+    const char **text = malloc((size_t)n * sizeof *text);
+    sg_nll nll = {0};
+    for (int i = 0; room && text && i < n; i++) {
+        char numeral[ROOM / 2];
+        int k = 1 + (int)(program_draw(&seed) % MOST_NUMBER);
+        write_numeral(k, numeral);
+        int digits = snprintf(room[i], ROOM, "%d %s", k, numeral) - (int)strlen(numeral);
+        text[i] = room[i];
+        sg_nll_add(&nll, log(MOST_NUMBER), digits + (int64_t)strlen(numeral) / 3 + 1);
+    }
+    if (!room || !text)
+        sg_fail(g, SG_NO_MEMORY, "no memory for %d lines", n);
+    sg_corpus *c = sg_corpus_of(g, sg_ok(g) ? n : 0, text, NULL);
+    *nats = nll.sum / (double)nll.tokens;
+    free(room);
+    free(text);
+    return c;
+}
+
+/* Of lines that the model writes by itself: how many are right. */
+static double right_lines(language *m, const sg_vocabulary *v, settings s, uint64_t seed)
+{
+    char line[256], expected[64];
+    int right = 0, lines = 0;
+    FILE *f = tmpfile();
+    if (!f)
+        return NAN;
+    s.lines = ASKED;
+    s.length = ASKED * 32;
+    generate(m, v, &s, seed, f);
+    rewind(f);
+    while (fgets(line, sizeof line, f)) {
+        char *end;
+        long k = strtol(line, &end, 10);
+        line[strcspn(line, "\n")] = '\0';
+        write_numeral(k > 0 && k <= MOST_NUMBER ? (int)k : 0, expected);
+        right += *end == ' ' && *expected && strcmp(end + 1, expected) == 0;
+        if (lines++ < SHOWN)
+            printf("  %s\n", line);
+    }
+    fclose(f);
+    return 100.0 * right / (lines ? lines : 1);
+}
+
+static void run_numerals(sg_context *g, const program *p)
+{
+    static const double temperatures[] = {0.5, 1, 1.5};
+    settings *s = p->settings;
+    double unused, nats;
+    sg_corpus *train = numerals(g, (uint64_t)s->t.seed, NUMERALS, &unused);
+    sg_corpus *valid = numerals(g, (uint64_t)s->t.seed + 1, NUMERALS / 20, &nats);
+    sg_vocabulary *v =
+        sg_vocabulary_build(g, train->size, train->source, .tokenizer.units = SG_UNITS_CHAR);
+    language_text text = language_read(g, train, v), held = language_read(g, valid, v);
+    sg_set_meta(g, "vocabulary", sg_vocabulary_json(v));
+    language m = learn(g, p, v, text, held);
+    sg_nll nll = sg_ok(g) ? language_score(&m, held, 1) : (sg_nll){0};
+    if (sg_ok(g))
+        printf("nats a character 每字奈特 %.4f; of the numerals themselves 数字本身的 %.4f\n",
+               nll.sum / (double)nll.tokens, nats);
+    for (int i = 0; i < 3 && sg_ok(g) && !program_interrupted(); i++) {
+        settings at = *s;
+        at.temperature = temperatures[i];
+        printf("written at temperature 温度 %g:\n", at.temperature);
+        double right = right_lines(&m, v, at, (uint64_t)s->t.seed);
+        printf("  right 正确 %.1f %%\n", right);
+    }
+    language_text_free(&text);
+    language_text_free(&held);
+    sg_vocabulary_free(v);
+    sg_corpus_free(train);
+    sg_corpus_free(valid);
+}
+
+/* ---- the commands 命令 ---------------------------------------------------------------------- */
+
+static void run_train(sg_context *g, const program *p)
+{
+    settings *s = p->settings;
+    sg_corpus *train = program_lines(g, s->t.train, "train");
+    sg_corpus *valid =
+        s->t.valid ? program_lines(g, s->t.valid, "valid") : sg_corpus_of(g, 0, NULL, NULL);
+    sg_vocabulary *v = sg_vocabulary_build(
+        g, train->size, train->source, .tokenizer.units = SG_UNITS_CHAR, .min_count = s->min_count);
+    language_text text = language_read(g, train, v);
+    language_text held =
+        s->t.valid ? language_read(g, valid, v) : language_cut(g, &text, 1 - s->t.hold);
+    sg_set_meta(g, "vocabulary", sg_vocabulary_json(v));
+    language m = sg_ok(g) ? learn(g, p, v, text, held) : (language){.g = g};
+    if (sg_ok(g) && !program_interrupted())
+        generate(&m, v, s, (uint64_t)s->t.seed, stdout);
+    language_text_free(&text);
+    language_text_free(&held);
+    sg_vocabulary_free(v);
+    sg_corpus_free(train);
+    sg_corpus_free(valid);
+}
+
+static language load(sg_context *g, const program *p, sg_vocabulary **v)
+{
+    settings *s = p->settings;
+    program_load(g, p);
+    s->c.init = 0; /* the parameters are there */
+    *v = sg_vocabulary_parse(g, sg_meta(g, "vocabulary"));
+    return language_make(g, s->c, *v);
+}
+
+static void run_evaluate(sg_context *g, const program *p)
+{
+    settings *s = p->settings;
+    sg_vocabulary *v;
+    language m = load(g, p, &v);
+    sg_corpus *c = program_lines(g, s->t.test, "test");
+    language_text all = language_read(g, c, v), text = language_cut(g, &all, 1 - s->last);
+    sg_nll nll = language_score(&m, text, 1);
+    double nats = nll.sum / (double)nll.tokens;
+    if (sg_ok(g))
+        printf("{\"nats\": %.6g, \"bits\": %.6g, \"characters\": %lld}\n", nats, nats / log(2),
+               (long long)nll.tokens);
+    language_text_free(&all);
+    language_text_free(&text);
+    sg_vocabulary_free(v);
+    sg_corpus_free(c);
+}
+
+static void run_generate(sg_context *g, const program *p)
+{
+    settings *s = p->settings;
+    sg_vocabulary *v;
+    uint64_t seed = (uint64_t)s->t.seed;
+    language m = load(g, p, &v);
+    if (sg_ok(g))
+        generate(&m, v, s, seed, stdout);
+    sg_vocabulary_free(v);
+}
+
+int main(int argc, char **argv)
+{
+    static const char about[] =
+        "A recurrent language model of characters. Without a command: learns to write Chinese\n"
+        "numerals, with no file needed. train: from a text. generate: goes on from a prompt.\n"
+        "evaluate: one line of JSON with nats and bits per character.";
+    static const char *const samplings[] = {"sequential", "random", NULL};
+    settings s = {.t = {.model = "char_rnn.safetensors",
+                        .batch = 32,
+                        .epochs = 10,
+                        .seed = 1,
+                        .threads = 2,
+                        .optimizer = 1,
+                        .schedule = 1,
+                        .lr = 0.002,
+                        .decay = 0.5,
+                        .clip = 5,
+                        .hold = 0.1},
+                  .c = {.cell = SG_CELL_LSTM, .embed = 32, .hidden = 128, .layers = 1},
+                  .time = 64,
+                  .min_count = 1,
+                  .temperature = 0.8,
+                  .last = 1,
+                  .length = 500,
+                  .lines = 1000000};
+    const option table[] = {
+        PROGRAM_DATA_OPTIONS(s.t, "a text"),
+        {"hold", "share of --train, its end, that is held out where there is no --valid",
+         .number = &s.t.hold, .low = 0.01, .high = 0.9},
+        {"last", "share of --test, its end, that is evaluated", .number = &s.last, .low = 0.01,
+         .high = 1},
+        {"min-count", "rarer characters are <unk>", .integer = &s.min_count, .low = 1, .high = 1e9},
+        {.help = "Model"},
+        {"cell", "recurrent cell", .choice = &s.c.cell, .choices = program_cells},
+        {"embed", "features of a character", .integer = &s.c.embed, .low = 1, .high = 65536},
+        {"hidden", "units of a layer", .integer = &s.c.hidden, .low = 1, .high = 65536},
+        {"layers", "of the cell", .integer = &s.c.layers, .low = 1, .high = LANGUAGE_LAYERS},
+        {"dropout", "on what goes into and out of layers", .number = &s.c.dropout, .low = 0,
+         .high = 0.95},
+        PROGRAM_TRAINING_OPTIONS(s.t),
+        {"time", "characters of a row in a step", .integer = &s.time, .low = 1, .high = 10000},
+        {"sampling", "of subsequences", .choice = &s.sampling, .choices = samplings},
+        {.help = "Writing"},
+        {"prompt", "what to go on from", .text = &s.prompt},
+        {"temperature", "of the choice", .number = &s.temperature, .low = 0.01, .high = 100},
+        {"length", "characters at most", .integer = &s.length, .low = 0, .high = 1e9},
+        {"lines", "lines at most", .integer = &s.lines, .low = 0, .high = 1e9},
+        {0}};
+    static const command commands[] = {{"", run_numerals},
+                                       {"train", run_train},
+                                       {"evaluate", run_evaluate},
+                                       {"generate", run_generate},
+                                       {0}};
+    return program_main(argc, argv, &(program){"char_rnn", about, table, &s.t, commands, &s});
+}
