@@ -150,3 +150,34 @@ Test(examples, char_rnn, .init = begin, .fini = end)
              {"char_rnn generate --model poem", "poem: is"},
              {"char_rnn evaluate --model a", "a file is needed: --test FILE"});
 }
+
+Test(examples, names, .init = begin, .fini = end)
+{
+    char text[TEXT];
+    FILE *f = create("n.tsv");
+    for (int i = 0; i < 300; i++)
+        fprintf(f, "%s\t%c%c%s\n", i % 2 ? "Odd" : "Even", 'A' + i % 26, 'a' + i / 26,
+                i % 2 ? "ovna" : "szky");
+    cr_assert(fclose(f) == 0);
+    json_t *j =
+        learn("names", "--train n.tsv --hidden 8 --embed 8 --epochs 8 --lr 0.02", "--test n.tsv");
+    cr_expect(number(j, "accuracy") > 95 && number(j, "names") == 300 && number(j, "nats") < 0.3);
+    json_decref(j);
+    run(text, "names use --model a --name Kaszky");
+    cr_expect(strstr(text, "Even") && strstr(text, "Odd"), "%s", text);
+    for (int first = 0; first < 2; first++) {
+        char options[256];
+        snprintf(options, sizeof options,
+                 "--train n.tsv --valid n.tsv --task write --feed %s --hidden 24 --epochs 12 "
+                 "--lr 0.02 --cell gru --dropout 0.1",
+                 first ? "first" : "every");
+        j = learn("names", options, "--test n.tsv");
+        cr_expect(number(j, "perplexity") < 6 && number(j, "letters") == 300 * 7);
+        json_decref(j);
+        run(text, "names use --model a --class Odd --count 3 --temperature 0.1");
+        cr_expect(strstr(text, "vna"), "%s", text);
+    }
+    MESSAGES({"names use --model a --class Strange", "no class \"Strange\""},
+             {"names use --model a", "needs a --class"}, {"names train", "--train FILE"},
+             {"names train --train n.tsv --task read", "read"});
+}
