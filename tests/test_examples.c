@@ -181,3 +181,34 @@ Test(examples, names, .init = begin, .fini = end)
              {"names use --model a", "needs a --class"}, {"names train", "--train FILE"},
              {"names train --train n.tsv --task read", "read"});
 }
+
+Test(examples, sentiment, .init = begin, .fini = end)
+{
+    static const char *const poolings[] = {"last", "mean", "max", "attention"};
+    char text[TEXT], options[256];
+    FILE *f = create("s");
+    for (int i = 0; i < 200; i++)
+        fprintf(f, "%s the %s was %s%d %s\n", i % 3 ? "yes" : "no", i % 2 ? "play" : "film",
+                i % 5 ? "long , " : "", i, i % 3 ? "fine" : "sad");
+    cr_assert(fclose(f) == 0);
+    run(text, "grep ^no s | cut -d' ' -f2- > no; grep ^yes s | cut -d' ' -f2- | gzip > yes.gz");
+    for (int i = 0; i < 4; i++) {
+        snprintf(options, sizeof options,
+                 "--train s --pooling %s --hidden 8 --embed 8 --epochs 8 --lr 0.02 --layers %d "
+                 "--word-dropout 0.1 --dropout 0.1",
+                 poolings[i], 1 + i % 2);
+        json_t *j = learn("sentiment", options, "--test no,yes.gz");
+        cr_expect(number(j, "sentences") == 200, "the classes are called otherwise there");
+        json_decref(j);
+        run(text, "sentiment evaluate --model a --test s");
+        const char *accuracy = strstr(text, ": ");
+        cr_expect(accuracy && atof(accuracy + 2) > 90, "%s: %s", poolings[i], text);
+    }
+    run(text, "sentiment use --model a --text 'it was sad'");
+    cr_expect(strstr(text, "yes") && strstr(text, "no"), "%s", text);
+    json_decref(learn("sentiment", "--train no,yes.gz --valid no,yes.gz --hidden 8 --epochs 1",
+                      "--test no,yes.gz"));
+    MESSAGES({"sentiment train", "--train FILE"}, {"sentiment train --train s,absent", "absent"},
+             {"sentiment use --model a", "a sentence of 0 words"},
+             {"sentiment train --train s --pooling sum", "sum"});
+}
