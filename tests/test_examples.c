@@ -212,3 +212,42 @@ Test(examples, sentiment, .init = begin, .fini = end)
              {"sentiment use --model a", "a sentence of 0 words"},
              {"sentiment train --train s --pooling sum", "sum"});
 }
+
+Test(examples, series, .init = begin, .fini = end)
+{
+    char text[TEXT];
+    FILE *f = create("s.csv");
+    fprintf(f, "Date,\"Close\",x\n");
+    for (int i = 0; i < 150; i++)
+        fprintf(f, "2026-%d,%g,1\n", i, 50 + 10 * sin(i * 0.7) + 0.1 * i);
+    cr_assert(fclose(f) == 0);
+    json_t *j = learn("series", "--train s.csv --relative --time 10 --hidden 8 --epochs 15 --season 9",
+                      "--test s.csv --season 9");
+    cr_expect(number(j, "rmse") < number(j, "rmse_of_last") / 2 && number(j, "values") == 139);
+    number(j, "rmse_of_season");
+    json_decref(j);
+    f = create("s.ts");
+    fprintf(f, "# series of two features\n@classLabel true up down\n@data\n");
+    for (int i = 0; i < 60; i++) {
+        int length = 3 + i % 4;
+        for (int t = 0; t < length; t++)
+            fprintf(f, "%d%s", i % 2 ? t + i % 5 : -t - i % 3, t < length - 1 ? "," : ":");
+        for (int t = 0; t < length; t++)
+            fprintf(f, "%s%s", t ? "0.5" : "?", t < length - 1 ? "," : ":");
+        fprintf(f, "%s\n", i % 2 ? "up" : "down");
+    }
+    cr_assert(fclose(f) == 0);
+    run(text, "gzip < s.ts > s.ts.gz; sed 's/0.5,/0.5,1,/' s.ts > uneven.ts; "
+              "sed 's/up down/down up/' s.ts > other.ts; sed 's/:up/:left/' s.ts > left.ts");
+    j = learn("series", "--train s.ts.gz --hidden 8 --epochs 15 --cell gru --dropout 0.1",
+              "--test s.ts");
+    cr_expect(number(j, "accuracy") > 95 && number(j, "series") == 60);
+    json_decref(j);
+    MESSAGES({"series train --train s.csv --column Open", "no column \"Open\""},
+             {"series train --train s.csv --column Date", "no number in column \"Date\""},
+             {"series train --train s.csv --time 500", "150 values are too few"},
+             {"series train --train uneven.ts", "uneven.ts:4: no series"},
+             {"series train --train left.ts", "left.ts:5: no class"},
+             {"series evaluate --model a --test other.ts", "other classes"},
+             {"series train", "--train FILE"});
+}
