@@ -29,11 +29,13 @@ bool program_interrupted(void)
 int program_main(int argc, char **argv, const program *p)
 {
     char usage[256];
-    int n = snprintf(usage, sizeof usage, "%s [", p->name);
+    int n = snprintf(usage, sizeof usage, "%s", p->name);
     for (const command *c = p->commands; c->name; c++)
         if (*c->name)
-            n += snprintf(usage + n, sizeof usage - (size_t)n, "%s | ", c->name);
-    snprintf(usage + n - 3, sizeof usage - (size_t)n + 3, "] [options]");
+            n += snprintf(usage + n, sizeof usage - (size_t)n, "%s%s",
+                          c == p->commands + 1 ? " [" : " | ", c->name);
+    snprintf(usage + n, sizeof usage - (size_t)n, "%s",
+             p->commands[1].name ? "] [options]" : " [options]");
     bool given = argc > 1 && argv[1][0] != '-';
     const char *name = given ? argv[1] : "";
     int rest = argc - given,

@@ -221,8 +221,9 @@ Test(examples, series, .init = begin, .fini = end)
     for (int i = 0; i < 150; i++)
         fprintf(f, "2026-%d,%g,1\n", i, 50 + 10 * sin(i * 0.7) + 0.1 * i);
     cr_assert(fclose(f) == 0);
-    json_t *j = learn("series", "--train s.csv --relative --time 10 --hidden 8 --epochs 15 --season 9",
-                      "--test s.csv --season 9");
+    json_t *j =
+        learn("series", "--train s.csv --relative --time 10 --hidden 8 --epochs 15 --season 9",
+              "--test s.csv --season 9");
     cr_expect(number(j, "rmse") < number(j, "rmse_of_last") / 2 && number(j, "values") == 139);
     number(j, "rmse_of_season");
     json_decref(j);
@@ -250,4 +251,25 @@ Test(examples, series, .init = begin, .fini = end)
              {"series train --train left.ts", "left.ts:5: no class"},
              {"series evaluate --model a --test other.ts", "other classes"},
              {"series train", "--train FILE"});
+}
+
+Test(examples, why_tanh, .init = begin, .fini = end)
+{
+    char text[TEXT];
+    int status =
+        run(text, "why_tanh --time 20 --steps 3 --recall 5 --threads 1 --log l && ls *.svg "
+                  "| wc -l && why_tanh --help");
+    cr_assert(status == 0 && strstr(text, "\n6\nusage: why_tanh [options]"), "%s", text);
+    run(text, "grep '\"identity\", \"gain\": 1, \"t\": 1,' l");
+    json_t *j = json_loads(text, 0, NULL);
+    cr_assert(j, "%s", text);
+    cr_expect(fabs(number(j, "gradient") - 1) < 1e-6, "an orthogonal matrix keeps lengths");
+    json_decref(j);
+    run(text, "grep '\"sigmoid\", \"gain\": 1, \"t\": 1,' l");
+    j = json_loads(text, 0, NULL);
+    cr_assert(j, "%s", text);
+    cr_expect(number(j, "gradient") < pow(0.25, 19), "a slope of 1/4 at most, at 19 steps");
+    json_decref(j);
+    MESSAGES({"why_tanh --time 3", "--time: 3 is not in"}, {"why_tanh train", "no command"},
+             {"why_tanh --log absent/l", "absent/l: could not be opened"});
 }
