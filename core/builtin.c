@@ -2,6 +2,7 @@
  * adjoint, the sum of contributions. */
 #include "core/array.h"
 #include "core/internal.h"
+#include "core/parts.h"
 #include "core/sum.h"
 
 typedef sg__target target;
@@ -363,4 +364,28 @@ static const sg_op add_n_op = {
 sg_tensor *sg_add_n(int n, sg_tensor *const *xs)
 {
     return n == 1 && xs[0] ? xs[0] : sg_record(&add_n_op, NULL, n, xs);
+}
+
+/* Made with ones in place of what was added: how often that was. */
+static sg_tensor *counts(const sg_tensor *x)
+{
+    sg_tensor *one = sg_full(x->g, SG_I32, x->in[1]->dims->shape, 1);
+    return sg_record(x->op, x->attr, 2, (sg_tensor *[]){one, x->in[1]});
+}
+
+sg_tensor *sg__times_added(sg_tensor *x)
+{
+    if (x->op->scatter)
+        return counts(x);
+    bool sum = x->op->flags & SG_OP_FOLD && x->n;
+    for (uint32_t i = 0; sum && i < x->n; i++)
+        sum = x->in[i]->op->scatter != NULL;
+    sg_tensor **all = sum ? sg__alloc(&x->g->tape, x->n * sizeof *all) : NULL;
+    if (sum && !all) {
+        sg__no_memory(x->g, "a sum");
+        return x->g->nil;
+    }
+    for (uint32_t i = 0; sum && i < x->n; i++)
+        all[i] = counts(x->in[i]);
+    return sum ? sg_add_n((int)x->n, all) : NULL;
 }

@@ -429,6 +429,10 @@ struct sg_op {
      * they make is the sum of the results; false if there is no way. NULL: there never is. */
     bool (*joint)(const void *attr, const sg_shape *in, const sg_shape *out, sg_joint *j);
 
+    /* Of zeros to which rows of operand 0 are added where operand 1, of i32, says: sets the
+     * attributes of the same op with so many rows in the result. NULL: it does not do that. */
+    void (*scatter)(const void *attr, int64_t rows, void *resized);
+
     /* The cotangent of operand i, from public ops; may have out's shape where the operand was
      * broadcast. NULL: by `lower`. */
     sg_tensor *(*vjp)(const sg_vjp_call *v, int i);

@@ -9,6 +9,10 @@ sg_tensor *sg__take_every(sg_tensor *x, int axis, int64_t start, int64_t count, 
 /* `before` zeros, x's elements with step - 1 zeros between them, `after` zeros; step > 0. */
 sg_tensor *sg__spread(sg_tensor *x, int axis, int64_t before, int64_t after, int64_t step);
 
+/* How many rows were added to each row of x, i32 [rows], if x is zeros to which rows were added or
+ * a sum of such; else NULL. */
+sg_tensor *sg__times_added(sg_tensor *x);
+
 typedef struct sg__concat_attr {
     int64_t axis;
 } sg__concat_attr;

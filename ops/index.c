@@ -157,6 +157,12 @@ static bool scatter_joint(const void *attr, const sg_shape *in, const sg_shape *
     return true;
 }
 
+static void scatter_resized(const void *attr, int64_t rows, void *resized)
+{
+    (void)attr;
+    ((scatter_attr *)resized)->rows = rows;
+}
+
 static const sg_op scatter_op = {
     .name = "scatter_add",
     .args = "y i",
@@ -168,6 +174,7 @@ static const sg_op scatter_op = {
     .infer = scatter_infer,
     .run = scatter_run,
     .joint = scatter_joint,
+    .scatter = scatter_resized,
     .vjp = scatter_vjp,
 };
 
@@ -177,6 +184,15 @@ sg_tensor *sg_scatter_add(sg_tensor *y, sg_tensor *i, int64_t rows)
     memset(&a, 0, sizeof a);
     a.rows = rows;
     return sg_record(&scatter_op, &a, 2, (sg_tensor *[]){y, i});
+}
+
+sg_tensor *sg_touched(sg_tensor *x)
+{
+    sg_tensor *times = sg__times_added(x);
+    sg_shape s = sg_shape_of(x);
+    for (int k = 1; k < s.rank; k++)
+        s.dim[k] = 1;
+    return times ? sg_reshape(sg_cast(sg_sign(times), SG_U8), s) : NULL;
 }
 
 /* ---- along an axis -------------------------------------------------------------------------- */

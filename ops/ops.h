@@ -117,6 +117,9 @@ SG_API void sg_split(sg_tensor *x, int axis, int n, sg_tensor **parts);
 SG_API sg_tensor *sg_take(sg_tensor *x, sg_tensor *i);
 /* zeros[rows, ...] with row y[k] added at i[k], in the order of k: the adjoint of sg_take. */
 SG_API sg_tensor *sg_scatter_add(sg_tensor *y, sg_tensor *i, int64_t rows);
+/* u8 [rows, 1, ...], 1 for the rows of x that something was added to, if x is of sg_scatter_add or
+ * a sum of such, as the gradient of a table is by which sg_take looked up rows; else NULL. */
+SG_API sg_tensor *sg_touched(sg_tensor *x);
 /* result[.., k, ..] = x[.., i[.., k, ..], ..] along axis; other sizes are equal. x any. */
 SG_API sg_tensor *sg_take_along_axis(sg_tensor *x, sg_tensor *i, int axis);
 /* Its adjoint: zeros with `size` elements along axis, y added at i. */

@@ -45,7 +45,12 @@ typedef struct sg_optimizer_options {
     double decay;        /* SGD, Adam: L2, added to the gradient; AdamW: decoupled */
     double clip_norm;    /* of all gradients together: scaled down to it; 0: not clipped */
     double clip_value;   /* each element to ±this; 0: not clipped */
-    int accumulate;      /* gradients of so many steps are averaged for one update; 0 means 1 */
+    /* Of a parameter of which sg_take looked up rows, and which is not used in another way: only
+     * these rows and their moments change. Otherwise moments fade and decay goes on in the others
+     * too, as in the papers, which takes time where a table is large. (SGD without either is the
+     * same both ways, and as fast.) */
+    bool lazy;
+    int accumulate; /* gradients of so many steps are averaged for one update; 0 means 1 */
     sg_schedule schedule;
     const char *name; /* of its buffers; NULL means "optim". Not copied. */
     int end_;

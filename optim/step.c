@@ -28,15 +28,21 @@ sg_optimizer sg_make_optimizer(sg_optimizer_options o)
     return (sg_optimizer){.o = o, .steps = steps ? (int64_t)sg_item(steps) : 0};
 }
 
-/* A parameter's buffer: a moment, or the gradients accumulated so far. */
-static sg_tensor *buffer_of(const sg_optimizer_options *o, sg_tensor *p, const char *kind)
+static sg_tensor *buffer(const sg_optimizer_options *o, sg_tensor *p, const char *kind,
+                         sg_dtype dtype, sg_shape shape)
 {
     sg_context *g = sg_context_of(p);
     char name[256];
     int n = snprintf(name, sizeof name, ".%.50s.%s.%s", o->name, kind, sg_name(p));
     if (n < 0 || (size_t)n >= sizeof name)
         return sg_fail(g, SG_BAD_ARGUMENT, "optimizer: the name \"%s\" is too long", sg_name(p));
-    return sg_buffer(g, name, sg_type(p), sg_shape_of(p), 0);
+    return sg_buffer(g, name, dtype, shape, 0);
+}
+
+/* A parameter's buffer: a moment, or the gradients accumulated so far. */
+static sg_tensor *buffer_of(const sg_optimizer_options *o, sg_tensor *p, const char *kind)
+{
+    return buffer(o, p, kind, sg_type(p), sg_shape_of(p));
 }
 
 static sg_tensor *counter(const sg_optimizer_options *o, const char *kind)
@@ -51,13 +57,20 @@ static sg_tensor *times(double a, sg_tensor *x)
     return sg_mul(sg_like(x, a), x);
 }
 
+/* Where rows were touched (NULL: all were), a parameter or moment gets its new value. */
+static void set(sg_tensor *x, sg_tensor *next, sg_tensor *touched)
+{
+    sg_assign(x, touched ? sg_where(touched, next, x) : next);
+}
+
 /* v = momentum · v + d;  step rate · v, or with Nesterov rate · (d + momentum · v) */
-static sg_tensor *sgd(const sg_optimizer_options *o, sg_tensor *p, sg_tensor *d, double rate)
+static sg_tensor *sgd(const sg_optimizer_options *o, sg_tensor *p, sg_tensor *d, double rate,
+                      sg_tensor *touched)
 {
     if (o->momentum > 0) {
         sg_tensor *v = buffer_of(o, p, "v");
         sg_tensor *next = sg_add(times(o->momentum, v), d);
-        sg_assign(v, next);
+        set(v, next, touched);
         d = o->nesterov ? sg_add(d, times(o->momentum, next)) : next;
     }
     return times(rate, d);
@@ -66,34 +79,48 @@ static sg_tensor *sgd(const sg_optimizer_options *o, sg_tensor *p, sg_tensor *d,
 /* m = b1·m + (1-b1)·d, v = b2·v + (1-b2)·d²; step rate/(1-b1^t) · m / (sqrt(v / (1-b2^t)) + e)
  * (Kingma & Ba 2015; Loshchilov & Hutter 2019 for AdamW) */
 static sg_tensor *adam(const sg_optimizer_options *o, sg_tensor *p, sg_tensor *d, double rate,
-                       int64_t t)
+                       int64_t t, sg_tensor *touched)
 {
     sg_tensor *m = buffer_of(o, p, "m"), *v = buffer_of(o, p, "v");
     double correct1 = 1 - pow(o->beta1, (double)t), correct2 = 1 - pow(o->beta2, (double)t);
     sg_tensor *m1 = sg_add(times(o->beta1, m), times(1 - o->beta1, d));
     sg_tensor *v1 = sg_add(times(o->beta2, v), times(1 - o->beta2, sg_square(d)));
     sg_tensor *root = sg_add(times(1 / sqrt(correct2), sg_sqrt(v1)), sg_like(v1, o->epsilon));
-    sg_assign(m, m1);
-    sg_assign(v, v1);
+    set(m, m1, touched);
+    set(v, v1, touched);
     return times(rate / correct1, sg_div(m1, root));
 }
 
 static void update(const sg_optimizer_options *o, sg_tensor *p, sg_tensor *d, double rate,
-                   int64_t t)
+                   int64_t t, sg_tensor *touched)
 {
     double decay = o->decay * sg_group_decay(p);
     rate *= sg_group_rate(p);
     if (decay > 0 && o->kind != SG_ADAMW)
         d = sg_add(d, times(decay, p));
     sg_tensor *from = decay > 0 && o->kind == SG_ADAMW ? times(1 - rate * decay, p) : p;
-    sg_tensor *step = o->kind == SG_SGD ? sgd(o, p, d, rate) : adam(o, p, d, rate, t);
-    sg_assign(p, sg_sub(from, step));
+    sg_tensor *step =
+        o->kind == SG_SGD ? sgd(o, p, d, rate, touched) : adam(o, p, d, rate, t, touched);
+    set(p, sg_sub(from, step), touched);
+}
+
+/* The rows that were touched in any of the steps that are accumulated */
+static sg_tensor *touched_so_far(const sg_optimizer_options *o, sg_tensor *p, sg_tensor *touched,
+                                 bool due)
+{
+    sg_shape s = sg_shape_of(p);
+    for (int k = 1; k < s.rank; k++)
+        s.dim[k] = 1;
+    sg_tensor *seen = buffer(o, p, "touched", SG_U8, s);
+    touched = touched ? sg_logical_or(seen, touched) : sg_full(o->g, SG_U8, s, 1);
+    sg_assign(seen, due ? sg_full(o->g, SG_U8, s, 0) : touched);
+    return touched;
 }
 
 /* Adds the gradients to those of earlier steps; true when it is time for an update, with their mean
  * in grads. */
 static bool accumulate(const sg_optimizer_options *o, int n, sg_tensor *const *params,
-                       sg_tensor **grads)
+                       sg_tensor **grads, sg_tensor **touched)
 {
     if (o->accumulate == 1)
         return true;
@@ -105,6 +132,8 @@ static bool accumulate(const sg_optimizer_options *o, int n, sg_tensor *const *p
         sg_tensor *sum = buffer_of(o, params[i], "g");
         grads[i] = sg_add(sum, grads[i]);
         sg_assign(sum, due ? sg_full(o->g, sg_type(sum), sg_shape_of(sum), 0) : grads[i]);
+        if (o->lazy)
+            touched[i] = touched_so_far(o, params[i], touched[i], due);
         if (due)
             grads[i] = times(1.0 / o->accumulate, grads[i]);
     }
@@ -123,11 +152,14 @@ static int trainable(sg_context *g, sg_tensor **params)
     return n;
 }
 
-static void record(sg_optimizer *s, int n, sg_tensor **params, sg_tensor **grads, sg_tensor *loss)
+static void record(sg_optimizer *s, int n, sg_tensor **params, sg_tensor *loss)
 {
     const sg_optimizer_options *o = &s->o;
+    sg_tensor **grads = params + n, **touched = grads + n;
     sg_grad(loss, n, params, grads);
-    if (!accumulate(o, n, params, grads))
+    for (int i = 0; i < n; i++)
+        touched[i] = o->lazy ? sg_touched(grads[i]) : NULL;
+    if (!accumulate(o, n, params, grads, touched))
         return;
     sg_tensor *steps = counter(o, "steps");
     s->steps = (int64_t)sg_item(steps) + 1;
@@ -138,7 +170,7 @@ static void record(sg_optimizer *s, int n, sg_tensor **params, sg_tensor **grads
         s->norm = sg_want(sg_clip_norm(n, grads, o->clip_norm));
     double rate = sg_schedule_rate(&o->schedule, o->rate, s->steps);
     for (int i = 0; i < n; i++)
-        update(o, params[i], grads[i], rate, s->steps);
+        update(o, params[i], grads[i], rate, s->steps, touched[i]);
 }
 
 sg_status sg_step(sg_optimizer *s, sg_tensor *loss)
@@ -151,16 +183,16 @@ sg_status sg_step(sg_optimizer *s, sg_tensor *loss)
         return sg_error(g);
     }
     int n = trainable(g, NULL);
-    sg_tensor **both = sg_room(g, 2 * (size_t)n * sizeof *both);
-    if (!both)
+    sg_tensor **all = sg_room(g, 3 * (size_t)n * sizeof *all);
+    if (!all)
         return sg_error(g);
     s->norm = NULL;
-    trainable(g, both);
+    trainable(g, all);
     sg_push(g, "optimizer", NULL);
     if (n == 0)
         sg_fail(g, SG_BAD_ARGUMENT, "there is no parameter to train");
     else
-        record(s, n, both, both + n, loss);
+        record(s, n, all, loss);
     sg_pop(g);
     return sg_eval(loss);
 }

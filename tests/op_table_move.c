@@ -101,6 +101,16 @@ static double scatter_add_2_reference(const op_array *in, const int64_t *i, int 
     return sum;
 }
 
+BUILD(build_touched, sg_touched(sg_scatter_add(x[0], x[1], 6)))
+static double touched_reference(const op_array *in, const int64_t *i, int rank)
+{
+    bool any = false;
+    (void)rank;
+    for (int64_t k = 0; k < DIM(1, 0); k++)
+        any = any || (int64_t)AT(1, k) == i[0];
+    return any;
+}
+
 BUILD(take_along_1, sg_take_along_axis(x[0], x[1], 1))
 REFERENCE(take_along_1_reference, AT(0, i[0], (int64_t)AT(1, i[0], i[1], i[2]), i[2]))
 BUILD(take_along_0, sg_take_along_axis(x[0], x[1], 0))
@@ -245,6 +255,9 @@ static const op_row rows[] = {
     ROW("scatter_add", "two axes", scatter_add_2, scatter_add_2_reference, OP_LINEAR, NUMBERS,
         .result = S(5, 4), .in = {{S(2, 3, 4)}, {S(2, 3), 0, 5, OP_INDEX}},
         .empty = {{2, S(5, 4)}}),
+    ROW("touched", NULL, build_touched, touched_reference, OP_CONSTANT, NUMBERS,
+        .result = S(6, 1), .in = {{S(3, 5)}, {S(3), 0, 6, OP_INDEX}},
+        .empty = {{3, S(6, 1)}, {5, S(6, 1)}}),
     ROW("take_along_axis", NULL, take_along_1, take_along_1_reference, OP_LINEAR, SG_ALL,
         .result = S(2, 5, 4), .in = {{S(2, 3, 4)}, {S(2, 5, 4), 0, 3, OP_INDEX}},
         .empty = {{5, S(2, 0, 4)}, {4, S(2, 5, 0)}}),
