@@ -3,6 +3,7 @@
 #include "core/array.h"
 #include "core/internal.h"
 #include "core/parts.h"
+#include "core/plan/rows.h"
 #include "core/sum.h"
 
 typedef sg__target target;
@@ -328,6 +329,7 @@ static const sg_op sum_op = {
     .infer = sum_infer,
     .run = sum_run,
     .joint = sum_joint,
+    .of_rows = &sg__sum_of_rows_op,
     .vjp = sum_vjp,
 };
 

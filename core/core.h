@@ -382,7 +382,11 @@ enum {
     SG_OP_FOLD = 16,  /* of n operands: map's two-operand kernel from left to right */
     SG_OP_ROOT = 32,  /* every evaluation performs it (assign) */
     SG_OP_SPLIT = 64, /* run computes one part of the result, the others may run beside it */
-    SG_OP_SURE = 128  /* run never fails */
+    SG_OP_SURE = 128, /* run never fails */
+    /* Of ops by element: */
+    SG_OP_OF_ZERO = 256,    /* of 0 it makes 0 */
+    SG_OP_ZERO_KEEPS = 512, /* x op 0 is x, to the bit; if it commutes, x op -0 */
+    SG_OP_SELECTS = 1024    /* where its first operand is 0 the third one, else the second */
 };
 enum { SG_FLOATS = 1 << SG_F32 | 1 << SG_F64, SG_ALL = SG_FLOATS | 1 << SG_I32 | 1 << SG_U8 };
 
@@ -432,6 +436,9 @@ struct sg_op {
     /* Of zeros to which rows of operand 0 are added where operand 1, of i32, says: sets the
      * attributes of the same op with so many rows in the result. NULL: it does not do that. */
     void (*scatter)(const void *attr, int64_t rows, void *resized);
+    /* The op that computes the same, if it is one element, of an operand most rows of which are
+     * equal: see core/plan/rows.h. */
+    const sg_op *of_rows;
 
     /* The cotangent of operand i, from public ops; may have out's shape where the operand was
      * broadcast. NULL: by `lower`. */

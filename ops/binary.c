@@ -9,12 +9,12 @@
 /* g; g */
 SG_MAP2(add, FLOATS, x + y);
 SG_EACH2(add, i32, i32, (i32)((u32)x + (u32)y));
-SG_BINARY(add, NUMBERS, SG_OP_COMMUTES, g, g);
+SG_BINARY(add, NUMBERS, SG_OP_COMMUTES | SG_OP_ZERO_KEEPS, g, g);
 
 /* g; -g */
 SG_MAP2(sub, FLOATS, x - y);
 SG_EACH2(sub, i32, i32, (i32)((u32)x - (u32)y));
-SG_BINARY(sub, NUMBERS, 0, g, sg_neg(g));
+SG_BINARY(sub, NUMBERS, SG_OP_ZERO_KEEPS, g, sg_neg(g));
 
 static inline i32 product(i32 x, i32 y)
 {

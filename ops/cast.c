@@ -54,8 +54,8 @@ static const sg_op *const cast_typed[SG_DTYPES] = {&cast_ops[SG_F32], &cast_ops[
 
 #define CAST(type, flags_, map_)                                                                   \
     {                                                                                              \
-        .name = "cast", .args = "x", .flags = flags_, .arity = 1, .dtypes = SG_ALL,                \
-        .result = 1 + (type), .typed = cast_typed, .map = map_, .vjp = cast_vjp,                   \
+        .name = "cast", .args = "x", .flags = flags_ | SG_OP_OF_ZERO, .arity = 1,                  \
+        .dtypes = SG_ALL, .result = 1 + (type), .typed = cast_typed, .map = map_, .vjp = cast_vjp, \
     }
 
 static const sg_op cast_ops[SG_DTYPES] = {

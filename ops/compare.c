@@ -112,6 +112,7 @@ static const sg_op where_op = {
     .args = "condition x y",
     .arity = 3,
     .dtypes = SG_ALL,
+    .flags = SG_OP_SELECTS,
     .infer = where_infer,
     .map = where_map,
     .vjp = where_vjp,

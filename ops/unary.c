@@ -85,7 +85,7 @@ SG_MAP1(sign, FLOATS,
         v_select(v_less(v_splat(x, 0), x), v_splat(x, 1),
                  v_select(v_less(x, v_splat(x, 0)), v_splat(x, -1), x)));
 SG_EACH1(sign, i32, i32, (x > 0) - (x < 0));
-SG_UNARY(sign, NUMBERS, SG_OP_CONSTANT, NULL);
+SG_UNARY(sign, NUMBERS, SG_OP_CONSTANT | SG_OP_OF_ZERO, NULL);
 
 /* g sigmoid(x). An op, not max(x, 0) + log1p(e^-|x|) out of others: they have kinks at 0, where
  * this has none, and its derivatives there would come out as those of the kinks. */

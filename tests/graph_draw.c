@@ -225,6 +225,33 @@ static void gradient(drawing *d, int order)
 
 /* ---- assignments ---------------------------------------------------------------------------- */
 
+/* A parameter of which some rows get another value; or all of them, as it may be. */
+static sg_tensor *some_rows(drawing *d, sg_tensor *p)
+{
+    sg_shape s = sg_shape_of(p);
+    int64_t rows = s.dim[0];
+    s.dim[0] = 1 + draw_below(d, (rows + 1) / 2);
+    sg_tensor *i = draw_indices(d, SG_SHAPE(s.dim[0]), rows);
+    sg_tensor *x = sg_scatter_add(draw_fit(d, draw_any(d), s).x, i, rows), *mask = sg_touched(x);
+    drawn from = draw_fit(d, draw_any(d), sg_shape_of(p));
+    sg_tensor *small = sg_mul(x, sg_like(p, 0.1));
+    d->root[d->roots++] = sg_sum(draw_one_in(d, 4) ? sg_cos(x) : sg_square(x), SG_ALL_AXES, false);
+    switch (draw_below(d, 6)) {
+    case 0:
+        return sg_sub(p, draw_one_in(d, 2) ? small : sg_tanh(sg_add(small, small)));
+    case 1:
+        return draw_one_in(d, 2) ? sg_add(p, small) : sg_add(sg_neg(small), p);
+    case 2:
+        return sg_sub(p, draw_one_in(d, 2) ? sg_cos(small) : sg_mul(small, from.x));
+    case 3:
+        return sg_where(mask, sg_add(sg_sin(from.x), small), p);
+    case 4:
+        return sg_where(mask, sg_sub(sg_mul(from.x, sg_like(p, 0.5)), p), p);
+    default:
+        return sg_where(sg_logical_not(mask), from.x, p);
+    }
+}
+
 static void assign(drawing *d)
 {
     sg_tensor *value[DRAW_PARAMS];
@@ -233,7 +260,7 @@ static void assign(drawing *d)
         sg_shape s = sg_shape_of(p);
         drawn self = {p, 2, true}, other = {d->param[draw_below(d, d->params)], 2, true};
         drawn from = draw_fit(d, draw_one_in(d, 2) ? draw_any(d) : &other, s);
-        int r = s.rank, axis = draw_below(d, r), kind = draw_below(d, 9);
+        int r = s.rank, axis = draw_below(d, r), kind = draw_below(d, 12);
         value[k] = NULL;
         if (kind < 2) {
             value[k] = sg_sub(p, sg_mul(from.x, sg_like(p, 0.1)));
@@ -258,6 +285,8 @@ static void assign(drawing *d)
             s.dim[r - 1] = s.dim[r - 2];
             s.dim[r - 2] = last;
             value[k] = sg_add(sg_transpose(draw_fit(d, &self, s).x, -1, -2), p);
+        } else if (kind > 8 && r && sg_size(p)) {
+            value[k] = some_rows(d, p);
         } else if (kind == 8 && k) {
             value[k] =
                 draw_fit(d, &(drawn){value[k - 1] ? value[k - 1] : p, 2, true}, sg_shape_of(p)).x;

@@ -148,3 +148,42 @@ Test(faults, every_allocation_may_fail)
             whole_life(n, forever);
     unlink(path);
 }
+
+/* A step of lazy Adam on a table, and then SGD */
+static bool step_of_rows(sg_context *g, sg_tensor *table)
+{
+    sg_optimizer o = sg_adam(g, .clip_norm = 1, .lazy = true), sgd = sg_sgd(g, .clip_norm = 1);
+    sg_tensor *i = sg_input(g, SG_I32, SG_SHAPE(4), (int32_t[]){7, 3, 7, 30});
+    for (int k = 0; k < 2; k++) {
+        sg_tensor *loss = sg_sum(sg_sin(sg_take(table, i)), SG_ALL_AXES, false);
+        if (sg_step(k ? &sgd : &o, loss) != SG_OK)
+            return false;
+    }
+    return true;
+}
+
+Test(faults, an_update_of_rows_may_fail)
+{
+    enum { ROWS = 40, E = 3 };
+    bool done = !fault_malloc_works();
+    for (long n = 1; !done; n++) {
+        sg_context *g = sg_open();
+        sg_tensor *table = sg_param(g, "table", SG_SHAPE(ROWS, E), SG_UNIFORM);
+        float before[ROWS * E];
+        memcpy(before, sg_data(table), sizeof before);
+        fault_malloc.calls = 0;
+        fault_malloc.fail = n;
+        fault_malloc.forever = false;
+        fault_malloc.on = true;
+        bool ok = step_of_rows(g, table);
+        fault_malloc.on = false;
+        cr_expect(ok == sg_ok(g), "allocation %ld", n);
+        const float *now = (sg_clear(g), sg_data(table));
+        for (int k = 0; k < ROWS * E; k++)
+            if (k / E != 7 && k / E != 3 && k / E != 30)
+                cr_expect(now[k] == before[k], "allocation %ld, row %d", n, k / E);
+        cr_expect(step_of_rows(g, table), "allocation %ld: %s", n, sg_errmsg(g));
+        done = ok;
+        sg_close(g);
+    }
+}

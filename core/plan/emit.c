@@ -244,6 +244,11 @@ static bool emit_parts(sg__emitter *e, uint32_t i, const sg__item *x)
 
 /* ---- roots ----------------------------------------------------------------------------------- */
 
+static bool is_assign(const sg__item *x)
+{
+    return x->op && x->op->flags & SG_OP_ROOT;
+}
+
 static bool number_bases(sg__emitter *e)
 {
     const sg__request *r = e->r;
@@ -271,6 +276,10 @@ static bool number_bases(sg__emitter *e)
             (sg__root){.node = x->index, .assign = x->op->flags & SG_OP_ROOT, .bytes = bytes_of(y)};
         if (p->roots[i].assign) {
             p->roots[i].param = leaf[x->in[1]->index];
+            if (!is_assign(y)) { /* an update, which is done where the parameter is */
+                p->roots[i].place = (sg__place){p->roots[i].param, SG__NONE, 0};
+                e->own[gr->roots[i]] = p->roots[i].param;
+            }
             continue;
         }
         p->roots[i].place = (sg__place){p->bases++, SG__NONE, 0};
@@ -305,7 +314,7 @@ static bool emit_roots(sg__emitter *e)
         sg__value to = {p->roots[k].place,
                         sg__whole(sg__item_of(e, i)->dims, sg__item_of(e, i)->dtype), true};
         bool there = e->own[i] && e->own[i] == to.place.base;
-        if (p->roots[k].assign ? !emit_assigned(e, &p->roots[k], i)
+        if (p->roots[k].assign ? is_assign(sg__item_of(e, i)) && !emit_assigned(e, &p->roots[k], i)
                                : !there && !sg__emit_copy(e, i, &e->values[i], &to))
             return false;
     }
@@ -331,8 +340,11 @@ bool sg__emit(const sg__request *r, sg__graph *gr, sg__plan *p)
     sg__emitter e = {.r = r, .gr = gr, .p = p};
     bool ok = number_bases(&e) && (e.layout = sg__lay_out(gr, &p->arena, e.own)) &&
               sg__schedule_folds(&e);
-    for (uint32_t k = 0; ok && k < gr->ordered; k++)
+    uint32_t k = 0, updates = gr->ordered - gr->updates;
+    for (; ok && k < updates; k++)
         ok = emit_item(&e, gr->order[k]) && sg__emit_folds(&e, gr->order[k]);
     ok = ok && emit_roots(&e);
+    for (; ok && k < gr->ordered; k++) /* nobody reads the old rows any more, nothing can fail */
+        ok = emit_item(&e, gr->order[k]);
     return ok;
 }

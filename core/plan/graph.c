@@ -62,7 +62,7 @@ static bool enough_slots(sg__graph *gr)
     return true;
 }
 
-static uint32_t append(sg__graph *gr, sg__item x)
+uint32_t sg__graph_append(sg__graph *gr, sg__item x)
 {
     void *p = gr->x;
     if (!sg__grow(&p, &gr->capacity, gr->n + 1, sizeof *gr->x)) {
@@ -83,7 +83,7 @@ uint32_t sg__graph_add(sg__graph *gr, sg__item x)
     for (; gr->table[at] != SG__NONE; at = (at + 1) & (gr->slots - 1))
         if (gr->x[gr->table[at]].hash == x.hash && equal(&gr->x[gr->table[at]], &x))
             return gr->table[at];
-    uint32_t i = append(gr, x);
+    uint32_t i = sg__graph_append(gr, x);
     if (i != SG__NONE)
         gr->table[at] = i;
     return i;
@@ -104,7 +104,7 @@ static uint32_t take_over(sg__graph *gr, const sg_tensor *x, const uint32_t *now
     sg__item item = {.dims = x->dims, .origin = x->index, .dtype = x->dtype};
     if (x->value) {
         item.leaf = ++*leaf;
-        return append(gr, item);
+        return sg__graph_append(gr, item);
     }
     item.op = x->op;
     item.attr = x->op->attr_size ? x->attr : NULL;
@@ -124,7 +124,7 @@ static void need(sg__graph *gr, uint32_t i)
 }
 
 /* What the roots still need, in the order in which it was made: operands first. */
-static bool list_needed(sg__graph *gr)
+bool sg__graph_needed(sg__graph *gr)
 {
     for (size_t i = 0; i < gr->root_count; i++)
         need(gr, gr->roots[i]);
@@ -158,7 +158,13 @@ bool sg__graph_open(const sg__request *r, sg__graph *gr)
             return false;
     for (size_t i = 0; i < r->n; i++)
         gr->roots[i] = now[r->roots[i]->index];
-    return list_needed(gr);
+    return sg__graph_needed(gr);
+}
+
+void sg__graph_replace(sg__graph *gr, const sg__graph *by)
+{
+    free(gr->x);
+    *gr = *by;
 }
 
 void sg__graph_close(sg__graph *gr)

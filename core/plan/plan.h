@@ -5,6 +5,7 @@
  *   key      their encoding, by which the plan of an equal graph is found again
  *   graph    what is to be computed, equal items once
  *   rewrite  sums of pieces as one piece
+ *   sparse   what is the same in most rows: the other rows only
  *   layout   what is computed right where a larger array has it as a part
  *   emit     steps: views resolved into strides, copies where a kernel needs them, sums taken apart
  *   fuse     steps by element that go over the same axes as one row program
@@ -146,17 +147,26 @@ typedef struct sg__graph { /* lies in the context's scratch, until it is closed 
     size_t slots;
     uint32_t *roots; /* the items of the request's roots */
     size_t root_count;
-    uint32_t *order, ordered; /* what is needed for them */
+    uint32_t *order, ordered; /* what is needed for them; */
+    uint32_t updates;         /* the last of it: roots that are updates of rows, where they are */
 } sg__graph;
 
 /* graph.c: SG__NONE, NULL or false after raising an error */
 bool sg__graph_open(const sg__request *r, sg__graph *gr);
 void sg__graph_close(sg__graph *gr);
-uint32_t sg__graph_add(sg__graph *gr, sg__item x); /* x, or the item that equals it */
+uint32_t sg__graph_add(sg__graph *gr, sg__item x);    /* x, or the item that equals it */
+uint32_t sg__graph_append(sg__graph *gr, sg__item x); /* a leaf */
 uint32_t *sg__graph_list(sg__graph *gr, uint32_t n);
+bool sg__graph_needed(sg__graph *gr);                       /* sets its order */
+void sg__graph_replace(sg__graph *gr, const sg__graph *by); /* which it takes over */
 /* rewrite.c: x, or what computes the same */
 uint32_t sg__rewrite(sg__graph *gr, sg__item x);
-sg_array sg__whole(const sg__dims *d, int dtype); /* row-major, without data */
+sg_array sg__whole(const sg__dims *d, int dtype);    /* row-major, without data */
+static inline bool sg__is_reshape(const sg__item *x) /* a view by the shapes alone */
+{
+    return x->op && x->op->view && x->op->view == x->op->back;
+}
+bool sg__sparse(sg__graph *gr); /* sparse.c: false after raising an error */
 
 /* layout.c: where an item's result lies in the array of another one, `home`, which may be itself */
 typedef struct sg__layout {

@@ -30,11 +30,6 @@ static bool is_fold(const sg__item *x)
     return x->op && x->op->flags & SG_OP_FOLD;
 }
 
-static bool is_reshape(const sg__item *x) /* a view by the shapes alone */
-{
-    return x->op && x->op->view && x->op->view == x->op->back;
-}
-
 /* ---- new items ------------------------------------------------------------------------------ */
 
 static uint32_t add(sg__graph *gr, const sg__item *like, const sg_op *op, const void *attr,
@@ -369,7 +364,7 @@ static uint32_t rewrite_reshape(sg__graph *gr, sg__item x)
     }
     *attr = t;
     x.attr = attr;
-    if (is_reshape(item(gr, x.in[0])) && item(gr, x.in[0])->op == x.op)
+    if (sg__is_reshape(item(gr, x.in[0])) && item(gr, x.in[0])->op == x.op)
         x.in[0] = item(gr, x.in[0])->in[0];
     return item(gr, x.in[0])->dims == x.dims ? x.in[0] : sg__graph_add(gr, x);
 }
@@ -378,8 +373,8 @@ uint32_t sg__rewrite(sg__graph *gr, sg__item x)
 {
     if (x.dims->size == 0 || sg__without(gr->g, SG__REWRITE))
         return sg__graph_add(gr, x);
-    return is_fold(&x)      ? rewrite_sum(gr, x)
-           : is_reshape(&x) ? rewrite_reshape(gr, x)
-           : x.op->parts    ? rewrite_parts(gr, x)
-                            : sg__graph_add(gr, x);
+    return is_fold(&x)          ? rewrite_sum(gr, x)
+           : sg__is_reshape(&x) ? rewrite_reshape(gr, x)
+           : x.op->parts        ? rewrite_parts(gr, x)
+                                : sg__graph_add(gr, x);
 }
