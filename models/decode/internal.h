@@ -43,15 +43,16 @@ static inline int32_t sg__forced(const int32_t *prefix, const int *lengths, int 
 /* ---- search --------------------------------------------------------------------------------- */
 
 /* A token of a hypothesis; those of all rows are one array, parents before their children. */
-typedef struct sg__node {
+typedef struct sg__search_node {
     int parent; /* -1: the first of its row */
     int row, length;
     int32_t token;
     double score, adjusted; /* adjusted of those that are results */
     bool ended;             /* the token is the stop token */
-} sg__node;
+} sg__search_node;
 
 /* Prints the hypotheses as trees; best[row] is the last node of each row's best one, or -1. */
-bool sg__print_trees(const sg_search_options *o, int nodes, const sg__node *node, const int *best);
+bool sg__print_trees(const sg_search_options *o, int nodes, const sg__search_node *node,
+                     const int *best);
 
 #endif

@@ -19,7 +19,7 @@ typedef struct search {
     sg_context *g;
     sg__walk w;
     int width, best, step;
-    sg__node *node;
+    sg__search_node *node;
     int nodes, room;
     int *live, *lives; /* [rows, width] last node of each hypothesis, -1 the empty one; [rows] */
     int *ended, *ends; /* [rows, width] nodes; [rows] */
@@ -42,11 +42,11 @@ static double adjusted(const search *s, double score, int length, const double *
     return (a == 0 ? score : score / pow((5 + length) / 6.0, a)) + (b == 0 ? 0 : b * sum);
 }
 
-static int add_node(search *s, sg__node n)
+static int add_node(search *s, sg__search_node n)
 {
     if (s->nodes == s->room) {
         int room = s->room ? 2 * s->room : 256;
-        sg__node *grown = realloc(s->node, (size_t)room * sizeof *grown);
+        sg__search_node *grown = realloc(s->node, (size_t)room * sizeof *grown);
         if (!grown) {
             sg_fail(s->g, SG_NO_MEMORY, "no memory for %d hypotheses", room);
             return -1;
@@ -119,7 +119,7 @@ static void accept(search *s, int b, const candidate *c, int rank, int *lives, i
     bool ends = c->token == s->m->stop;
     if (ends ? rank >= s->width || s->ends[b] >= s->width : *lives >= s->width)
         return;
-    sg__node n = {parent, b, length + !ends, c->token, c->score, .ended = ends};
+    sg__search_node n = {parent, b, length + !ends, c->token, c->score, .ended = ends};
     const double *covered = s->covered ? s->covered + row * s->time : NULL;
     n.adjusted = adjusted(s, c->score, length + 1, covered);
     int at = add_node(s, n);
@@ -224,7 +224,7 @@ static void order(const search *s, int n, int *list)
 {
     for (int i = 1; i < n; i++)
         for (int j = i; j > 0; j--) {
-            const sg__node *a = &s->node[list[j - 1]], *b = &s->node[list[j]];
+            const sg__search_node *a = &s->node[list[j - 1]], *b = &s->node[list[j]];
             bool swap = a->ended != b->ended ? b->ended : b->adjusted > a->adjusted;
             if (!swap)
                 break;
@@ -237,7 +237,7 @@ static void order(const search *s, int n, int *list)
 static void write_one(search *s, const sg_hypotheses *h, int b, int k, int last)
 {
     int64_t at = (int64_t)b * h->best + k;
-    const sg__node *n = &s->node[last];
+    const sg__search_node *n = &s->node[last];
     int length = tell(s, n->ended ? n->parent : last);
     h->lengths[at] = length;
     h->scores[at] = n->score;

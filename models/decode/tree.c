@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-static void print_node(const sg_search_options *o, const sg__node *n, int depth, bool best)
+static void print_node(const sg_search_options *o, const sg__search_node *n, int depth, bool best)
 {
     fprintf(o->tree, "%*s%c ", 2 * depth, "", best ? '*' : ' ');
     if (o->text)
@@ -15,7 +15,8 @@ static void print_node(const sg_search_options *o, const sg__node *n, int depth,
 
 /* Children of a node in the order they were made, by first child and next sibling; those of -1 are
  * at index `nodes` + row. */
-bool sg__print_trees(const sg_search_options *o, int nodes, const sg__node *node, const int *best)
+bool sg__print_trees(const sg_search_options *o, int nodes, const sg__search_node *node,
+                     const int *best)
 {
     int rows = o->model->rows;
     size_t heads = (size_t)nodes + (size_t)rows;
