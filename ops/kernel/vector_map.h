@@ -45,6 +45,8 @@
     const char *x = single >> i & 1 ? (const char *)&x##_repeated : in[i];                         \
     const size_t x##_step = single >> i & 1 ? 0 : sizeof(v_##T)
 
+#define SG__WIDE(T) (sizeof(v_##T) / sizeof(T))
+
 #define SG__MAP1(f, T, formula)                                                                    \
     static inline v_##T f##_##T(v_##T x)                                                           \
     {                                                                                              \
@@ -55,7 +57,13 @@
     {                                                                                              \
         SG__OPERAND(T, x, 0);                                                                      \
         char *o = out;                                                                             \
-        for (; n >= sizeof(v_##T) / sizeof(T); n -= sizeof(v_##T) / sizeof(T)) {                   \
+        for (; n >= 2 * SG__WIDE(T); n -= 2 * SG__WIDE(T)) {                                       \
+            v_##T a = f##_##T(v_load_##T(x)), b = f##_##T(v_load_##T(x + x_step));                 \
+            v_store_##T(o, a);                                                                     \
+            v_store_##T(o + sizeof a, b);                                                          \
+            o += 2 * sizeof a, x += 2 * x_step;                                                    \
+        }                                                                                          \
+        for (; n >= SG__WIDE(T); n -= SG__WIDE(T)) {                                               \
             v_store_##T(o, f##_##T(v_load_##T(x)));                                                \
             o += sizeof(v_##T), x += x_step;                                                       \
         }                                                                                          \
@@ -74,7 +82,14 @@
         SG__OPERAND(T, x, 0);                                                                      \
         SG__OPERAND(T, y, 1);                                                                      \
         char *o = out;                                                                             \
-        for (; n >= sizeof(v_##T) / sizeof(T); n -= sizeof(v_##T) / sizeof(T)) {                   \
+        for (; n >= 2 * SG__WIDE(T); n -= 2 * SG__WIDE(T)) {                                       \
+            v_##T a = f##_##T(v_load_##T(x), v_load_##T(y));                                       \
+            v_##T b = f##_##T(v_load_##T(x + x_step), v_load_##T(y + y_step));                     \
+            v_store_##T(o, a);                                                                     \
+            v_store_##T(o + sizeof a, b);                                                          \
+            o += 2 * sizeof a, x += 2 * x_step, y += 2 * y_step;                                   \
+        }                                                                                          \
+        for (; n >= SG__WIDE(T); n -= SG__WIDE(T)) {                                               \
             v_store_##T(o, f##_##T(v_load_##T(x), v_load_##T(y)));                                 \
             o += sizeof(v_##T), x += x_step, y += y_step;                                          \
         }                                                                                          \
