@@ -9,7 +9,7 @@ enum { LANES = 16 }; /* of a sum, in every set and type, as in core */
 static inline v_f64 exp_f64(v_f64 x)
 {
     for (size_t k = 0; k < sizeof x / sizeof x[0]; k++)
-        x[k] = exp(x[k]);
+        x[k] = x[k] < -708 ? 0 : exp(x[k]);
     return x;
 }
 
@@ -17,7 +17,7 @@ static inline v_f64 exp_f64(v_f64 x)
 #define SET_NAME(a, set)  SET_NAME_(a, set)
 
 #define T                 f32
-#define EXP               v_exp
+#define EXP               v_exp_normal
 #define KERNELS           SET_NAME(sg__rows_f32, SG_ISA)
 #include "ops/kernel/rows_typed.h"
 

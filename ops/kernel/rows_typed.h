@@ -5,6 +5,20 @@
  * A row is read in vectors, LANES elements at a time whatever a vector's size is; elements beyond
  * the row are read as a value that does not count.
  */
+/* For each LANES elements of a row, from i on: where there are so many, `end` is a constant
+ * distance away, and compilers leave the checks of `get` and `put` out. */
+#define BLOCKS(i, n, ...)                                                                          \
+    for (int64_t i = 0; i < (n); i += LANES) {                                                     \
+        if (i + LANES <= (n)) {                                                                    \
+            const int64_t end = i + LANES;                                                         \
+            __VA_ARGS__                                                                            \
+        } else {                                                                                   \
+            const int64_t end = n;                                                                 \
+            __VA_ARGS__                                                                            \
+        }                                                                                          \
+    }
+#define PART(p)     for (int p = 0; p < PARTS; p++)
+
 #define JOIN_(a, b) a##_##b
 #define JOIN(a, b)  JOIN_(a, b)
 #define TYPED(f)    JOIN(f, T)
@@ -38,10 +52,11 @@ static inline T TYPED(fold)(const V *part)
 {
     T lane[LANES];
     memcpy(lane, part, sizeof lane);
-    for (int half = LANES / 2; half; half /= 2)
-        for (int l = 0; l < half; l++)
-            lane[l] += lane[l + half];
-    return lane[0];
+    for (int l = 0; l < 8; l++)
+        lane[l] += lane[l + 8];
+    for (int l = 0; l < 4; l++)
+        lane[l] += lane[l + 4];
+    return (lane[0] + lane[2]) + (lane[1] + lane[3]);
 }
 
 /* ---- the largest and the least ----------------------------------------------------------------
@@ -53,24 +68,23 @@ static inline T TYPED(extremum)(int64_t n, const AT *x, bool least)
     V best[PARTS];
     for (int p = 0; p < PARTS; p++)
         best[p] = TYPED(v_splat)(none);
-    for (int64_t i = 0; i < n; i += LANES)
-        for (int p = 0; p < PARTS; p++) {
-            V v = TYPED(get)(x, i + p * WIDE, n, none);
-            /* The second operand is the result where one is NaN: a NaN in `best` stays there. */
+    /* The second operand is the result where one is NaN: a NaN in `best` stays there. */
+    BLOCKS(
+        i, n, PART(p) {
+            V v = TYPED(get)(x, i + p * WIDE, end, none);
             V b = least ? v_min(v, best[p]) : v_max(v, best[p]);
             best[p] = v_select(v_same(v, v), b, v);
-        }
+        })
     T lane[LANES];
-    memcpy(lane, best, sizeof lane);
-    int nan = 0;
-    for (int l = 0; l < LANES; l++)
-        nan |= lane[l] != lane[l];
-    for (int half = LANES / 2; half; half /= 2)
-        for (int l = 0; l < half; l++) {
-            T a = lane[l], b = lane[l + half];
-            lane[l] = least ? (b < a ? b : a) : (b > a ? b : a);
-        }
-    return nan ? (T)NAN : lane[0];
+    for (int p = 1; p < PARTS; p++) {
+        V b = least ? v_min(best[p], best[0]) : v_max(best[p], best[0]);
+        best[0] = v_select(v_same(best[p], best[p]), b, best[p]);
+    }
+    memcpy(lane, best, sizeof best[0]);
+    for (int l = 1; l < WIDE; l++)
+        if ((least ? lane[l] < lane[0] : lane[l] > lane[0]) || lane[l] != lane[l])
+            lane[0] = lane[l];
+    return lane[0] == lane[0] ? lane[0] : (T)NAN;
 }
 
 static void TYPED(max)(int64_t n, void *y, const void *x)
@@ -97,16 +111,13 @@ static inline T TYPED(base)(int64_t n, const AT *x)
 static inline T TYPED(sum_exp)(int64_t n, AT *y, const AT *x, T base)
 {
     V sum[PARTS] = {{0}};
-    for (int64_t i = 0; i < n; i += LANES)
-        for (int p = 0; p < PARTS; p++) {
-            /* What is too small for the type is not computed: results that underflow are slow. */
-            V d = TYPED(get)(x, i + p * WIDE, n, -(T)INFINITY) - base;
-            V none = TYPED(v_splat)(0), low = TYPED(v_splat)(sizeof(T) == 4 ? -104 : -746);
-            V e = v_select(v_less(d, low), none, EXP(v_select(v_less(d, low), none, d)));
+    BLOCKS(
+        i, n, PART(p) {
+            V e = EXP(TYPED(get)(x, i + p * WIDE, end, -(T)INFINITY) - base);
             if (y)
-                TYPED(put)(y, i + p * WIDE, n, e);
+                TYPED(put)(y, i + p * WIDE, end, e);
             sum[p] += e;
-        }
+        })
     return TYPED(fold)(sum);
 }
 
@@ -116,41 +127,46 @@ static void TYPED(logsumexp)(int64_t n, void *y, const void *x)
     *(AT *)y = base + (T)log((f64)TYPED(sum_exp)(n, NULL, x, base));
 }
 
-/* LANES elements, or fewer, with -inf where the mask is 0: by copies, which no store can change. */
-static inline void TYPED(hide)(AT *y, const AT *x, const uint8_t *mask, size_t n)
+/* The elements at i, where the mask is not 0; -inf elsewhere. */
+static inline V TYPED(shown)(const AT *x, const uint8_t *mask, int64_t i, int64_t n)
 {
-    T v[LANES] = {0};
-    uint8_t kept[LANES] = {0};
-    memcpy(v, x, n * sizeof *v);
-    memcpy(kept, mask, n);
-    for (int l = 0; l < LANES; l++)
-        v[l] = kept[l] ? v[l] : -(T)INFINITY;
-    memcpy(y, v, n * sizeof *v);
+    uint8_t rest[LANES] = {0};
+    const uint8_t *m = mask + i;
+    if (i + WIDE > n)
+        m = memcpy(rest, m, (size_t)(i < n ? n - i : 0));
+    return v_select(v_less(TYPED(v_splat)(0), TYPED(v_bytes)(m)), TYPED(get)(x, i, n, 0),
+                    TYPED(v_splat)(-(T)INFINITY));
 }
 
 static void TYPED(softmax)(int64_t n, void *y, const void *x, const uint8_t *mask)
 {
     AT *to = y;
     if (mask) {
-        int64_t i = 0;
-        for (; i + LANES <= n; i += LANES)
-            TYPED(hide)(to + i, (const AT *)x + i, mask + i, LANES);
-        if (i < n)
-            TYPED(hide)(to + i, (const AT *)x + i, mask + i, (size_t)(n - i));
+        BLOCKS(
+            i, n, PART(p) {
+                int64_t at = i + p * WIDE;
+                TYPED(put)(to, at, end, TYPED(shown)(x, mask, at, end));
+            })
         x = y;
     }
     T sum = TYPED(sum_exp)(n, to, x, TYPED(base)(n, x));
     T factor = sum == 0 ? 0 : 1 / sum;
-    for (int64_t i = 0; i < n; i += WIDE)
-        TYPED(put)(to, i, n, TYPED(get)(to, i, n, 0) * factor);
+    BLOCKS(
+        i, n, PART(p) {
+            int64_t at = i + p * WIDE;
+            TYPED(put)(to, at, end, TYPED(get)(to, at, end, 0) * factor);
+        })
 }
 
 static void TYPED(log_softmax)(int64_t n, void *y, const void *x)
 {
     T base = TYPED(base)(n, x), sum = TYPED(sum_exp)(n, NULL, x, base);
     T log_sum = sum == 0 ? 0 : (T)log((f64)sum);
-    for (int64_t i = 0; i < n; i += WIDE)
-        TYPED(put)(y, i, n, TYPED(get)(x, i, n, 0) - base - log_sum);
+    BLOCKS(
+        i, n, PART(p) {
+            int64_t at = i + p * WIDE;
+            TYPED(put)(y, at, end, TYPED(get)(x, at, end, 0) - base - log_sum);
+        })
 }
 
 /* ---- cross-entropy ----------------------------------------------------------------------------
@@ -164,9 +180,7 @@ static void TYPED(cross_entropy)(int64_t n, void *y, const void *x, int64_t labe
     loss -= (T)(1 - rest) * (((const AT *)x)[label] - base);
     if (rest != 0) { /* else 0 · -inf would be NaN */
         V sum[PARTS] = {{0}};
-        for (int64_t i = 0; i < n; i += LANES)
-            for (int p = 0; p < PARTS; p++)
-                sum[p] += TYPED(get)(x, i + p * WIDE, n, base) - base;
+        BLOCKS(i, n, PART(p) sum[p] += TYPED(get)(x, i + p * WIDE, end, base) - base;)
         loss -= (T)rest * (TYPED(fold)(sum) / (T)n);
     }
     *(AT *)y = loss;
@@ -180,8 +194,11 @@ static void TYPED(cross_entropy_grad)(int64_t n, void *y, const void *x, int64_t
     T factor = 1 / TYPED(sum_exp)(n, to, x, TYPED(base)(n, x));
     T less = (T)(rest / (f64)n), of = *(const AT *)g;
     T own = to[label] * factor - (T)(1 - rest) - less;
-    for (int64_t i = 0; i < n; i += WIDE)
-        TYPED(put)(to, i, n, (TYPED(get)(to, i, n, 0) * factor - less) * of);
+    BLOCKS(
+        i, n, PART(p) {
+            int64_t at = i + p * WIDE;
+            TYPED(put)(to, at, end, (TYPED(get)(to, at, end, 0) * factor - less) * of);
+        })
     to[label] = own * of;
 }
 
@@ -192,11 +209,11 @@ static void TYPED(cross_entropy_grad)(int64_t n, void *y, const void *x, int64_t
 static inline T TYPED(moment)(int64_t n, const AT *x, T from, bool square)
 {
     V sum[PARTS] = {{0}};
-    for (int64_t i = 0; i < n; i += LANES)
-        for (int p = 0; p < PARTS; p++) {
-            V d = TYPED(get)(x, i + p * WIDE, n, from) - from;
+    BLOCKS(
+        i, n, PART(p) {
+            V d = TYPED(get)(x, i + p * WIDE, end, from) - from;
             sum[p] += square ? d * d : d;
-        }
+        })
     return TYPED(fold)(sum);
 }
 
@@ -206,10 +223,12 @@ static void TYPED(layer_norm)(int64_t n, void *y, const void *x, const void *gai
     T mean = TYPED(moment)(n, x, 0, false) / (T)n;
     T variance = TYPED(moment)(n, x, mean, true) / (T)n;
     T factor = (T)(1 / sqrt((f64)variance + epsilon));
-    for (int64_t i = 0; i < n; i += WIDE) {
-        V v = (TYPED(get)(x, i, n, 0) - mean) * factor;
-        TYPED(put)(y, i, n, v * TYPED(get)(gain, i, n, 0) + TYPED(get)(bias, i, n, 0));
-    }
+    BLOCKS(
+        i, n, PART(p) {
+            int64_t at = i + p * WIDE;
+            V v = (TYPED(get)(x, at, end, 0) - mean) * factor;
+            TYPED(put)(y, at, end, v * TYPED(get)(gain, at, end, 0) + TYPED(get)(bias, at, end, 0));
+        })
 }
 
 extern const sg__row_kernels KERNELS;
@@ -231,6 +250,8 @@ const sg__row_kernels KERNELS = {
 #undef AT
 #undef WIDE
 #undef PARTS
+#undef PART
+#undef BLOCKS
 #undef T
 #undef EXP
 #undef KERNELS

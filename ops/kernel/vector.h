@@ -82,7 +82,8 @@ SG__MOVES(f64)
 /* ---- what differs by set ------------------------------------------------------------------- */
 
 /* m_f32 and m_f64 are masks: what comparisons give and v_select takes. v_max(x, y) is
- * x > y ? x : y, and v_min alike: the second operand where one is NaN. */
+ * x > y ? x : y, and v_min alike: the second operand where one is NaN. v_bytes reads as many bytes
+ * as there are elements, as numbers. */
 
 #if SG_ISA == 2
 
@@ -136,6 +137,15 @@ typedef __mmask8 m_f64;
     }
 SG__PRIMITIVES(f32, ps)
 SG__PRIMITIVES(f64, pd)
+
+static inline v_f32 v_bytes_f32(const u8 *p)
+{
+    return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p)));
+}
+static inline v_f64 v_bytes_f64(const u8 *p)
+{
+    return _mm512_cvtepi32_pd(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p)));
+}
 
 #elif SG_ISA == 1
 
@@ -195,6 +205,17 @@ static inline __m256i first_f64(size_t n)
 SG__PRIMITIVES(f32, ps)
 SG__PRIMITIVES(f64, pd)
 
+static inline v_f32 v_bytes_f32(const u8 *p)
+{
+    return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p)));
+}
+static inline v_f64 v_bytes_f64(const u8 *p)
+{
+    int four;
+    memcpy(&four, p, sizeof four);
+    return _mm256_cvtepi32_pd(_mm_cvtepu8_epi32(_mm_cvtsi32_si128(four)));
+}
+
 #else
 
 typedef v_i32 m_f32;
@@ -247,6 +268,13 @@ typedef v_i64 m_f64;
     static inline v_##T v_min_##T(v_##T x, v_##T y)                                                \
     {                                                                                              \
         return v_select_##T(v_less_##T(x, y), x, y);                                               \
+    }                                                                                              \
+    static inline v_##T v_bytes_##T(const u8 *p)                                                   \
+    {                                                                                              \
+        v_##T v;                                                                                   \
+        for (size_t i = 0; i < sizeof v / sizeof v[0]; i++)                                        \
+            v[i] = (T)p[i];                                                                        \
+        return v;                                                                                  \
     }
 SG__PRIMITIVES(f32, v_i32, sqrtf)
 SG__PRIMITIVES(f64, v_i64, sqrt)

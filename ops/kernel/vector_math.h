@@ -60,6 +60,14 @@ static inline v_f32 v_exp(v_f32 x)
     return exp_below(v_min(v_splat_f32(89), x));
 }
 
+/* e^x where that is a normal number, else 0: what is not costs more than what it adds to 1. */
+static inline v_f32 v_exp_normal(v_f32 x)
+{
+    v_f32 r, n = reduce(v_min(v_splat_f32(89), x), &r);
+    v_f32 y = horner(exp_slope(r), r, 1) * v_power_of_two(n);
+    return v_select(v_less(x, v_splat_f32(-87.33f)), v_splat_f32(0), y);
+}
+
 /* q in e^r = 1 + r + q r², for |r| <= ln 2 / 2; its error is small beside e^r - 1. */
 static inline v_f32 expm1_term(v_f32 r)
 {
