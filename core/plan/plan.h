@@ -60,20 +60,24 @@ typedef struct sg__instruction {
     sg_map *map;
     int16_t out, in[SG__MAP_OPERANDS];
     uint8_t n, single; /* see sg_map */
+    bool dense;        /* several rows are one: all its arrays lie row by row without a gap */
+    int64_t row[SG__MAP_OPERANDS + 1]; /* bytes from row to row of the operands, and the result */
 } sg__instruction;
 
 /* How a program goes over one of the step's arrays. */
 typedef struct sg__track {
     int64_t step[SG_MAX_RANK]; /* of outer axes, in bytes */
+    int64_t row;               /* of the last of them */
     int64_t inner;             /* of the innermost, in elements; neither 0 nor 1: by a tile */
     int tile;                  /* register for that */
     size_t width;              /* bytes of an element */
 } sg__track;
 
-/* Instructions, done for one tile after the other of the innermost axis of nested loops. */
+/* Instructions, done for one tile after the other of nested loops: a piece of the innermost axis,
+ * or, where that is short, all of it for some rows. */
 typedef struct sg__program {
     int rank; /* of the outer axes */
-    int64_t dim[SG_MAX_RANK], n, tile;
+    int64_t dim[SG_MAX_RANK], n, tile, rows;
     int count, registers;
     size_t register_bytes;
     sg__instruction *code;

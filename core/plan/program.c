@@ -120,6 +120,7 @@ static bool make_tracks(sg_context *g, sg__plan *plan, const sg__group *gr, cons
             x.inner = 1;
         for (int k = 0; k < p->rank; k++)
             x.step[k] = t->stride[k] * (int64_t)width;
+        x.row = p->rank ? x.step[p->rank - 1] : 0;
         if (t->number < 0)
             continue;
         if (x.inner != 0 && x.inner != 1)
@@ -129,33 +130,50 @@ static bool make_tracks(sg_context *g, sg__plan *plan, const sg__group *gr, cons
     return true;
 }
 
+/* Operand or result k of an instruction: says how far apart its rows are, in a register or tile
+ * without a gap. */
+static void give_row(const sg__group *gr, const sg__program *p, sg__instruction *x, int k,
+                     int track)
+{
+    const sg__seen *t = &gr->track[track];
+    const sg__track *in_memory = t->number >= 0 ? p->track + t->number : NULL;
+    int64_t gapless = p->n * (int64_t)sg__dtype_size(t->array.dtype);
+    bool single = k < x->n && in_memory && in_memory->inner == 0;
+    x->row[k] = in_memory && in_memory->tile < 0 ? in_memory->row : gapless;
+    x->single |= (uint8_t)(single << k);
+    x->dense = x->dense && x->row[k] == (single ? 0 : gapless);
+}
+
 static void make_code(const sg__group *gr, sg__program *p)
 {
     for (int c = 0; c < gr->members; c++) {
         sg__instruction x = gr->code[c];
+        x.dense = true;
         for (int k = 0; k < x.n; k++) {
-            const sg__seen *t = &gr->track[x.in[k]];
-            x.in[k] = (int16_t)t->number;
-            bool single = t->number >= 0 ? p->track[t->number].inner == 0 : false;
-            x.single |= (uint8_t)(single << k);
+            give_row(gr, p, &x, k, x.in[k]);
+            x.in[k] = (int16_t)gr->track[x.in[k]].number;
         }
+        give_row(gr, p, &x, SG__MAP_OPERANDS, x.out);
         x.out = (int16_t)gr->track[x.out].number;
         p->code[c] = x;
     }
 }
 
-/* Tiles as long as the caches allow; the whole axis where nothing goes through one. */
+/* Tiles as long as the caches allow; all there is where nothing is looked at twice. */
 static void give_tiles(sg__plan *plan, const sg__group *gr, sg__program *p)
 {
     size_t width = 1;
     for (int i = 0; i < gr->arrays; i++)
         if (sg__dtype_size(gr->track[i].array.dtype) > width)
             width = sg__dtype_size(gr->track[i].array.dtype);
-    int64_t tile = TILE;
+    int64_t tile = TILE, rows = p->rank ? p->dim[p->rank - 1] : 1;
     while (tile > TILE / 2 && (size_t)(tile * p->registers) * width > CACHE)
         tile /= 2;
-    p->tile = p->registers && p->n > tile ? tile : p->n;
-    p->register_bytes = ((size_t)p->tile * width + UNIT - 1) / UNIT * UNIT;
+    bool once = p->count == 1 && !p->registers;
+    p->tile = !once && p->n > tile ? tile : p->n;
+    p->rows = once ? rows : p->n < tile ? tile / p->n : 1;
+    p->rows = p->rows < rows ? p->rows : rows;
+    p->register_bytes = ((size_t)(p->tile * p->rows) * width + UNIT - 1) / UNIT * UNIT;
     size_t bytes = p->registers ? (size_t)p->registers * p->register_bytes : 0;
     plan->tiles = bytes > plan->tiles ? bytes : plan->tiles;
 }

@@ -57,38 +57,49 @@ static void move(void *to, int64_t to_step, const void *from, int64_t from_step,
             t[i * to_step * w] = f[i * from_step * w];
 }
 
-/* The instructions, over n elements. An operand whose elements are apart is gathered into a tile
- * before it is read, a result spread after it is written. */
-static void run_tile(const sg__program *p, char *const *array, char *tiles, int64_t n)
+/* `rows` rows of n elements each, of a track or of its tile */
+static void move_rows(const sg__track *t, char *tile, char *array, int64_t n, int64_t rows,
+                      bool to_tile)
 {
-    for (int c = 0; c < p->count; c++) {
-        const sg__instruction *x = p->code + c;
-        const void *in[SG__MAP_OPERANDS] = {0};
-        for (int k = 0; k < x->n; k++) {
-            int i = x->in[k];
-            in[k] = i < 0 ? tiles + (size_t)~i * p->register_bytes : array[i];
-            if (i >= 0 && p->track[i].inner & ~1) {
-                char *tile = tiles + (size_t)p->track[i].tile * p->register_bytes;
-                move(tile, 1, in[k], p->track[i].inner, n, p->track[i].width);
-                in[k] = tile;
-            }
-        }
-        if (x->out < 0) {
-            x->map((size_t)n, tiles + (size_t)~x->out * p->register_bytes, in, x->single);
-            continue;
-        }
-        const sg__track *t = p->track + x->out;
-        char *to = array[x->out];
-        if (t->inner & ~1) {
-            char *tile = tiles + (size_t)t->tile * p->register_bytes;
-            x->map((size_t)n, tile, in, x->single);
-            move(to, t->inner, tile, 1, n, t->width);
-        } else {
-            x->map((size_t)n, to, in, x->single);
-        }
+    for (int64_t r = 0; r < rows; r++) {
+        char *row = array + r * t->row, *part = tile + (size_t)(r * n) * t->width;
+        if (to_tile)
+            move(part, 1, row, t->inner, n, t->width);
+        else
+            move(row, t->inner, part, 1, n, t->width);
     }
 }
 
+/* One instruction. An operand whose elements are apart is gathered into a tile before it is read, a
+ * result spread after it is written. */
+static void run_instruction(const sg__program *p, const sg__instruction *x, char *const *array,
+                            char *tiles, int64_t n, int64_t rows)
+{
+    const void *in[SG__MAP_OPERANDS] = {0};
+    for (int k = 0; k < x->n; k++) {
+        int i = x->in[k];
+        in[k] = i < 0 ? tiles + (size_t)~i * p->register_bytes : array[i];
+        if (i >= 0 && p->track[i].tile >= 0) {
+            char *tile = tiles + (size_t)p->track[i].tile * p->register_bytes;
+            move_rows(p->track + i, tile, array[i], n, rows, true);
+            in[k] = tile;
+        }
+    }
+    int tile = x->out < 0 ? ~x->out : p->track[x->out].tile;
+    char *to = tile < 0 ? array[x->out] : tiles + (size_t)tile * p->register_bytes, *out = to;
+    if (x->dense)
+        x->map((size_t)(n * rows), out, in, x->single);
+    for (int64_t r = 0; r < rows && !x->dense; r++) {
+        x->map((size_t)n, out, in, x->single);
+        out += x->row[SG__MAP_OPERANDS];
+        for (int k = 0; k < x->n; k++)
+            in[k] = (const char *)in[k] + x->row[k];
+    }
+    if (x->out >= 0 && tile >= 0)
+        move_rows(p->track + x->out, to, array[x->out], n, rows, false);
+}
+
+/* From column `from` to column `to` of one row */
 static void run_row(const sg__program *p, int arrays, char *const *array, char *tiles, int64_t from,
                     int64_t to)
 {
@@ -96,7 +107,23 @@ static void run_row(const sg__program *p, int arrays, char *const *array, char *
     for (int64_t i = from; i < to; i += p->tile) {
         for (int k = 0; k < arrays; k++)
             at[k] = array[k] + i * p->track[k].inner * (int64_t)p->track[k].width;
-        run_tile(p, at, tiles, to - i < p->tile ? to - i : p->tile);
+        for (int c = 0; c < p->count; c++)
+            run_instruction(p, p->code + c, at, tiles, to - i < p->tile ? to - i : p->tile, 1);
+    }
+}
+
+/* From row `from` to row `to` of the last outer axis */
+static void run_rows(const sg__program *p, int arrays, char *const *array, char *tiles,
+                     int64_t from, int64_t to)
+{
+    char *at[SG__ARRAYS];
+    for (int64_t i = from; i < to; i += p->rows) {
+        for (int k = 0; k < arrays; k++)
+            at[k] = array[k] + i * p->track[k].row;
+        if (p->tile < p->n)
+            run_row(p, arrays, at, tiles, 0, p->n);
+        for (int c = 0; c < p->count && p->tile == p->n; c++)
+            run_instruction(p, p->code + c, at, tiles, p->n, to - i < p->rows ? to - i : p->rows);
     }
 }
 
@@ -104,12 +131,17 @@ static void run_row(const sg__program *p, int arrays, char *const *array, char *
 static void run_loops(const sg__program *p, int arrays, char **at, char *tiles, int64_t from,
                       int64_t to)
 {
+    int last = p->rank - 1;
     int64_t index[SG_MAX_RANK] = {from};
+    if (last == 0) {
+        run_rows(p, arrays, at, tiles, from, to);
+        return;
+    }
     for (int k = 0; k < arrays; k++)
         at[k] += from * p->track[k].step[0];
     for (;;) {
-        run_row(p, arrays, at, tiles, 0, p->n);
-        int i = p->rank - 1;
+        run_rows(p, arrays, at, tiles, 0, p->dim[last]);
+        int i = last - 1;
         for (; i >= 0; i--) {
             for (int k = 0; k < arrays; k++)
                 at[k] += p->track[k].step[i];
