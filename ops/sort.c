@@ -66,12 +66,29 @@ static const item *merge_sort(item *a, item *b, int64_t n)
     return a;
 }
 
+enum { BLOCK = 64 };
+
+/* Whether none of BLOCK floats goes before one that is a number. */
+static bool all_behind(const float *x, float one, bool descending)
+{
+    int before = 0;
+    for (int k = 0; k < BLOCK; k++)
+        before |= descending ? x[k] > one : x[k] < one;
+    return one == one && !before;
+}
+
 /* The `count` first of n, kept in order while passing over all once: for few of many. */
 static void select_first(item *best, int64_t count, const sg_array *x, const char *row, int64_t n,
                          bool descending)
 {
     int64_t have = 0;
+    const float *f = x->dtype == SG_F32 ? (const void *)row : NULL;
     for (int64_t i = 0; i < n; i++) {
+        while (f && have == count && i + BLOCK <= n &&
+               all_behind(f + i, f[best[count - 1].at], descending))
+            i += BLOCK;
+        if (i == n)
+            break;
         uint64_t key = key_of(row, x->dtype, i, descending);
         if (have == count && key >= best[count - 1].key)
             continue;
