@@ -328,6 +328,7 @@ static const sg_op sum_op = {
     .flags = SG_OP_SPLIT | SG_OP_SURE,
     .infer = sum_infer,
     .run = sum_run,
+    .rows = sg__sum_folds,
     .joint = sum_joint,
     .of_rows = &sg__sum_of_rows_op,
     .vjp = sum_vjp,

@@ -329,6 +329,12 @@ typedef struct sg_array {
  * value for all if bit i of `single` is set. `out` may be the same memory as an operand. */
 typedef void sg_map(size_t n, void *out, const void *const *in, unsigned single);
 
+/* A reduction of a row, piece by piece; each but the last has a multiple of 16 elements. `state` is
+ * SG_REDUCTION_STATE bytes, zeros before the first piece and again after the last one, which alone
+ * has an `out`: its first element becomes the result. */
+enum { SG_REDUCTION_STATE = 128 };
+typedef void sg_reduction(size_t n, void *out, const void *x, void *state);
+
 /* Where an operand stands in an array: its first element, its strides; in elements. */
 typedef struct sg_part {
     int64_t start, stride[SG_MAX_RANK];
@@ -428,6 +434,8 @@ struct sg_op {
     bool (*run)(const sg_call *c);
     size_t (*scratch)(const sg_call *c); /* bytes; data pointers are not set yet */
     double (*flops)(const sg_call *c);   /* of the whole result, by shapes; NULL: not counted */
+    /* The same as run, to the bit, where the axis that is reduced is the last one, or all are. */
+    sg_reduction *const (*rows)[SG_ISAS];
 
     /* Of up to SG_JOINED operands: sets how those of several results join, so that the op of what
      * they make is the sum of the results; false if there is no way. NULL: there never is. */

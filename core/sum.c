@@ -2,6 +2,8 @@
  * (AVX-512); the tables below once. The loops are plain C that compilers vectorize. */
 #include "core/sum.h"
 
+#include <string.h>
+
 #define PASTE_(a, b) a##_##b
 #define PASTE(a, b)  PASTE_(a, b)
 #define NAME(f)      PASTE(f, SG_ISA)
@@ -64,6 +66,20 @@
             k += own;                                                                              \
         }                                                                                          \
         NAME(fold_##tag)(total, lane);                                                             \
+    }                                                                                              \
+    sg_reduction NAME(sg__fold_##tag);                                                             \
+    void NAME(sg__fold_##tag)(size_t n, void *out, const void *x, void *state)                     \
+    {                                                                                              \
+        A lane[16];                                                                                \
+        T total = 0;                                                                               \
+        memcpy(lane, state, sizeof lane);                                                          \
+        NAME(lanes_##tag)((int64_t)n, lane, x, 0);                                                 \
+        if (out) {                                                                                 \
+            NAME(fold_##tag)(&total, lane);                                                        \
+            memcpy(out, &total, sizeof total);                                                     \
+            memset(lane, 0, sizeof lane);                                                          \
+        }                                                                                          \
+        memcpy(state, lane, sizeof lane);                                                          \
     }
 
 KERNELS(float, float, f32)
@@ -95,6 +111,9 @@ DECLARE(sg__sum_row, sg__sum_i32)
 DECLARE(sg__sum_some, sg__sum_some_f32)
 DECLARE(sg__sum_some, sg__sum_some_f64)
 DECLARE(sg__sum_some, sg__sum_some_i32)
+DECLARE(sg_reduction, sg__fold_f32)
+DECLARE(sg_reduction, sg__fold_f64)
+DECLARE(sg_reduction, sg__fold_i32)
 
 sg_map *const sg__add_map[SG_DTYPES][SG_ISAS] = {
     [SG_F32] = SETS(sg__add_f32), [SG_F64] = SETS(sg__add_f64), [SG_I32] = SETS(sg__add_i32)};
@@ -105,5 +124,8 @@ sg__sum_row *const sg__sum_rows[SG_DTYPES][SG_ISAS] = {
 sg__sum_some *const sg__sum_somes[SG_DTYPES][SG_ISAS] = {[SG_F32] = SETS(sg__sum_some_f32),
                                                          [SG_F64] = SETS(sg__sum_some_f64),
                                                          [SG_I32] = SETS(sg__sum_some_i32)};
+
+sg_reduction *const sg__sum_folds[SG_DTYPES][SG_ISAS] = {
+    [SG_F32] = SETS(sg__fold_f32), [SG_F64] = SETS(sg__fold_f64), [SG_I32] = SETS(sg__fold_i32)};
 
 #endif

@@ -15,6 +15,9 @@ typedef void sg__sum_row(int64_t n, void *total, const void *x);
 typedef void sg__sum_some(int64_t rows, int64_t n, int64_t count, const int32_t *at, bool others,
                           void *total, const void *x);
 
+/* The same sum, as a fold. */
+extern sg_reduction *const sg__sum_folds[SG_DTYPES][SG_ISAS];
+
 extern sg_map *const sg__add_map[SG_DTYPES][SG_ISAS];
 extern sg__sum_row *const sg__sum_rows[SG_DTYPES][SG_ISAS];
 extern sg__sum_some *const sg__sum_somes[SG_DTYPES][SG_ISAS];

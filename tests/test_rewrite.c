@@ -46,6 +46,69 @@ static sg_tensor *total_of_squares(sg_tensor *x)
     return sg_sum(sg_square(x), SG_ALL_AXES, false);
 }
 
+/* ---- reductions ----------------------------------------------------------------------------- */
+
+/* Whether the plan for x has a line with these words. */
+static bool plan_says(sg_tensor *x, const char *words)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *f = open_memstream(&text, &size);
+    sg_dump_plan(f, 1, &x);
+    fclose(f);
+    bool found = strstr(text, words) != NULL;
+    free(text);
+    return found;
+}
+
+/* Squares, and their sums over rows, or over all. */
+static void sums_of_squares(const char *without, int64_t rows, int64_t n, int axis, float *sum)
+{
+    sg_context *g = sg_open(.without = without);
+    float *v = malloc((size_t)(rows * n) * sizeof *v);
+    for (int64_t i = 0; i < rows * n; i++)
+        v[i] = (float)(i % 1009) * 0.37f - 180;
+    sg_tensor *x = sg_input(g, SG_F32, SG_SHAPE(rows, n), v);
+    sg_tensor *y = sg_sum(sg_square(x), axis, false);
+    cr_expect_eq(plan_says(y, " = sum_to r0"), !without);
+    sg_eval(y);
+    memcpy(sum, sg_data(y), (size_t)sg_size(y) * sizeof *sum);
+    cr_expect(sg_ok(g), "%s", sg_errmsg(g));
+    sg_close(g);
+    free(v);
+}
+
+/* A row as long as several tiles, one that is no multiple of a vector, rows that share a tile. */
+Test(rewrite, sums_are_taken_while_their_terms_are_at_hand)
+{
+    static const int64_t rows[] = {1, 3, 5, 40, 300}, sizes[] = {5000, 1025, 1024, 17, 15};
+    float fused[300], apart[300];
+    for (int i = 0; i < 5; i++)
+        for (int axis = 0; axis < 2; axis++) {
+            int64_t n = axis ? rows[i] : 1;
+            sums_of_squares(NULL, rows[i], sizes[i], axis ? 1 : SG_ALL_AXES, fused);
+            sums_of_squares("fuse", rows[i], sizes[i], axis ? 1 : SG_ALL_AXES, apart);
+            cr_expect_arr_eq(fused, apart, (size_t)n * sizeof *fused);
+        }
+}
+
+/* The new value of b is a sum of rows in which all of b is read: it must not stand where b is. */
+Test(rewrite, a_sum_does_not_overwrite_what_other_rows_read)
+{
+    enum { N = 64 }; /* rows that do not share a tile */
+    sg_context *g = sg_open();
+    sg_tensor *b = sg_param(g, "b", SG_SHAPE(N), .init = SG_CONSTANT, .gain = 1);
+    sg_tensor *x = sg_reshape(count(g, SG_SHAPE(N * N)), SG_SHAPE(N, N));
+    float expected[N] = {0};
+    for (int i = 0; i < N * N; i++)
+        expected[i / N] += (float)(i % 7) - 2.5f; /* exactly */
+    sg_assign(b, sg_sum(sg_mul(x, b), 1, false));
+    cr_expect_eq(sg_eval(b), SG_OK);
+    sg_reset(g);
+    cr_expect_arr_eq(sg_data(b), expected, sizeof expected);
+    sg_close(g);
+}
+
 /* ---- slices -----------------------------------------------------------------------------------
  */
 

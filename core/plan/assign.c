@@ -27,7 +27,7 @@ int sg__first_write(const sg__program *p, int array)
     int c = 0;
     while (p->code[c].out != array)
         c++;
-    return c;
+    return p->code[c].fold ? -1 : c;
 }
 
 typedef struct finder {

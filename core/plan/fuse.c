@@ -100,10 +100,17 @@ static bool apart(const sg__seen *a, const sg__seen *b, const sg__axes *over)
 
 /* ---- groups ---------------------------------------------------------------------------------- */
 
+/* What a step goes over: its result, or what it reduces. */
+static const sg_array *ground(const sg__step *s)
+{
+    return &s->array[s->map ? s->n : 0];
+}
+
 static sg__seen track_of(const sg__step *s, int k)
 {
-    sg__seen t = {s->at[k], s->array[k], {0}, -1, -1, false, 0};
-    strides_along(&s->array[k], &s->array[s->n], t.stride);
+    sg__seen t = {.at = s->at[k], .array = s->array[k], .first_write = -1, .last_use = -1};
+    t.folded = k == s->n && !s->map;
+    strides_along(&s->array[k], ground(s), t.stride);
     return t;
 }
 
@@ -126,15 +133,42 @@ static int find(const sg__group *gr, const sg__seen *t, bool write)
 
 static bool fits(const sg__group *gr, const sg__step *s, sg__seen *t, int *index)
 {
-    if (gr->members == SG__MEMBERS || gr->arrays + s->n + 1 > SG__TRACKS)
+    if (gr->full || gr->members == SG__MEMBERS || gr->arrays + s->n + 1 > SG__TRACKS)
         return false;
     for (int k = 0; k <= s->n; k++) {
         t[k] = track_of(s, k);
         index[k] = find(gr, &t[k], k == s->n);
-        if (index[k] == -2)
+        if (index[k] == -2 || (index[k] >= 0 && gr->track[index[k]].folded))
             return false;
     }
     return true;
+}
+
+/* Whether all axes are one to this array. */
+static bool in_one(const sg__seen *t, const sg__axes *over)
+{
+    for (int i = 0; i + 1 < over->rank; i++)
+        if (t->stride[i] != t->stride[i + 1] * over->dim[i + 1])
+            return false;
+    return true;
+}
+
+/* Whether a step that fits reduces, of what the group has at hand, the last axis, or all of them:
+ * then they must be one to all arrays, and no thread can have a part of the program, so it must be
+ * short. */
+static bool reduces(sg__group *gr, const sg__seen *t, const int *index)
+{
+    enum { SHORT = 4 };
+    int r = gr->over.rank, kept = 0;
+    if (index[0] < 0 || index[1] >= 0 || r == 0 || t[0].stride[r - 1] == 0 || t[1].stride[r - 1])
+        return false;
+    for (int i = 0; i < r; i++)
+        kept += t[1].stride[i] != 0;
+    bool all = kept == 0, one = in_one(&t[0], &gr->over);
+    for (int i = 0; i < gr->arrays; i++)
+        one = one && in_one(&gr->track[i], &gr->over);
+    gr->full = all && one && gr->members < SHORT;
+    return all ? gr->full : kept == r - 1;
 }
 
 static void join(fuser *f, int slot, uint32_t step, const sg__seen *t, int *index)
@@ -143,6 +177,10 @@ static void join(fuser *f, int slot, uint32_t step, const sg__seen *t, int *inde
     const sg__step *s = f->p->steps + step;
     sg__instruction *c = &gr->code[gr->members];
     *c = (sg__instruction){.op = s->op, .map = s->map, .n = (uint8_t)s->n};
+    if (!s->map) {
+        sg_reduction *const *sets = s->op->rows[s->array[0].dtype];
+        c->fold = sets[f->g->isa] ? sets[f->g->isa] : sets[SG_GENERIC];
+    }
     for (int k = 0; k <= s->n; k++) {
         bool write = k == s->n;
         for (int j = 0; index[k] < 0 && j < k; j++) /* an operand of the same step */
@@ -206,6 +244,7 @@ static int open_group(fuser *f, const sg__axes *over)
     sg__group *gr = f->pool + oldest;
     gr->over = *over;
     gr->members = gr->arrays = 0;
+    gr->full = false;
     f->open[oldest] = gr;
     return oldest;
 }
@@ -234,11 +273,36 @@ static bool take_map(fuser *f, uint32_t step)
     return !sg__without(f->g, SG__FUSE) || put_down(f, slot);
 }
 
+/* A reduction of what an open group has at hand joins it; false if there is none, or after raising
+ * an error. */
+static bool take_fold(fuser *f, uint32_t step)
+{
+    const sg__step *s = f->p->steps + step;
+    sg__seen t[SG__MAP_OPERANDS + 1];
+    int index[SG__MAP_OPERANDS + 1];
+    sg__axes over = axes_of(ground(s));
+    for (int i = 0; i < OPEN; i++) {
+        sg__group *gr = f->open[i];
+        if (!gr || !same_axes(&gr->over, &over) || !fits(gr, s, t, index) || !reduces(gr, t, index))
+            continue;
+        if (!close_for(f, s, i))
+            return false;
+        f->age[i] = ++f->clock;
+        join(f, i, step, t, index);
+        return true;
+    }
+    return false;
+}
+
 static bool take_step(fuser *f, uint32_t step)
 {
     const sg__step *s = f->p->steps + step;
     if (s->map)
         return take_map(f, step);
+    if (s->op->rows && take_fold(f, step))
+        return true;
+    if (f->g->status)
+        return false;
     if (!close_for(f, s, -1))
         return false;
     f->steps[f->count++] = *s;

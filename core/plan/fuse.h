@@ -18,6 +18,7 @@ typedef struct sg__seen { /* an array as a program sees it */
     int64_t stride[SG_MAX_RANK]; /* along the program's axes */
     int first_write, last_use;   /* instructions; -1: none */
     bool read_first;             /* what was there before is read */
+    bool folded;                 /* the result of a reduction */
     int number;                  /* of the array in the step, or ~register */
 } sg__seen;
 
@@ -25,6 +26,7 @@ typedef struct sg__group {
     sg__axes over;
     uint32_t step[SG__MEMBERS];
     int members, arrays;
+    bool full; /* nothing may join it any more */
     sg__instruction code[SG__MEMBERS];
     sg__seen track[SG__TRACKS];
 } sg__group;

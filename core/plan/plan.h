@@ -52,12 +52,15 @@ typedef struct sg__buffer {
     bool inherited;       /* by another one */
 } sg__buffer;
 
-/* One instruction of a row program: a kernel by element. Its operands and result are arrays of the
- * step by number, or registers: tiles that no other step sees, ~number. */
+/* One instruction of a row program: a kernel by element, or one that reduces rows, the result of
+ * which the program itself does not read. Its operands and result are arrays of the step by number,
+ * or registers: tiles that no other step sees, ~number. */
 enum { SG__MAP_OPERANDS = 3, SG__ARRAYS = 96 };
 typedef struct sg__instruction {
     const sg_op *op; /* NULL: a copy, or zeros without operand */
     sg_map *map;
+    sg_reduction *fold; /* instead of map; its state is a register, */
+    int state;          /* this one */
     int16_t out, in[SG__MAP_OPERANDS];
     uint8_t n, single; /* see sg_map */
     bool dense;        /* several rows are one: all its arrays lie row by row without a gap */
@@ -78,6 +81,7 @@ typedef struct sg__track {
 typedef struct sg__program {
     int rank; /* of the outer axes */
     int64_t dim[SG_MAX_RANK], n, tile, rows;
+    bool folds; /* reduces rows, so that no row may be cut between threads */
     int count, registers;
     size_t register_bytes;
     sg__instruction *code;
@@ -212,7 +216,8 @@ bool sg__assign_in_place(sg_context *g, sg__plan *p);
 bool sg__place_all(sg_context *g, sg__plan *p);
 /* Whether an array is all of its buffer, in order; or as many elements without a gap. */
 bool sg__is_whole(const sg__plan *p, const sg__place *at, const sg_array *a);
-/* The last instruction that reads an array of a program, -1: none; the first that writes one. */
+/* The last instruction that reads an array of a program, -1: none; the first that writes one, -1:
+ * it is a reduction, which writes while others are to be read for further rows. */
 int sg__last_read(const sg__program *p, int array);
 int sg__first_write(const sg__program *p, int array);
 void sg__plan_free(sg__plan *p);

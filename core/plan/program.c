@@ -47,8 +47,8 @@ static int give_registers(const uint32_t *accesses, sg__group *gr)
     }
     for (int i = 0; i < gr->arrays; i++) {
         const sg__seen *t = &gr->track[i];
-        bool own =
-            t->at.buffer != SG__NONE && !t->read_first && accesses[t->at.buffer] == inside[i];
+        bool own = t->at.buffer != SG__NONE && !t->read_first && !t->folded &&
+                   accesses[t->at.buffer] == inside[i];
         gr->track[i].number = own ? -1 : 0;
     }
     for (int c = 0; c < gr->members; c++) {
@@ -155,6 +155,11 @@ static void make_code(const sg__group *gr, sg__program *p)
         }
         give_row(gr, p, &x, SG__MAP_OPERANDS, x.out);
         x.out = (int16_t)gr->track[x.out].number;
+        if (x.fold) {
+            x.dense = false;
+            x.state = p->registers++;
+            p->folds = true;
+        }
         p->code[c] = x;
     }
 }
@@ -174,6 +179,8 @@ static void give_tiles(sg__plan *plan, const sg__group *gr, sg__program *p)
     p->rows = once ? rows : p->n < tile ? tile / p->n : 1;
     p->rows = p->rows < rows ? p->rows : rows;
     p->register_bytes = ((size_t)(p->tile * p->rows) * width + UNIT - 1) / UNIT * UNIT;
+    if (p->folds && p->register_bytes < SG_REDUCTION_STATE)
+        p->register_bytes = SG_REDUCTION_STATE;
     size_t bytes = p->registers ? (size_t)p->registers * p->register_bytes : 0;
     plan->tiles = bytes > plan->tiles ? bytes : plan->tiles;
 }
@@ -211,6 +218,6 @@ bool sg__make_program(sg_context *g, sg__plan *plan, const uint32_t *accesses, s
         return false;
     make_code(gr, p);
     give_tiles(plan, gr, p);
-    s->split = sg__worth_splitting(g, size);
+    s->split = (p->rank || !p->folds) && sg__worth_splitting(g, size);
     return true;
 }

@@ -71,9 +71,9 @@ static void move_rows(const sg__track *t, char *tile, char *array, int64_t n, in
 }
 
 /* One instruction. An operand whose elements are apart is gathered into a tile before it is read, a
- * result spread after it is written. */
+ * result spread after it is written. `last`: of a row, or of several. */
 static void run_instruction(const sg__program *p, const sg__instruction *x, char *const *array,
-                            char *tiles, int64_t n, int64_t rows)
+                            char *tiles, int64_t n, int64_t rows, bool last)
 {
     const void *in[SG__MAP_OPERANDS] = {0};
     for (int k = 0; k < x->n; k++) {
@@ -90,7 +90,11 @@ static void run_instruction(const sg__program *p, const sg__instruction *x, char
     if (x->dense)
         x->map((size_t)(n * rows), out, in, x->single);
     for (int64_t r = 0; r < rows && !x->dense; r++) {
-        x->map((size_t)n, out, in, x->single);
+        if (x->fold)
+            x->fold((size_t)n, last ? out : NULL, in[0],
+                    tiles + (size_t)x->state * p->register_bytes);
+        else
+            x->map((size_t)n, out, in, x->single);
         out += x->row[SG__MAP_OPERANDS];
         for (int k = 0; k < x->n; k++)
             in[k] = (const char *)in[k] + x->row[k];
@@ -108,7 +112,8 @@ static void run_row(const sg__program *p, int arrays, char *const *array, char *
         for (int k = 0; k < arrays; k++)
             at[k] = array[k] + i * p->track[k].inner * (int64_t)p->track[k].width;
         for (int c = 0; c < p->count; c++)
-            run_instruction(p, p->code + c, at, tiles, to - i < p->tile ? to - i : p->tile, 1);
+            run_instruction(p, p->code + c, at, tiles, to - i < p->tile ? to - i : p->tile, 1,
+                            to - i <= p->tile);
     }
 }
 
@@ -123,7 +128,8 @@ static void run_rows(const sg__program *p, int arrays, char *const *array, char 
         if (p->tile < p->n)
             run_row(p, arrays, at, tiles, 0, p->n);
         for (int c = 0; c < p->count && p->tile == p->n; c++)
-            run_instruction(p, p->code + c, at, tiles, p->n, to - i < p->rows ? to - i : p->rows);
+            run_instruction(p, p->code + c, at, tiles, p->n, to - i < p->rows ? to - i : p->rows,
+                            true);
     }
 }
 
@@ -164,6 +170,9 @@ static void run_program(const sg__step *s, char *tiles, int part, int parts)
     int arrays = s->n + s->m;
     for (int k = 0; k < arrays; k++)
         at[k] = s->array[k].data;
+    for (int c = 0; c < p->count && p->folds; c++)
+        if (p->code[c].fold)
+            memset(tiles + (size_t)p->code[c].state * p->register_bytes, 0, SG_REDUCTION_STATE);
     enum { LINE = 64 }; /* elements, a cache line of the narrowest or more */
     sg__share(p->rank ? p->dim[0] : p->n, p->rank ? 1 : LINE, part, parts, &from, &to);
     if (from < to && p->rank)
