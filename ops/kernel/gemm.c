@@ -13,8 +13,10 @@
 
 enum {
     ROWS = 240,
-    PANELS = 4, /* of C, computed beside it in one go when they have few rows */
-    PAGE = 4096 /* rows or columns of B so far apart share a place in L1 */
+    PANELS = 4,       /* of C, computed beside it in one go when they have few rows */
+    TURN_A_FROM = 64, /* so many columns of C: a transposed A is turned into rows first, since a
+                         tile would read a line for a few elements at each k */
+    PAGE = 4096       /* rows or columns of B so far apart share a place in L1 */
 };
 
 typedef struct way {
@@ -26,6 +28,7 @@ typedef struct way {
     bool turns;
     bool spreads;            /* columns of C are not adjacent: compute beside it */
     int64_t columns;         /* of C, in one go */
+    int64_t a_width;         /* from row to row of A turned around; 0 where A is in place */
     size_t size;             /* of an element */
     size_t a_bytes, b_bytes; /* of scratch; behind them is room for a part of C */
 } way;
@@ -104,6 +107,10 @@ static way choose(sg__gemm_call *p)
         w.packs = p->b_col == 1 ? p->m >= w.own->pack_from && (apart >= PAGE || apart <= -PAGE)
                                 : !w.turns;
         w.block = w.turns ? w.own->turned : w.own->block, w.width = w.own->width;
+        if (p->a_row == 1 && p->a_col != 1 && p->m > w.few && p->n >= TURN_A_FROM) {
+            w.a_width = (k + 2 * w.width - 1) / w.width * w.width; /* not a power of 2 */
+            w.a_bytes = aligned(w.a_width * lesser(p->m, ROWS), w.size);
+        }
     }
     w.b_bytes = aligned(k * w.width, w.size) + SG__GEMM_BEHIND;
     w.spreads = p->c_col != 1;
@@ -196,6 +203,10 @@ void sg__gemm(const sg__gemm_call *call)
             if (w.strip) {
                 sg__gemm_pack_strips(&t, w.strip, w.size, all.scratch);
                 t.a = all.scratch;
+            } else if (w.a_width) {
+                w.own->pack(t.m, t.k, t.a, t.a_row, t.a_col, (int)w.a_width, all.scratch);
+                t.a = all.scratch;
+                t.a_row = w.a_width, t.a_col = 1;
             }
             by_columns(&part, &w, &t, all.accumulate || k > 0);
         }

@@ -29,8 +29,8 @@ typedef struct sg__gemm_own {
     int pack_from; /* so many rows; for fewer it is faster to read far rows of B than to pack */
     sg__gemm_kernel *block;
     sg__gemm_kernel *turned; /* B in place, transposed: its columns are contiguous, b_panel apart */
-    /* Packs columns [0, n) of k rows of B into panels of that width, a multiple of half of ours.
-     * Missing columns hold anything. */
+    /* Packs columns [0, n) of k rows of B into panels of that width, a multiple of ours. Missing
+     * columns hold anything. */
     void (*pack)(int64_t k, int64_t n, const void *b, int64_t b_row, int64_t b_col, int width,
                  void *packed);
 } sg__gemm_own;

@@ -6,6 +6,7 @@
  */
 #ifndef LANES
 #define LANES             (BYTES / (int)sizeof(REAL))
+#define AHEAD             4 /* rows of B: where they are far apart, no processor guesses the next */
 
 #define EACH_VECTOR(F, i) F(i, 0) F(i, 1) F(i, 2) F(i, 3) F(i, 4) F(i, 5) F(i, 6) F(i, 7)
 #define CLEAR(i, v)                                                                                \
@@ -67,6 +68,7 @@ INLINE void OF_TYPE(tile)(const int rows, const int vectors, const bool full,
     (void)b_panel, (void)part; /* not every tile needs them */
     EACH_ROW(CLEAR_ROW)
     for (int64_t p = t->k; p > 0; p--) {
+        __builtin_prefetch(b + AHEAD * b_row);
         EACH_VECTOR(READ, 0)
         EACH_ROW(MULTIPLY_ROW)
         a += a_col;
