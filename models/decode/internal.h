@@ -6,7 +6,7 @@
 #include "models/internal.h"
 
 /* A model on its way: rows are all hypotheses, `copies` of each of the stepper's rows. */
-typedef struct sg__walk {
+typedef struct sg__paths {
     const sg_stepper *model;
     sg_context *g;
     int rows;
@@ -18,14 +18,14 @@ typedef struct sg__walk {
     sg_tensor *log_p, *ids;
     sg_tensor *given;   /* log p of given tokens [rows], or NULL */
     sg_tensor *weights; /* [rows, time], or NULL */
-} sg__walk;
+} sg__paths;
 
-bool sg__walk_open(sg__walk *w, const sg_stepper *model, int copies);
+bool sg__walk_open(sg__paths *w, const sg_stepper *model, int copies);
 /* One step after `tokens`, in which row i goes on from row from[i] (NULL: from itself). count 0:
  * all classes. All that the next step reads gets its value together with the results. */
-bool sg__walk_step(sg__walk *w, const int32_t *tokens, const int32_t *from, int64_t count,
+bool sg__walk_step(sg__paths *w, const int32_t *tokens, const int32_t *from, int64_t count,
                    const int32_t *given);
-void sg__walk_close(sg__walk *w);
+void sg__walk_close(sg__paths *w);
 
 /* An array that lives until the context's reset, zeros at first; NULL on error. */
 void *sg__array(sg_context *g, sg_dtype dtype, sg_shape shape);

@@ -56,7 +56,7 @@ static uint64_t seed_of(const sg_sample_options *o, int b)
     return o->seeds ? o->seeds[b] : seed + (uint64_t)b * UINT64_C(0xD1B54A32D192ED03);
 }
 
-static choice choose(const sg_sample_options *o, sg__walk *w, int b, int t, choice *c)
+static choice choose(const sg_sample_options *o, sg__paths *w, int b, int t, choice *c)
 {
     int32_t must = sg__forced(o->prefix, o->prefix_lengths, o->prefix_time, b, t);
     const int32_t *ids = w->ids ? sg_data(w->ids) : NULL;
@@ -72,7 +72,7 @@ static choice choose(const sg_sample_options *o, sg__walk *w, int b, int t, choi
     return draw(o, n, c, uniform(seed_of(o, b), (uint64_t)t));
 }
 
-static void run(const sg_sample_options *o, sg__walk *w, sg_hypotheses *h, int32_t *tokens,
+static void run(const sg_sample_options *o, sg__paths *w, sg_hypotheses *h, int32_t *tokens,
                 choice *space)
 {
     const sg_stepper *m = o->model;
@@ -113,7 +113,7 @@ sg_hypotheses sg_sample_(sg_sample_options o)
 {
     const sg_stepper *m = o.model;
     sg_context *g = m->g;
-    sg__walk w;
+    sg__paths w;
     sg_hypotheses h = {0};
     sg_push(g, "sample", "");
     double t = o.temperature;

@@ -17,7 +17,7 @@ typedef struct search {
     const sg_search_options *o;
     const sg_stepper *m;
     sg_context *g;
-    sg__walk w;
+    sg__paths w;
     int width, best, step;
     sg__search_node *node;
     int nodes, room;

@@ -57,9 +57,9 @@ static bool good(const sg_stepper *m)
     return sg_ok(m->g);
 }
 
-bool sg__walk_open(sg__walk *w, const sg_stepper *model, int copies)
+bool sg__walk_open(sg__paths *w, const sg_stepper *model, int copies)
 {
-    *w = (sg__walk){model, model->g, model->rows * copies, sg_training(model->g)};
+    *w = (sg__paths){model, model->g, model->rows * copies, sg_training(model->g)};
     sg_train(w->g, false);
     if (!good(model))
         return false;
@@ -77,7 +77,7 @@ bool sg__walk_open(sg__walk *w, const sg_stepper *model, int copies)
     return sg_ok(w->g);
 }
 
-static bool read_step(sg__walk *w, sg_tensor *logits, int64_t count, const int32_t *given)
+static bool read_step(sg__paths *w, sg_tensor *logits, int64_t count, const int32_t *given)
 {
     sg_tensor *wanted[SG_MAX_STATES + 4], *all;
     int n = w->model->n;
@@ -102,7 +102,7 @@ static bool read_step(sg__walk *w, sg_tensor *logits, int64_t count, const int32
     return sg_eval_(n, wanted) == SG_OK;
 }
 
-bool sg__walk_step(sg__walk *w, const int32_t *tokens, const int32_t *from, int64_t count,
+bool sg__walk_step(sg__paths *w, const int32_t *tokens, const int32_t *from, int64_t count,
                    const int32_t *given)
 {
     sg_context *g = w->g;
@@ -118,14 +118,14 @@ bool sg__walk_step(sg__walk *w, const int32_t *tokens, const int32_t *from, int6
     return sg_ok(g) && read_step(w, logits, count, given);
 }
 
-void sg__walk_close(sg__walk *w)
+void sg__walk_close(sg__paths *w)
 {
     sg_train(w->g, w->trained);
 }
 
 /* ---- forced scoring ------------------------------------------------------------------------- */
 
-static void score_all(sg__walk *w, const int32_t *ids, int time, const int *lengths, bool stop,
+static void score_all(sg__paths *w, const int32_t *ids, int time, const int *lengths, bool stop,
                       double *scores, int32_t *tokens)
 {
     const sg_stepper *m = w->model;
@@ -151,7 +151,7 @@ const double *sg_score_of(const sg_stepper *model, const int32_t *ids, int time,
                           bool stop)
 {
     sg_context *g = model->g;
-    sg__walk w;
+    sg__paths w;
     double *scores = NULL;
     sg_push(g, "score", "");
     int32_t *tokens = calloc(2 * (size_t)(model->rows > 0 ? model->rows : 0) + 1, sizeof *tokens);
