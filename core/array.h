@@ -12,6 +12,12 @@ static inline int64_t sg__elements(const sg_array *a)
     return n;
 }
 
+/* The unit in which n rows or the like are shared when the result is cut into equal pieces. */
+static inline int64_t sg__unit(int64_t n, int64_t unit, int64_t pieces)
+{
+    return pieces && n % pieces == 0 ? n / pieces : unit;
+}
+
 /* One part of n, of `parts`: whole units, a few elements each, from `from` to before `to`. */
 static inline void sg__share(int64_t n, int64_t unit, int part, int parts, int64_t *from,
                              int64_t *to)

@@ -235,14 +235,25 @@ static axes collapse(const sg_array *in, const sg_array *out)
     return a;
 }
 
-/* What one part of a call does: some of a first axis that stays, or some columns of rows that are
- * added; a sum that is neither is left to the first. Narrows `a` and says where that begins. */
+enum { COLUMNS = 16 }; /* a cache line or more */
+
+/* Some of a first axis that stays, or some columns of rows that are added; a sum that is neither is
+ * left to the first part. */
+static sg_shares sum_shares(const sg_call *c)
+{
+    axes a = collapse(&c->in[0], &c->out);
+    if (a.rank && a.step[0])
+        return (sg_shares){.n = a.dim[0], .unit = 1, .alike = 1};
+    return (sg_shares){.n = a.rank == 2 ? a.dim[1] : 1, .unit = COLUMNS};
+}
+
+/* What one part of a call does. Narrows `a` and says where that begins. */
 static bool share(const sg_call *c, axes *a, int64_t *in, int64_t *out, int64_t *row)
 {
     bool stays = a->rank && a->step[0], columns = a->rank == 2 && !a->step[0];
     int64_t n = stays ? a->dim[0] : columns ? a->dim[1] : c->part == 0, inner = 1;
     int64_t from, to;
-    sg__share(n, columns ? 16 : 1, c->part, c->parts, &from, &to);
+    sg__share(n, sg__unit(n, stays ? 1 : COLUMNS, c->pieces), c->part, c->parts, &from, &to);
     *row = a->rank ? a->dim[a->rank - 1] : 1; /* of the operand, before it is narrowed */
     if (!stays && !columns)
         return c->part == 0;
@@ -329,6 +340,7 @@ static const sg_op sum_op = {
     .infer = sum_infer,
     .run = sum_run,
     .rows = sg__sum_folds,
+    .shares = sum_shares,
     .joint = sum_joint,
     .of_rows = &sg__sum_of_rows_op,
     .vjp = sum_vjp,

@@ -355,10 +355,19 @@ typedef struct sg_call {
     int isa;
     const sg_array *in;
     sg_array out;    /* contiguous, but with SG_OP_STRIDED */
-    int part, parts; /* with SG_OP_SPLIT: which part of the result to compute, of how many */
+    int part, parts; /* with SG_OP_SPLIT: which part of the result to compute, of how many, */
+    int64_t pieces;  /* cut only between so many equal pieces of it; 0: anywhere */
     void *scratch;   /* as many bytes as the op's `scratch` said, 64-byte aligned; of this part */
     char *message;   /* SG_MESSAGE bytes: what went wrong, when run returns false */
 } sg_call;
+
+/* How parts share a call: n rows, or columns, in whole units (or pieces, where the call says so).
+ * Rows are stretches of the leading axes, of the result and of the operands that are `alike`. */
+typedef struct sg_shares {
+    int64_t n, unit;
+    bool columns;   /* shares are of the last axis */
+    unsigned alike; /* operands, a bit each, of which a part reads only what it has of the result */
+} sg_shares;
 
 typedef struct sg_infer {
     const void *attr;
@@ -436,6 +445,9 @@ struct sg_op {
     double (*flops)(const sg_call *c);   /* of the whole result, by shapes; NULL: not counted */
     /* The same as run, to the bit, where the axis that is reduced is the last one, or all are. */
     sg_reduction *const (*rows)[SG_ISAS];
+    /* With SG_OP_SPLIT: what a part reads and writes, so that threads need to meet only where one
+     * uses what another made. NULL: each uses all. */
+    sg_shares (*shares)(const sg_call *c);
 
     /* Of up to SG_JOINED operands: sets how those of several results join, so that the op of what
      * they make is the sum of the results; false if there is no way. NULL: there never is. */

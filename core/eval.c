@@ -33,9 +33,10 @@ sg__plan *sg__plan_make(const sg__request *r)
         return NULL;
     }
     sg__graph gr;
-    bool ok =
-        sg__graph_open(r, &gr) && sg__sparse(&gr) && sg__emit(r, &gr, p) && sg__fuse(r->g, p) &&
-        (sg__without(r->g, SG__ASSIGN) || sg__assign_in_place(r->g, p)) && sg__place_all(r->g, p);
+    bool ok = sg__graph_open(r, &gr) && sg__sparse(&gr) && sg__emit(r, &gr, p) &&
+              sg__fuse(r->g, p) &&
+              (sg__without(r->g, SG__ASSIGN) || sg__assign_in_place(r->g, p)) &&
+              sg__place_all(r->g, p) && (sg__without(r->g, SG__SPLIT) || sg__split(r->g, p));
     sg__graph_close(&gr);
 #ifndef NDEBUG
     const char *broken = ok ? sg__verify(p) : NULL;

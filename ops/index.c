@@ -39,6 +39,11 @@ static bool take_infer(sg_infer *i)
     return true;
 }
 
+static sg_shares take_shares(const sg_call *c)
+{
+    return (sg_shares){.n = sg__elements(&c->in[1]), .unit = 1, .alike = 2};
+}
+
 static bool take_run(const sg_call *c)
 {
     sg__around x = sg__split_at(&c->in[0], 0);
@@ -71,6 +76,7 @@ static const sg_op take_op = {
     .flags = SG_OP_SPLIT,
     .infer = take_infer,
     .run = take_run,
+    .shares = take_shares,
     .vjp = take_vjp,
 };
 
@@ -116,6 +122,12 @@ static bool scatter_infer(sg_infer *i)
 SCATTER_ROW(float, float, row_f32)
 SCATTER_ROW(double, double, row_f64)
 SCATTER_ROW(int32_t, uint32_t, row_i32)
+
+/* by rows of the result, each of which may need any of y's */
+static sg_shares scatter_shares(const sg_call *c)
+{
+    return (sg_shares){.n = c->out.dim[0], .unit = 1};
+}
 
 static bool scatter_run(const sg_call *c)
 {
@@ -173,6 +185,7 @@ static const sg_op scatter_op = {
     .flags = SG_OP_SPLIT,
     .infer = scatter_infer,
     .run = scatter_run,
+    .shares = scatter_shares,
     .joint = scatter_joint,
     .scatter = scatter_resized,
     .vjp = scatter_vjp,

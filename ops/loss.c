@@ -46,6 +46,12 @@ static bool counts(const sg_call *c, int32_t label, int64_t classes, bool *good)
     return *good;
 }
 
+/* Logits, labels and cotangents, all by row */
+static sg_shares loss_shares(const sg_call *c)
+{
+    return (sg_shares){.n = sg__rows(&c->in[0]).outer, .unit = 1, .alike = 7};
+}
+
 static bool loss_run(const sg_call *c)
 {
     const loss_attr *a = c->attr;
@@ -154,6 +160,7 @@ static const sg_op grad_op = {
     .attrs = loss_attrs,
     .infer = grad_infer,
     .run = grad_run,
+    .shares = loss_shares,
     .flags = SG_OP_SPLIT,
     .lower = grad_lower,
 };
@@ -173,6 +180,7 @@ static const sg_op loss_op = {
     .attrs = loss_attrs,
     .infer = loss_shapes,
     .run = loss_run,
+    .shares = loss_shares,
     .flags = SG_OP_SPLIT,
     .vjp = loss_vjp,
     .lower = loss_lower,

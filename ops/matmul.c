@@ -91,13 +91,36 @@ static int64_t leading_step(const sg_array *a, int rank, int axis)
     return i < 0 || a->dim[i] == 1 ? 0 : a->stride[i];
 }
 
-/* One part of a product: of its rows, or of its columns if those are few. */
+enum { COLUMNS = 64 }; /* a cache line or more */
+
+/* Rows are shared, or columns where there are few rows. */
+static bool by_rows(const sg_call *c, const sg__gemm_call *p)
+{
+    return p->m >= 4 * c->parts || p->m >= p->n;
+}
+
+/* Of one product, rows or columns; of many, some of those along the first axis. */
+static sg_shares matmul_shares(const sg_call *c)
+{
+    sg__gemm_call p = one(c);
+    if (join_rows(c, &p)) {
+        sg_shares s = {.n = c->out.dim[0], .unit = 1};
+        for (unsigned k = 0; k < 2; k++)
+            if (c->in[k].rank == c->out.rank && c->in[k].dim[0] == s.n)
+                s.alike |= 1u << k;
+        return s;
+    }
+    if (by_rows(c, &p))
+        return (sg_shares){.n = p.m, .unit = 1, .alike = 1};
+    return (sg_shares){.n = p.n, .unit = COLUMNS, .columns = true, .alike = 2};
+}
+
+/* One part of a product */
 static void multiply(const sg_call *c, sg__gemm_call p)
 {
-    enum { COLUMNS = 64 }; /* a cache line or more */
     const int64_t width = p.dtype == SG_F32 ? 4 : 8;
     int64_t from, to;
-    if (p.m >= 4 * c->parts || p.m >= p.n) {
+    if (by_rows(c, &p)) {
         sg__my_share(c, p.m, 1, &from, &to);
         p.a = (const char *)p.a + from * p.a_row * width;
         p.c = (char *)p.c + from * p.c_row * width;
@@ -201,6 +224,7 @@ static const sg_op matmul_op = {
     .arity = 2,
     .infer = matmul_infer,
     .run = matmul_run,
+    .shares = matmul_shares,
     .scratch = matmul_scratch,
     .flops = matmul_flops,
     .joint = matmul_joint,

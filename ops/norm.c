@@ -77,6 +77,7 @@ static const sg_op norm_op = {
     .attrs = (const sg_attr[]){{"epsilon", 'd', offsetof(norm_attr, epsilon)}, {0}},
     .infer = norm_infer,
     .run = norm_run,
+    .shares = sg__row_shares,
     .flags = SG_OP_SPLIT | SG_OP_SURE,
     .vjp = norm_vjp,
     .lower = norm_lower,

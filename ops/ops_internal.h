@@ -36,11 +36,17 @@ static inline size_t sg__width(sg_dtype d)
     return bytes[d];
 }
 
+/* Shares of an op that takes the first operand row by row. */
+static inline sg_shares sg__row_shares(const sg_call *c)
+{
+    return (sg_shares){.n = sg__rows(&c->in[0]).outer, .unit = 1, .alike = 1};
+}
+
 /* The part of n that a call is to do. */
 static inline void sg__my_share(const sg_call *c, int64_t n, int64_t unit, int64_t *from,
                                 int64_t *to)
 {
-    sg__share(n, unit, c->part, c->parts, from, to);
+    sg__share(n, sg__unit(n, unit, c->pieces), c->part, c->parts, from, to);
 }
 
 /* The inert tensor of x's context, for wrappers of ops once an error was raised. */

@@ -72,6 +72,11 @@ static void normal(double u[4])
     }
 }
 
+static sg_shares shares(const sg_call *c)
+{
+    return (sg_shares){.n = sg__rows(&c->out).outer, .unit = 1};
+}
+
 static bool run(const sg_call *c, shape_four *f)
 {
     stream s = open_stream(c);
@@ -112,7 +117,7 @@ static const sg_op *const uniform_ops[SG_DTYPES], *const normal_ops[SG_DTYPES];
         .name = label, .args = "stream",                                                           \
         .flags = SG_OP_RANDOM | SG_OP_CONSTANT | SG_OP_SPLIT | SG_OP_SURE, .arity = 1,             \
         .dtypes = 1 << SG_I32, .attr_size = sizeof(random_attr), .attrs = random_attrs,            \
-        .infer = random_infer, .result = 1 + (T), .typed = table, .run = runs,                     \
+        .infer = random_infer, .result = 1 + (T), .typed = table, .run = runs, .shares = shares,   \
     }
 static const sg_op uniform_op[] = {
     RANDOM("random_uniform", SG_F32, uniform_run, uniform_ops),

@@ -291,6 +291,7 @@ static const sg_op logsumexp_op = {
     .flags = SG_OP_SPLIT | SG_OP_SURE,
     .infer = logsumexp_infer,
     .run = logsumexp_run,
+    .shares = sg__row_shares,
     .vjp = logsumexp_vjp,
 };
 

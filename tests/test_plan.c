@@ -89,3 +89,42 @@ Test(plan, is_as_recorded)
         sg_close(g);
     }
 }
+
+/* How often two threads meet in a step of a language model of so much time. */
+static int meetings(int time)
+{
+    enum { BATCH = 20, WORDS = 1000, UNITS = 200, LAYERS = 2 };
+    sg_context *g = sg_open(.threads = 2);
+    sg_tensor *table = sg_embedding(g, "words", .count = WORDS, .size = UNITS);
+    sg_tensor *ids = sg_input(g, SG_I32, SG_SHAPE(BATCH, time), NULL);
+    sg_tensor *x = sg_take(table, ids), *xs[64], *d[64];
+    for (int i = 0; i < LAYERS; i++)
+        x = sg_unroll(sg_lstm(g, i ? "second" : "first", .in = UNITS, .hidden = UNITS), x);
+    sg_affine out = sg_linear(g, "out", .in = UNITS, .out = WORDS);
+    sg_tensor *loss = sg_mean(sg_cross_entropy(sg_apply(out, x), ids), SG_ALL_AXES, false);
+    int n = 0, count = -1;
+    for (sg_tensor *p = NULL; (p = sg_next_param(g, p, false)) && n < 64;)
+        xs[n++] = p;
+    sg_grad(loss, n, xs, d);
+    d[n] = loss;
+    char *text = NULL;
+    size_t size = 0;
+    FILE *f = open_memstream(&text, &size);
+    sg_dump_plan(f, n + 1, d);
+    fclose(f);
+    cr_assert(sg_ok(g), "%s", sg_errmsg(g));
+    const char *said = strstr(text, "threads meet ");
+    cr_assert(said && sscanf(said, "threads meet %d times", &count) == 1, "%s", text);
+    free(text);
+    sg_close(g);
+    return count;
+}
+
+/* Rows of the batch go through a layer, forward and backward, without a meeting. */
+Test(plan, a_layer_is_one_region)
+{
+    enum { MOST = 12 }; /* that they are a few more or less is the work of placement */
+    int few = meetings(5), many = meetings(25);
+    cr_expect(few <= MOST && many <= MOST,
+              "threads meet %d times in 5 steps of time, %d times in 25", few, many);
+}

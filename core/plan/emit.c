@@ -42,8 +42,7 @@ sg__step *sg__new_step(sg__emitter *e, uint32_t i, const sg_op *op, int n)
     }
     p->steps = s;
     sg__step *step = p->steps + p->step_count;
-    *step = (sg__step){
-        .op = op, .node = sg__item_of(e, i)->origin, .n = n, .m = 1, .scratch.buffer = SG__NONE};
+    *step = (sg__step){.op = op, .node = sg__item_of(e, i)->origin, .n = n, .m = 1};
     step->at = sg__alloc(&p->arena, (size_t)(n + 1) * sizeof *step->at);
     step->array = sg__alloc(&p->arena, (size_t)(n + 1) * sizeof *step->array);
     if (!step->at || !step->array) {
@@ -176,16 +175,13 @@ static bool emit_map(sg__emitter *e, uint32_t i, const sg__item *x)
     return sg__close_map(e, s, sg__kernel_of(e, x->op, sg__item_of(e, x->in[x->n - 1])->dtype));
 }
 
-static bool set_scratch(sg__emitter *e, sg__step *s)
+/* Threads have scratch of their own, as large as any step needs. */
+static void reserve_scratch(sg__emitter *e, const sg__step *s)
 {
-    if (!s->op->scratch)
-        return true;
-    sg_call c = {.attr = s->attr, .n = s->n, .isa = e->r->g->isa};
-    c.in = s->array;
-    c.out = s->array[s->n];
-    size_t bytes = s->op->scratch(&c), parts = s->split ? (size_t)e->r->g->threads : 1;
-    s->scratch_stride = (bytes + 63) / 64 * 64;
-    return !bytes || new_buffer(e, s->scratch_stride * parts, &s->scratch);
+    const sg_call c = {
+        .attr = s->attr, .n = s->n, .isa = e->r->g->isa, .in = s->array, .out = s->array[s->n]};
+    const size_t bytes = s->op->scratch ? (s->op->scratch(&c) + 63) / 64 * 64 : 0;
+    e->p->own = bytes > e->p->own ? bytes : e->p->own;
 }
 
 static bool emit_run(sg__emitter *e, uint32_t i, const sg__item *x)
@@ -211,13 +207,7 @@ static bool emit_run(sg__emitter *e, uint32_t i, const sg__item *x)
             return sg__emit_fail(e);
         s->attr = memcpy(attr, x->attr, x->op->attr_size);
     }
-    int64_t most = x->dims->size;
-    for (uint32_t k = 0; k < x->n; k++)
-        most = sg__item_of(e, x->in[k])->dims->size > most ? sg__item_of(e, x->in[k])->dims->size
-                                                           : most;
-    s->split = x->op->flags & SG_OP_SPLIT && sg__worth_splitting(e->r->g, most);
-    if (!set_scratch(e, s))
-        return false;
+    reserve_scratch(e, s);
     close_step(e);
     return true;
 }

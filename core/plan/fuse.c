@@ -352,8 +352,6 @@ bool sg__fuse(sg_context *g, sg__plan *p)
         p->steps = f.steps;
         p->step_count = f.count;
         p->step_capacity = f.count;
-        for (size_t i = 0; i < f.count; i++)
-            p->split = p->split || f.steps[i].split;
     } else {
         free(f.steps);
     }

@@ -225,7 +225,6 @@ static void find_lives(sg__plan *p)
         const sg__step *s = p->steps + i;
         for (int k = 0; k < s->n + s->m; k++)
             touch(p, &s->at[k], i);
-        touch(p, &s->scratch, i);
     }
     for (size_t i = 0; i < p->root_count; i++)
         if (p->roots[i].place.buffer != SG__NONE &&
@@ -264,7 +263,7 @@ bool sg__place_all(sg_context *g, sg__plan *p)
     memset(h.head, 0xFF, sizeof h.head);
     find_lives(p);
     bool ok = make_lists(p, &g->scratch, &l) && place_all(p, &h, &l);
-    p->workspace = h.top * UNIT + (size_t)g->threads * p->tiles;
+    p->workspace = h.top * UNIT + (size_t)g->threads * p->own;
     free(h.s);
     if (!ok)
         sg__no_memory(g, "a plan");

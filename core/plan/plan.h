@@ -11,6 +11,7 @@
  *   fuse     steps by element that go over the same axes as one row program
  *   assign   new values of parameters computed right in them
  *   place    an offset in one workspace for every buffer, by liveness
+ *   split    which thread does which steps, or which part of them, and where threads meet
  *   run      the steps
  */
 #ifndef SG_PLAN_H
@@ -76,6 +77,8 @@ typedef struct sg__track {
     size_t width;              /* bytes of an element */
 } sg__track;
 
+enum { SG__LINE = 64 }; /* elements: a cache line of the narrowest, or more */
+
 /* Instructions, done for one tile after the other of nested loops: a piece of the innermost axis,
  * or, where that is short, all of it for some rows. */
 typedef struct sg__program {
@@ -88,6 +91,12 @@ typedef struct sg__program {
     sg__track *track;
 } sg__program;
 
+/* What may not be cut between threads: elements of the outermost axis. */
+static inline int64_t sg__program_unit(const sg__program *p)
+{
+    return p->rank ? 1 : p->folds && p->n > SG__LINE ? p->n : SG__LINE;
+}
+
 /* One call of a kernel, or a row program; before fuse.c, a step by element has `map` and no program
  * yet. Its arrays are n that are read, then m that are written. */
 typedef struct sg__step {
@@ -97,10 +106,12 @@ typedef struct sg__step {
     sg__program *program;
     uint32_t node; /* in canonical order: whom to name in errors */
     int n, m;
-    sg__place *at, scratch;
+    sg__place *at;
     sg_array *array;
-    bool split;            /* between threads */
-    size_t scratch_stride; /* from the scratch of one part to that of the next */
+    bool split; /* between threads: part by part; else done by the thread `owner` */
+    bool meets; /* threads meet before it */
+    unsigned owner;
+    int64_t pieces; /* equal ones of the result, between which it is cut; 0: anywhere */
 } sg__step;
 
 /* A root's value after the run; an assignment's is copied into its parameter from there. */
@@ -121,9 +132,11 @@ typedef struct sg__plan {
     size_t buffer_count, buffer_capacity;
     sg__root *roots;
     size_t root_count;
-    size_t key_bytes;        /* of its key in the cache */
-    size_t workspace, tiles; /* bytes; of registers, per thread, at the end of the workspace */
-    bool split;              /* some step is */
+    size_t key_bytes; /* of its key in the cache */
+    size_t workspace; /* bytes; at its end, for each thread, */
+    size_t own;       /* bytes of its own: for registers, or the scratch of an op */
+    bool split;       /* more than one thread has something to do */
+    size_t meetings;  /* of theirs, but for the start and the end */
 } sg__plan;
 
 typedef struct sg__request { /* what an evaluation was asked for, after sg__walk */
@@ -211,15 +224,24 @@ bool sg__cache_add(sg__cache *c, const sg__code *code, sg__plan *p);
 sg__plan *sg__plan_make(const sg__request *r);
 bool sg__emit(const sg__request *r, sg__graph *gr, sg__plan *p);
 bool sg__fuse(sg_context *g, sg__plan *p);
-bool sg__worth_splitting(const sg_context *g, int64_t elements);
 bool sg__assign_in_place(sg_context *g, sg__plan *p);
 bool sg__place_all(sg_context *g, sg__plan *p);
+bool sg__split(sg_context *g, sg__plan *p);
 /* Whether an array is all of its buffer, in order; or as many elements without a gap. */
 bool sg__is_whole(const sg__plan *p, const sg__place *at, const sg_array *a);
 /* The last instruction that reads an array of a program, -1: none; the first that writes one, -1:
  * it is a reduction, which writes while others are to be read for further rows. */
 int sg__last_read(const sg__program *p, int array);
 int sg__first_write(const sg__program *p, int array);
+/* share.c: how a step's result may be cut between threads; n is 0 where it cannot be. */
+sg_shares sg__step_shares(const sg_context *g, const sg__step *s, int64_t *pieces);
+/* The bytes of array k, from the start of its base, that a part of a step touches, or all of it
+ * touches. */
+typedef struct sg__stretch {
+    int64_t from, to;
+} sg__stretch;
+sg__stretch sg__stretch_of(const sg__plan *p, const sg__step *s, int k, const sg_shares *shares,
+                           int part, int parts);
 void sg__plan_free(sg__plan *p);
 size_t sg__plan_size(const sg__plan *p); /* bytes that it takes itself, with its key */
 /* debug builds: NULL if the plan keeps its promises, else what it breaks */
@@ -227,7 +249,6 @@ const char *sg__verify(const sg__plan *p);
 
 /* run.c: false after raising an error */
 bool sg__run(const sg__request *r, sg__plan *p);
-bool sg__meets_after(const sg__plan *p, size_t step); /* threads wait for each other there */
 extern sg_map *const sg__copy_map[SG_DTYPES], *const sg__zero_map[SG_DTYPES];
 
 /* info.c: 0 where the op does not count them */

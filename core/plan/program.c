@@ -6,16 +6,6 @@
 
 enum { TILE = 1024, UNIT = 64, CACHE = 32 << 10 };
 
-bool sg__worth_splitting(const sg_context *g, int64_t elements)
-{
-#ifdef NDEBUG
-    enum { LEAST = 4096 };
-#else
-    enum { LEAST = 2 }; /* so that tests see what becomes of it */
-#endif
-    return g->threads > 1 && !sg__without(g, SG__SPLIT) && elements >= LEAST;
-}
-
 /* Adjacent axes that all arrays in memory run through as one. */
 static void collapse(sg__group *gr)
 {
@@ -182,7 +172,7 @@ static void give_tiles(sg__plan *plan, const sg__group *gr, sg__program *p)
     if (p->folds && p->register_bytes < SG_REDUCTION_STATE)
         p->register_bytes = SG_REDUCTION_STATE;
     size_t bytes = p->registers ? (size_t)p->registers * p->register_bytes : 0;
-    plan->tiles = bytes > plan->tiles ? bytes : plan->tiles;
+    plan->own = bytes > plan->own ? bytes : plan->own;
 }
 
 /* The node that names the program: one of the scope that most of its steps are of, if there is one
@@ -202,8 +192,7 @@ static uint32_t main_node(const sg_context *g, const sg__plan *plan, const sg__g
 bool sg__make_program(sg_context *g, sg__plan *plan, const uint32_t *accesses, sg__group *gr,
                       sg__step *s)
 {
-    int64_t size = gr->members;
-    *s = (sg__step){.node = main_node(g, plan, gr), .scratch.buffer = SG__NONE};
+    *s = (sg__step){.node = main_node(g, plan, gr)};
     sg__program *p = s->program = sg__alloc(&plan->arena, sizeof *p);
     if (!p)
         return no_memory(g);
@@ -211,13 +200,10 @@ bool sg__make_program(sg_context *g, sg__plan *plan, const uint32_t *accesses, s
     p->code = sg__alloc(&plan->arena, (size_t)gr->members * sizeof *p->code);
     if (!p->code)
         return no_memory(g);
-    for (int i = 0; i < gr->over.rank; i++)
-        size *= gr->over.dim[i];
     collapse(gr);
     if (!list_arrays(g, plan, gr, s) || !make_tracks(g, plan, gr, s, p))
         return false;
     make_code(gr, p);
     give_tiles(plan, gr, p);
-    s->split = (p->rank || !p->folds) && sg__worth_splitting(g, size);
     return true;
 }

@@ -173,8 +173,8 @@ static void run_program(const sg__step *s, char *tiles, int part, int parts)
     for (int c = 0; c < p->count && p->folds; c++)
         if (p->code[c].fold)
             memset(tiles + (size_t)p->code[c].state * p->register_bytes, 0, SG_REDUCTION_STATE);
-    enum { LINE = 64 }; /* elements, a cache line of the narrowest or more */
-    sg__share(p->rank ? p->dim[0] : p->n, p->rank ? 1 : LINE, part, parts, &from, &to);
+    const int64_t n = p->rank ? p->dim[0] : p->n;
+    sg__share(n, sg__unit(n, sg__program_unit(p), s->pieces), part, parts, &from, &to);
     if (from < to && p->rank)
         run_loops(p, arrays, at, tiles, from, to);
     else if (from < to)
@@ -189,6 +189,9 @@ typedef struct run {
     sg__span *spans; /* by step and thread; NULL: not measured */
     int threads;
     atomic_uint failed; /* 1 + the first step that could not be done */
+    atomic_flag lock;   /* of what follows: */
+    int failed_part;
+    char message[SG_MESSAGE];
 } run;
 
 static void *locate(const sg__plan *p, void *const *bases, const sg__place *at)
@@ -210,40 +213,61 @@ static void locate_all(const sg__request *r, sg__plan *p)
     }
 }
 
-static bool fail_step(run *r, const sg__step *s, const char *message)
+/* Threads may fail at several steps: it is said of the first one, in the order of one thread. */
+static void fail_step(run *r, const sg__step *s, int part, const char *message)
 {
-    unsigned none = 0;
-    if (!atomic_compare_exchange_strong(&r->failed, &none, 1 + (unsigned)(s - r->p->steps)))
-        return false; /* another part said it */
-    const sg_tensor *x = r->r->g->order.x[s->node];
-    sg__fail_node(r->r->g, SG_BAD_ARGUMENT, x->op, x->scope, (int)x->n, x->in, message);
-    return false;
+    const unsigned step = 1 + (unsigned)(s - r->p->steps);
+    while (atomic_flag_test_and_set(&r->lock))
+        ;
+    const unsigned failed = atomic_load(&r->failed);
+    if (!failed || step < failed || (step == failed && part < r->failed_part)) {
+        memcpy(r->message, message, sizeof r->message);
+        r->failed_part = part;
+        atomic_store(&r->failed, step);
+    }
+    atomic_flag_clear(&r->lock);
 }
 
-static bool run_step(run *r, const sg__step *s, int part, int parts)
+static void report(run *r)
 {
+    const sg__step *s = r->p->steps + (r->failed - 1);
+    const sg_tensor *x = r->r->g->order.x[s->node];
+    sg__fail_node(r->r->g, SG_BAD_ARGUMENT, x->op, x->scope, (int)x->n, x->in, r->message);
+}
+
+/* Part of a step; `thread` does it. */
+static void run_step(run *r, const sg__step *s, int part, int parts, int thread)
+{
+    char *own = (char *)r->r->g->workspace + r->p->workspace - (size_t)(thread + 1) * r->p->own;
     if (s->program) {
-        char *tiles = (char *)r->r->g->workspace + r->p->workspace - (size_t)parts * r->p->tiles;
-        run_program(s, tiles + (size_t)part * r->p->tiles, part, parts);
-        return true;
+        run_program(s, own, part, parts);
+        return;
     }
     char message[SG_MESSAGE] = "";
-    sg_call c = {s->attr, s->n, r->r->g->isa, s->array, s->array[s->n], part, parts, NULL, message};
-    if (s->scratch.buffer != SG__NONE)
-        c.scratch =
-            (char *)locate(r->p, r->r->g->bases, &s->scratch) + (size_t)part * s->scratch_stride;
-    return s->op->run(&c) || fail_step(r, s, message);
+    sg_call c = {.attr = s->attr,
+                 .n = s->n,
+                 .isa = r->r->g->isa,
+                 .in = s->array,
+                 .out = s->array[s->n],
+                 .part = part,
+                 .parts = parts,
+                 .pieces = s->pieces,
+                 .scratch = own,
+                 .message = message};
+    if (!s->op->run(&c))
+        fail_step(r, s, part, message);
 }
 
-static bool run_timed(run *r, const sg__step *s, int part, int parts, int thread)
+static void run_timed(run *r, const sg__step *s, int part, int parts, int thread)
 {
-    if (!r->spans)
-        return run_step(r, s, part, parts);
+    if (!r->spans) {
+        run_step(r, s, part, parts, thread);
+        return;
+    }
     sg__span *span = &r->spans[(s - r->p->steps) * r->threads + thread];
     span->from = sg__now();
-    bool ok = run_step(r, s, part, parts);
+    run_step(r, s, part, parts, thread);
     span->to = sg__now();
-    return ok;
 }
 
 static bool has_failed(run *r, size_t before)
@@ -252,30 +276,25 @@ static bool has_failed(run *r, size_t before)
     return failed && failed <= before;
 }
 
-bool sg__meets_after(const sg__plan *p, size_t step)
-{
-    return p->steps[step].split || (step + 1 < p->step_count && p->steps[step + 1].split);
-}
-
-/* What each thread does: its part of the steps that are split, the first one the others alone. They
- * meet where one of them may read what another wrote, and where one may write what another reads.
- * After a failure all leave at the same meeting. */
+/* What each thread does: its parts, and steps that are its own. After a failure all leave at the
+ * same meeting: before it, each has done the steps before the one that failed. */
 static void run_part(void *arg, int part, int parts)
 {
     run *r = arg;
     sg_context *g = r->r->g;
-    size_t n = r->p->step_count;
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < r->p->step_count; i++) {
         const sg__step *s = r->p->steps + i;
-        if ((s->split || part == 0) && !has_failed(r, i))
-            run_timed(r, s, s->split ? part : 0, s->split ? parts : 1, part);
-        if (parts == 1 || !sg__meets_after(r->p, i))
+        if (s->meets && parts > 1) {
+            sg__pool_meet(g->pool, part);
+            if (has_failed(r, i))
+                return;
+        }
+        if (has_failed(r, i))
             continue;
-        if (part == 0)
-            g->stat.meetings++;
-        sg__pool_meet(g->pool, part);
-        if (has_failed(r, i + 1))
-            return;
+        if (s->split)
+            run_timed(r, s, part, parts, part);
+        else if (parts == 1 || (int)s->owner == part)
+            run_timed(r, s, 0, 1, part);
     }
 }
 
@@ -298,7 +317,7 @@ static void commit(const sg__request *r, const sg__plan *p)
 bool sg__run(const sg__request *r, sg__plan *p)
 {
     sg_context *g = r->g;
-    run all = {.r = r, .p = p, .threads = 1};
+    run all = {.r = r, .p = p, .threads = 1, .lock = ATOMIC_FLAG_INIT};
     locate_all(r, p);
     if (p->split && !g->pool)
         g->pool = sg__pool_open(g->threads); /* without memory: alone, with the same result */
@@ -306,12 +325,14 @@ bool sg__run(const sg__request *r, sg__plan *p)
         all.threads = g->threads;
     all.spans = g->profile ? sg__profile_begin(g, p, all.threads) : NULL;
     if (p->split && g->pool) {
-        g->stat.meetings += 2;
+        g->stat.meetings += p->meetings + 2;
         sg__pool_run(g->pool, run_part, &all);
     } else
         run_part(&all, 0, 1);
-    if (all.failed)
+    if (all.failed) {
+        report(&all);
         return false;
+    }
     commit(r, p);
     if (all.spans)
         sg__profile_end(r, p, all.threads);

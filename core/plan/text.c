@@ -145,12 +145,28 @@ static void print_step(FILE *f, const sg__plan *p, const sg__step *s)
         print_program(f, q);
 }
 
+/* Who does a step: all, a part each, or one. */
+static void print_threads(FILE *f, const sg__step *s)
+{
+    if (s->split)
+        fputs("all  ", f);
+    else
+        fprintf(f, "%-3u  ", s->owner);
+}
+
 void sg__plan_print(FILE *f, const sg__plan *p)
 {
-    fprintf(f, "plan: %u nodes, %u leaves, %zu steps, %zu bytes of workspace\n", p->nodes,
-            p->leaves, p->step_count, p->workspace);
+    fprintf(f, "plan: %u nodes, %u leaves, %zu steps, %zu bytes of workspace", p->nodes, p->leaves,
+            p->step_count, p->workspace);
+    if (p->split)
+        fprintf(f, ", threads meet %zu times", p->meetings);
+    fputc('\n', f);
     for (size_t i = 0; i < p->step_count; i++) {
+        if (p->steps[i].meets)
+            fputs("       threads meet\n", f);
         fprintf(f, "%5zu  ", i);
+        if (p->split)
+            print_threads(f, p->steps + i);
         print_step(f, p, p->steps + i);
     }
     for (size_t i = 0; i < p->root_count; i++) {

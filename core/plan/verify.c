@@ -64,8 +64,6 @@ static const char *check_step(const sg__plan *p, uint32_t step, uint32_t *owner)
         if (reads(p, s, k) && p->buffers[b].last < step)
             return "an operand is read after its last step";
     }
-    if (s->scratch.buffer != SG__NONE)
-        own(owner, p, s->scratch.buffer);
     for (int k = s->n; k < s->n + s->m; k++)
         if (s->at[k].buffer != SG__NONE)
             own(owner, p, s->at[k].buffer);
