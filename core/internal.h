@@ -246,8 +246,7 @@ const char *sg__isa_name(int isa);
 bool sg__list_add(sg_context *g, sg__list *l, sg_tensor *x);
 sg_status sg__no_memory(sg_context *g, const char *what);
 
-/* ---- walks ------------------------------------------------------------------------------------
- */
+/* ---- walks ----------------------------------------------------------------------------------- */
 
 /* Lists in g->order, operands first, all nodes that roots need: the canonical order, a function of
  * the graph alone. Sets mark and index of each. Nodes where it stops are listed, not entered.

@@ -243,8 +243,7 @@ static int run_dates(settings s)
     return failed;
 }
 
-/* ---- the commands 命令 -------------------------------------------------------------------------
- */
+/* ---- the commands 命令 ------------------------------------------------------------------------- */
 
 static sg_corpus *read_pairs(sg_context *g, const settings *s, const char *tsv, const char *source,
                              const char *target)

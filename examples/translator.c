@@ -7,8 +7,7 @@
 
 enum { TEXT = 4096 };
 
-/* ---- the options in the file -------------------------------------------------------------------
- */
+/* ---- the options in the file ----------------------------------------------------------------- */
 
 static char *config_text(const translator_config *c)
 {
@@ -41,8 +40,7 @@ static bool config_parse(const char *text, translator_config *c)
            c->max_length > 0;
 }
 
-/* ---- making, saving, loading -------------------------------------------------------------------
- */
+/* ---- making, saving, loading ----------------------------------------------------------------- */
 
 translator translator_new(sg_context *g, translator_config c, sg_vocabulary *source,
                           sg_vocabulary *target)
@@ -101,8 +99,7 @@ sg_batches *translator_batches(translator *t, const sg_corpus *c, int size, int 
                            .source_stop = true, .in_order = in_order);
 }
 
-/* ---- using -------------------------------------------------------------------------------------
- */
+/* ---- using ----------------------------------------------------------------------------------- */
 
 sg_nll translator_loss(translator *t, sg_batches *d)
 {
@@ -169,8 +166,7 @@ translator_score translator_evaluate(translator *t, const sg_corpus *c, int batc
                               .tokens = nll.tokens};
 }
 
-/* ---- the picture -------------------------------------------------------------------------------
- */
+/* ---- the picture ----------------------------------------------------------------------------- */
 
 bool translator_plot(translator *t, const char *source, FILE *f, const char *svg)
 {

@@ -175,8 +175,7 @@ static sg_tensor *topk_indices(sg_context *g, sg_tensor *const *x)
     return i;
 }
 
-/* ---- rows of different lengths ----------------------------------------------------------------
- */
+/* ---- rows of different lengths --------------------------------------------------------------- */
 
 static const int lengths[] = {2, 0, 4};
 

@@ -31,8 +31,7 @@ static const char *const cells[] = {"rnn", "gru", "lstm", NULL};
 static const char *const attentions[] = {"dot", "general", "concat", "none", NULL};
 static const char *const attends[] = {"pre", "post", NULL};
 
-/* ---- files -------------------------------------------------------------------------------------
- */
+/* ---- files ----------------------------------------------------------------------------------- */
 
 static const char *path_of(const settings *s, const char *name, char *buf, size_t size)
 {
@@ -91,8 +90,7 @@ static json_t *batch_line(const sg_batch *b, const sg_corpus *c, bool references
     return j;
 }
 
-/* ---- making ------------------------------------------------------------------------------------
- */
+/* ---- making ---------------------------------------------------------------------------------- */
 
 static sg_corpus *read_pairs(sg_context *g, const settings *s, const char *path)
 {

@@ -109,8 +109,7 @@ Test(rewrite, a_sum_does_not_overwrite_what_other_rows_read)
     sg_close(g);
 }
 
-/* ---- slices -----------------------------------------------------------------------------------
- */
+/* ---- slices ---------------------------------------------------------------------------------- */
 
 Test(rewrite, gradients_of_many_slices_need_one_array)
 {
@@ -224,8 +223,7 @@ Test(rewrite, all_slices_side_by_side_are_the_array)
     sg_close(g);
 }
 
-/* ---- products ---------------------------------------------------------------------------------
- */
+/* ---- products -------------------------------------------------------------------------------- */
 
 enum { BATCH = 4, TIME = 6, SIZE = 5 };
 
@@ -300,8 +298,7 @@ Test(rewrite, sums_of_products_and_other_terms)
     sg_close(g);
 }
 
-/* ---- equal nodes ------------------------------------------------------------------------------
- */
+/* ---- equal nodes ----------------------------------------------------------------------------- */
 
 Test(rewrite, equal_nodes_are_computed_once)
 {

@@ -50,8 +50,7 @@ static void gradients_agree(sg_tensor *y, int n, sg_tensor *const *xs, const dou
     }
 }
 
-/* ---- recurrent layers --------------------------------------------------------------------------
- */
+/* ---- recurrent layers ------------------------------------------------------------------------ */
 
 /* A cell with the next weights of a list, which are appended to xs, too. */
 static sg_cell cell(sg_context *g, sg_dtype d, size_t row, const char *name, const double **at,
@@ -117,8 +116,7 @@ Test(torch_vectors, recurrent_layers)
         }
 }
 
-/* ---- losses, norms, attention ------------------------------------------------------------------
- */
+/* ---- losses, norms, attention ---------------------------------------------------------------- */
 
 static void check_loss(sg_context *g, sg_dtype d, size_t row)
 {
@@ -176,8 +174,7 @@ Test(torch_vectors, losses_norms_and_attention)
     }
 }
 
-/* ---- optimizers and schedules ------------------------------------------------------------------
- */
+/* ---- optimizers and schedules ---------------------------------------------------------------- */
 
 static void check_optimizer(sg_context *g, sg_dtype d, size_t row)
 {

@@ -11,8 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* ---- threads of a context ---------------------------------------------------------------------
- */
+/* ---- threads of a context -------------------------------------------------------------------- */
 
 enum { ROWS = 32, LONG = 6, UNITS = 64, WORDS = 300, TRAINED = 20, MOST_BYTES = 1 << 22 };
 
@@ -172,8 +171,7 @@ static bool any_number_of_threads(sg_tensor *(*loss)(sg_context *, int))
     return good;
 }
 
-/* ---- contexts of several threads ----------------------------------------------------------------
- */
+/* ---- contexts of several threads ------------------------------------------------------------- */
 
 enum { THREADS = 4, STEPS = 20, BATCH = 3, TIME = 5, HIDDEN = 8 };
 

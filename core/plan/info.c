@@ -32,6 +32,6 @@ sg_plan_info sg_plan_infos(int n, sg_tensor *const *x)
         i.values += p->roots[k].assign ? 0 : p->roots[k].bytes;
     for (size_t k = 0; k < p->step_count; k++)
         count_step(&i, p->steps + k);
-    i.meetings = p->split ? p->meetings + 2 : 0;
+    i.meetings = p->split ? (int64_t)p->meetings + 2 : 0;
     return i;
 }

@@ -15,8 +15,8 @@
 #include <stdlib.h>
 
 enum {
-    CELLS = 1024, /* of the workspace, to find what was where */
-    LOOK = 64     /* as many buffers gone in one region, where a new one begins, are looked at */
+    BLOCKS = 1024, /* of the workspace, to find what was where */
+    LOOK = 64      /* as many buffers gone in one region, where a new one begins, are looked at */
 };
 #ifdef NDEBUG
 enum { LEAST = 4096 }; /* elements of a step that is worth a meeting */
@@ -24,7 +24,7 @@ enum { LEAST = 4096 }; /* elements of a step that is worth a meeting */
 enum { LEAST = 2 }; /* so that tests see what becomes of it */
 #endif
 
-typedef struct gone { /* a buffer that ended in this region, in one of the cells it was in */
+typedef struct gone { /* a buffer that ended in this region, in one of the blocks it was in */
     uint32_t buffer, next;
 } gone;
 
@@ -41,8 +41,8 @@ typedef struct splitter {
     bool *written;               /* by base: some step does */
     sg_shares *shares;           /* by step */
     sg__stretch *stretches;      /* of the step at hand, by array and part */
-    uint32_t cell[CELLS], cell_region[CELLS];
-    unsigned shift; /* from bytes to cells */
+    uint32_t block[BLOCKS], block_region[BLOCKS];
+    unsigned shift; /* from bytes to blocks */
     gone *gone;
     size_t gone_count, gone_capacity;
     bool meet;   /* too much is gone: it is cheaper to meet */
@@ -61,8 +61,7 @@ static bool ignored(const splitter *x, const sg__place *at)
     return at->base == 0 ? at->buffer == SG__NONE : !x->written[at->base];
 }
 
-/* ---- stretches of memory ----------------------------------------------------------------------
- */
+/* ---- stretches of memory --------------------------------------------------------------------- */
 
 static bool overlap(const sg__stretch *a, const sg__stretch *b)
 {
@@ -89,10 +88,9 @@ static touched *touched_in(splitter *x, size_t memory)
     return t;
 }
 
-/* ---- buffers that come and go -------------------------------------------------------------------
- */
+/* ---- buffers that come and go ---------------------------------------------------------------- */
 
-static void cells_of(const splitter *x, uint32_t buffer, size_t *from, size_t *to)
+static void blocks_of(const splitter *x, uint32_t buffer, size_t *from, size_t *to)
 {
     const sg__buffer *b = x->p->buffers + buffer;
     *from = b->offset >> x->shift;
@@ -127,10 +125,10 @@ static void begin(splitter *x, uint32_t buffer)
         take_over(x, buffer, heir_of);
         return;
     }
-    cells_of(x, buffer, &from, &to);
+    blocks_of(x, buffer, &from, &to);
     for (size_t c = from; c < to; c++) {
-        uint32_t *link = &x->cell[c];
-        while (x->cell_region[c] == x->region && *link != SG__NONE) {
+        uint32_t *link = &x->block[c];
+        while (x->block_region[c] == x->region && *link != SG__NONE) {
             gone *o = x->gone + *link;
             if (take_over(x, buffer, o->buffer))
                 *link = o->next;
@@ -145,17 +143,17 @@ static void begin(splitter *x, uint32_t buffer)
 static bool end(splitter *x, uint32_t buffer)
 {
     size_t from, to;
-    cells_of(x, buffer, &from, &to);
+    blocks_of(x, buffer, &from, &to);
     void *p = x->gone;
     if (!sg__grow(&p, &x->gone_capacity, x->gone_count + (to - from), sizeof *x->gone))
         return false;
     x->gone = p;
     for (size_t c = from; c < to; c++) {
-        if (x->cell_region[c] != x->region)
-            x->cell[c] = SG__NONE;
-        x->cell_region[c] = x->region;
-        x->gone[x->gone_count] = (gone){buffer, x->cell[c]};
-        x->cell[c] = (uint32_t)x->gone_count++;
+        if (x->block_region[c] != x->region)
+            x->block[c] = SG__NONE;
+        x->block_region[c] = x->region;
+        x->gone[x->gone_count] = (gone){buffer, x->block[c]};
+        x->block[c] = (uint32_t)x->gone_count++;
     }
     return true;
 }
@@ -185,8 +183,7 @@ static bool end_buffers(splitter *x, uint32_t step)
     return true;
 }
 
-/* ---- steps ------------------------------------------------------------------------------------
- */
+/* ---- steps ----------------------------------------------------------------------------------- */
 
 static bool is_written(const sg__step *s, int k)
 {
@@ -324,8 +321,7 @@ static bool split_step(splitter *x, uint32_t i)
     return end_buffers(x, i);
 }
 
-/* ---- the pass ---------------------------------------------------------------------------------
- */
+/* ---- the pass -------------------------------------------------------------------------------- */
 
 static bool prepare(splitter *x)
 {
@@ -348,7 +344,7 @@ static bool prepare(splitter *x)
             x->written[p->steps[i].at[k].base] = true;
     x->region = 1;
     x->shift = 6;
-    while (p->workspace >> x->shift >= CELLS)
+    while (p->workspace >> x->shift >= BLOCKS)
         x->shift++;
     return true;
 }

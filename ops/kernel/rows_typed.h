@@ -59,8 +59,7 @@ static inline T TYPED(fold)(const V *part)
     return (lane[0] + lane[2]) + (lane[1] + lane[3]);
 }
 
-/* ---- the largest and the least ----------------------------------------------------------------
- */
+/* ---- the largest and the least --------------------------------------------------------------- */
 
 static inline T TYPED(extremum)(int64_t n, const AT *x, bool least)
 {
@@ -97,8 +96,7 @@ static void TYPED(min)(int64_t n, void *y, const void *x)
     *(AT *)y = TYPED(extremum)(n, x, true);
 }
 
-/* ---- exponentials -----------------------------------------------------------------------------
- */
+/* ---- exponentials ---------------------------------------------------------------------------- */
 
 /* What to subtract before exponentials: the largest element, where that is a number. */
 static inline T TYPED(base)(int64_t n, const AT *x)
@@ -169,8 +167,7 @@ static void TYPED(log_softmax)(int64_t n, void *y, const void *x)
         })
 }
 
-/* ---- cross-entropy ----------------------------------------------------------------------------
- */
+/* ---- cross-entropy --------------------------------------------------------------------------- */
 
 /* With z = x - base: log(sum e^z) - (1 - rest) z[label] - rest mean(z) */
 static void TYPED(cross_entropy)(int64_t n, void *y, const void *x, int64_t label, double rest)
@@ -202,8 +199,7 @@ static void TYPED(cross_entropy_grad)(int64_t n, void *y, const void *x, int64_t
     to[label] = own * of;
 }
 
-/* ---- layer norm -------------------------------------------------------------------------------
- */
+/* ---- layer norm ------------------------------------------------------------------------------ */
 
 /* The sum of x - from, or of its squares. */
 static inline T TYPED(moment)(int64_t n, const AT *x, T from, bool square)
