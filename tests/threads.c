@@ -13,7 +13,12 @@
 
 /* ---- threads of a context -------------------------------------------------------------------- */
 
-enum { ROWS = 32, LONG = 6, UNITS = 64, WORDS = 300, TRAINED = 20, MOST_BYTES = 1 << 22 };
+enum { ROWS = 32, LONG = 6, UNITS = 64, WORDS = 300, MOST_BYTES = 1 << 22 };
+#ifdef __SANITIZE_THREAD__
+enum { TRAINED = 2 }; /* it is slow */
+#else
+enum { TRAINED = 20 };
+#endif
 
 typedef struct weights {
     size_t bytes;
