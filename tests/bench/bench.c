@@ -3,6 +3,7 @@
  *
  *     seqgrad-bench WORKLOAD train SECONDS DATADIR    measures, and prints a line of JSON
  *     seqgrad-bench WORKLOAD smoke                    a few steps of a little model
+ *     seqgrad-bench WORKLOAD bits STEPS               whether threads, passes and the cache change any
  *     seqgrad-bench WORKLOAD check WEIGHTS.safetensors DATADIR STEPS
  *                                                     losses, for tests/bench/check.py
  *     seqgrad-bench WORKLOAD params DATADIR           names and shapes of those weights
@@ -28,6 +29,7 @@ static int usage(void)
 {
     fputs("seqgrad-bench WORKLOAD train SECONDS DATADIR\n"
           "seqgrad-bench WORKLOAD smoke\n"
+          "seqgrad-bench WORKLOAD bits STEPS\n"
           "seqgrad-bench WORKLOAD check WEIGHTS.safetensors DATADIR STEPS\n"
           "seqgrad-bench WORKLOAD params DATADIR\n"
           "seqgrad-bench gemm | ops | list\n"
@@ -105,6 +107,10 @@ int main(int argc, char **argv)
         return bench_ops(s.threads);
     if (argc == 3 && strcmp(mode, "smoke") == 0)
         return run(name, bench_smoke, &s);
+    if (argc == 4 && strcmp(mode, "bits") == 0 && number(argv[3]) >= 0) {
+        s.steps = (int)number(argv[3]);
+        return run(name, bench_bits, &s);
+    }
     if (argc == 4 && strcmp(mode, "params") == 0) {
         s.data = argv[3];
         return run(name, bench_params, &s);

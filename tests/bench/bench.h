@@ -75,6 +75,7 @@ typedef struct settings {
 
 int bench_train(const workload *w, const settings *s);
 int bench_smoke(const workload *w, const settings *s);
+int bench_bits(const workload *w, const settings *s);
 int bench_params(const workload *w, const settings *s);
 int bench_check(const workload *w, const settings *s);
 /* Says what went wrong, if anything, and frees all; an exit status. */

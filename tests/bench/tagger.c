@@ -34,7 +34,7 @@ static void *open_tagger(bench *b, const char *file, int batch, bool lazy, int64
     m->hidden = bench_size(b, 200, 8);
     m->tags = 17;
     numbers n = bench_numbers(b, file);
-    int count = bench_number(&n, batch, bench_size(b, 100000, 2 * batch));
+    int count = bench_number(&n, bench_size(b, batch, 4 * batch), bench_size(b, 100000, 6 * batch));
     m->sentences = bench_new(b, (size_t)count, sizeof *m->sentences);
     for (sentence *s = m->sentences; s < m->sentences + count; s++) {
         s->length = bench_number(&n, 1, bench_size(b, MOST_WORDS, 4));
