@@ -58,7 +58,7 @@ static net make_net(sg_context *g, const settings *s, sg_vocabulary *words, sg_v
     m.table = sg_embedding(g, "words", sg_vocabulary_size(words), s->embed);
     for (int l = 0; l < s->layers; l++, in = 2 * s->hidden)
         for (int d = 0; d < 2; d++) {
-            char name[16];
+            char name[32];
             snprintf(name, sizeof name, "%s%d", d ? "backward" : "forward", l);
             m.layer[l][d] = cell[s->cell]((sg_cell_options){
                 .g = g, .name = name, .in = in, .hidden = s->hidden, .dropout = s->dropout});
