@@ -214,6 +214,12 @@ sg_stat sg_stats(const sg_context *g)
     return s;
 }
 
+void sg_forget_plans(sg_context *g)
+{
+    if (g->cache)
+        sg__cache_clear(g->cache);
+}
+
 sg_info sg_infos(const sg_context *g)
 {
     return (sg_info){SG_VERSION, sg__isa_name(g->isa), g->threads, g->seed};

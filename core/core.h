@@ -120,13 +120,18 @@ typedef struct sg_stat {
     uint64_t runs;       /* plans run */
     uint64_t hits;       /* plans found in the cache */
     uint64_t misses;     /* plans made */
+    uint64_t planned;    /* nodes that they were made for */
     uint64_t plans;      /* plans in the cache now */
     uint64_t recomputed; /* nodes whose value was computed a second time */
     uint64_t meetings;   /* how often threads waited for each other, starts and ends of runs too */
     uint64_t workspace;  /* bytes of the workspace all plans share */
     uint64_t plan_bytes; /* that the plans in the cache take themselves */
+    double find_seconds; /* on bringing graphs in order and finding their plans, */
+    double make_seconds; /* on making plans that were not there, */
+    double run_seconds;  /* and on running them */
 } sg_stat;
 SG_API sg_stat sg_stats(const sg_context *g);
+SG_API void sg_forget_plans(sg_context *g); /* empties the cache: each plan is made anew */
 
 typedef struct sg_info {
     const char *version, *isa; /* "0.1.0", "avx512" */

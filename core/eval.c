@@ -6,22 +6,35 @@
 #include <math.h>
 #include <stdlib.h>
 
+/* Adds the time since the last call to what it was spent on. */
+static void spent(sg_context *g, double *on)
+{
+    double now = sg__now();
+    if (on)
+        *on += now - g->clock;
+    g->clock = now;
+}
+
 sg__plan *sg__plan_of(const sg__request *r)
 {
     sg_context *g = r->g;
     sg__code code;
-    if (!sg__encode(r, &code))
+    spent(g, NULL);
+    if (!sg__walk(g, (int)r->n, r->roots, SG__STOP_AT_VALUES) || !sg__encode(r, &code))
         return NULL;
     sg__plan *p = sg__cache_find(g->cache, &code);
     g->stat.hits += p != NULL;
+    spent(g, &g->stat.find_seconds);
     if (p)
         return p;
     g->stat.misses++;
+    g->stat.planned += g->order.n;
     p = sg__plan_make(r);
     if (p && !sg__cache_add(g->cache, &code, p)) {
         sg__no_memory(g, "the plan cache");
         return NULL;
     }
+    spent(g, &g->stat.make_seconds);
     return p;
 }
 
@@ -131,15 +144,15 @@ static bool execute(const sg__request *r)
 {
     sg_context *g = r->g;
     g->busy = true;
-    bool ok = sg__walk(g, (int)r->n, r->roots, SG__STOP_AT_VALUES);
-    sg__plan *p = ok ? sg__plan_of(r) : NULL;
+    sg__plan *p = sg__plan_of(r);
     if (p && (!reserve_workspace(g, p->workspace) || !fill_bases(r, p))) {
         sg__no_memory(g, "values");
         p = NULL;
     }
-    ok = p && sg__run(r, p);
+    bool ok = p && sg__run(r, p);
     if (ok)
         keep_values(r, p);
+    spent(g, &g->stat.run_seconds);
     g->stat.runs += ok;
     g->busy = false;
     return ok;
@@ -257,7 +270,7 @@ sg__plan *sg__plan_for(int n, sg_tensor *const *x, const char *what)
     if (!g || !sg__collect(g, n, x) || !g->roots.n)
         return NULL;
     sg__request r = {g, g->roots.n, g->roots.x};
-    return sg__walk(g, (int)r.n, r.roots, SG__STOP_AT_VALUES) ? sg__plan_of(&r) : NULL;
+    return sg__plan_of(&r);
 }
 
 /* ---- debug mode ------------------------------------------------------------------------------ */

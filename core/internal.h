@@ -237,6 +237,7 @@ struct sg_context {
     size_t code_capacity, base_capacity;
     sg_stat stat;
     sg__profile *profile; /* NULL: not measured */
+    double clock; /* when what is being done now was begun */
 };
 
 void sg__profile_free(sg_context *g);

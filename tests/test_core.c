@@ -181,6 +181,20 @@ Test(core, the_cache_is_bounded)
     sg_close(g);
 }
 
+Test(core, plans_can_be_forgotten)
+{
+    sg_context *g = sg_open();
+    for (int i = 0; i < 4; i++, sg_reset(g)) {
+        if (i >= 2)
+            sg_forget_plans(g);
+        cr_expect(*(const float *)sg_data(sg_add(input(g), input(g))) != 0);
+    }
+    sg_stat s = sg_stats(g);
+    cr_expect(s.misses == 3 && s.hits == 1 && s.plans == 1 && s.planned == 9);
+    cr_expect(s.find_seconds > 0 && s.make_seconds > 0 && s.run_seconds > 0);
+    sg_close(g);
+}
+
 Test(core, updates)
 {
     sg_context *g = sg_open();

@@ -101,11 +101,21 @@ static void drop(sg__cache *c, entry *e)
     free(e);
 }
 
+static void shrink(sg__cache *c, size_t plans)
+{
+    while (c->count > plans)
+        drop(c, c->oldest);
+}
+
 void sg__cache_limit(sg__cache *c, size_t plans)
 {
     c->limit = plans;
-    while (c->count > c->limit)
-        drop(c, c->oldest);
+    shrink(c, plans);
+}
+
+void sg__cache_clear(sg__cache *c)
+{
+    shrink(c, 0);
 }
 
 size_t sg__cache_count(const sg__cache *c)
@@ -121,7 +131,7 @@ size_t sg__cache_bytes(const sg__cache *c)
 void sg__cache_close(sg__cache *c)
 {
     if (c)
-        sg__cache_limit(c, 0);
+        shrink(c, 0);
     free(c);
 }
 

@@ -139,7 +139,7 @@ typedef struct sg__plan {
     size_t meetings;  /* of theirs, but for the start and the end */
 } sg__plan;
 
-typedef struct sg__request { /* what an evaluation was asked for, after sg__walk */
+typedef struct sg__request { /* what an evaluation was asked for */
     sg_context *g;
     size_t n;
     sg_tensor *const *roots; /* without values, each once; or nodes of SG_OP_ROOT */
@@ -214,6 +214,7 @@ bool sg__encode(const sg__request *r, sg__code *code);
 sg__cache *sg__cache_open(void);
 void sg__cache_close(sg__cache *c);
 void sg__cache_limit(sg__cache *c, size_t plans);
+void sg__cache_clear(sg__cache *c);
 size_t sg__cache_count(const sg__cache *c);
 size_t sg__cache_bytes(const sg__cache *c);
 sg__plan *sg__cache_find(sg__cache *c, const sg__code *code);

@@ -12,7 +12,8 @@
  *     seqgrad-bench list                              the workloads
  *
  * WORKLOAD `all` is each in turn. Options: --threads N (or PEERS_THREADS in the environment),
- * --warm N steps before measuring (3), --peak GF/s of one thread (measured where it is needed).
+ * --warm N steps before measuring (3), --peak GF/s of one thread (measured where it is needed),
+ * --no-cache: all plans are made anew in every step.
  */
 #include "tests/bench/bench.h"
 #include "tests/bench/micro.h"
@@ -33,7 +34,7 @@ static int usage(void)
           "seqgrad-bench WORKLOAD check WEIGHTS.safetensors DATADIR STEPS\n"
           "seqgrad-bench WORKLOAD params DATADIR\n"
           "seqgrad-bench gemm | ops | list\n"
-          "    --threads N   --warm STEPS   --peak GFLOPS\n",
+          "    --threads N   --warm STEPS   --peak GFLOPS   --no-cache\n",
           stderr);
     return 2;
 }
@@ -78,6 +79,10 @@ static bool options(int *argc, char **argv, settings *s)
             continue;
         }
         const char *name = argv[i];
+        if (strcmp(name, "--no-cache") == 0) {
+            s->anew = true;
+            continue;
+        }
         double value = number(++i < *argc ? argv[i] : NULL);
         if (value >= 1 && strcmp(name, "--threads") == 0)
             s->threads = (int)value;

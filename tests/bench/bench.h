@@ -71,6 +71,7 @@ typedef struct settings {
     const char *data, *weights;
     double seconds, peak; /* peak: GF/s of one thread; 0: measured */
     int threads, warm, steps;
+    bool anew; /* all plans are made anew in every step */
 } settings;
 
 int bench_train(const workload *w, const settings *s);

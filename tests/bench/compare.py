@@ -2,11 +2,12 @@
 
     compare.py --bench build/release/bin/seqgrad-bench --data DIR --peers DIR [--python PYTHON]
                [--w w1,w5] [--threads 1,2] [--rounds 3] [--seconds 3] [--compile] [--shim FILE.so]
-               [--out RESULTS.jsonl]
+               [--anew] [--out RESULTS.jsonl]
 
 --peers is the folder of peer_torch.py, a program that runs the same workloads by PyTorch (called as
 `peer_torch.py WORKLOAD --mode MODE --threads N --seconds S`, prints a line of JSON like ours);
 --python has PyTorch. --shim is preloaded into further runs of it. --compile adds torch.compile.
+--anew adds ours with all plans made anew in every step, where the batches differ in shape.
 Each competitor is a process of its own; rounds alternate between them, as the speed of a machine
 drifts.
 """
@@ -40,21 +41,24 @@ TORCH = {
 }
 COMPILED = {w: ["compile", "cloop"] for w in ("w1", "w2", "w3a", "w3b")}
 COMPILED |= {"w5": ["compile"], "w6": ["compile"], "w4b": ["cloop"], "w4l": ["cloop"]}
-OURS = "seqgrad"
+VARIABLE = ("w4b", "w4l", "w5", "w5lazy", "w5auto", "w5b1", "w5b1lazy", "w7")
+OURS, ANEW = "seqgrad", "seqgrad:anew"
 
 
 def competitors(a, w):
     modes = TORCH[w][1] + (COMPILED.get(w, []) if a.compile else [])
     shim = ["torchx:" + m for m in modes] if a.shim else []
-    return [OURS] + ["torch:" + m for m in modes] + shim
+    ours = [OURS] + ([ANEW] if a.anew and w in VARIABLE else [])
+    return ours + ["torch:" + m for m in modes] + shim
 
 
 def run(a, who, w, threads):
     """A line of JSON as a dictionary, or what went wrong as text."""
     env = dict(os.environ, PEERS_THREADS=str(threads), OMP_NUM_THREADS=str(threads))
     env["MKL_NUM_THREADS"] = str(threads)
-    if who == OURS:
+    if who in (OURS, ANEW):
         command, folder = [os.path.abspath(a.bench), w, "train", str(a.seconds), a.data], None
+        command += ["--no-cache"] if who == ANEW else []
     else:
         peer, mode = who.split(":")
         if peer == "torchx":
@@ -112,7 +116,7 @@ def summary(a, results):
           "\n|---|---|---|---|---|---|---|")
     for w in a.w:
         for t in a.threads:
-            theirs = [x for x in competitors(a, w)[1:] if (w, t, x) in results]
+            theirs = [x for x in competitors(a, w) if (w, t, x) in results and OURS not in x]
             if not theirs or (w, t, OURS) not in results:
                 continue
             best = max(theirs, key=lambda x: middle(results[w, t, x], "rate"))
@@ -137,6 +141,7 @@ def main():
     ap.add_argument("--seconds", type=float, default=3)
     ap.add_argument("--limit", type=float, default=300, help="of a run, in seconds")
     ap.add_argument("--compile", action="store_true")
+    ap.add_argument("--anew", action="store_true")
     ap.add_argument("--shim")
     ap.add_argument("--out")
     a = ap.parse_args()

@@ -132,6 +132,8 @@ static measured measure(bench *b, const workload *w, void *model, int64_t batche
     for (int64_t i = 0; sg_ok(b->g); i++) {
         if (now - start > s->seconds && i >= 3 && i % m.batches == 0)
             break;
+        if (s->anew)
+            sg_forget_plans(b->g);
         double from = bench_seconds();
         int64_t units = w->step(b, model, i % round);
         now = bench_seconds();
@@ -140,6 +142,19 @@ static measured measure(bench *b, const workload *w, void *model, int64_t batche
     m.faults = (double)(page_faults() - faults) / (double)(m.steps ? m.steps : 1);
     m.after = sg_stats(b->g);
     return m;
+}
+
+/* What a node costs, in ns: being recorded (all that is not in an evaluation), getting into order
+ * and its plan found, that run; and where it was not there, made. */
+static void report_nodes(const measured *m, double seconds)
+{
+    const sg_stat *x = &m->before, *y = &m->after;
+    double each = 1e9 / (double)(y->nodes - x->nodes), planned = (double)(y->planned - x->planned);
+    double find = y->find_seconds - x->find_seconds, run = y->run_seconds - x->run_seconds;
+    double make = y->make_seconds - x->make_seconds;
+    printf(", \"record_ns\": %.1f, \"find_ns\": %.1f, \"run_ns\": %.1f, \"make_ns\": %.1f",
+           each * (seconds - find - make - run), each * find, each * run,
+           planned > 0 ? 1e9 * make / planned : 0);
 }
 
 static void report(const bench *b, const workload *w, const measured *m, const settings *s)
@@ -160,6 +175,7 @@ static void report(const bench *b, const workload *w, const measured *m, const s
            1e9 * all / steps / (b->nodes ? (double)b->nodes : recorded),
            (unsigned long long)(m->after.misses - m->before.misses),
            (unsigned long long)(m->after.recomputed - m->before.recomputed));
+    report_nodes(m, all);
     if (w->flops > 0) {
         double gflops = 3e-9 * w->flops * rate, best = s->peak > 0 ? s->peak : sg_peak(b->g);
         printf(", \"gflops\": %.2f, \"of_peak\": %.3f", gflops,
