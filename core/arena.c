@@ -72,7 +72,7 @@ static void *take(sg__arena *a, size_t bytes, size_t alignment)
     }
 }
 
-void *sg__alloc(sg__arena *a, size_t bytes)
+void *sg__alloc_more(sg__arena *a, size_t bytes)
 {
     return take(a, bytes, 16);
 }

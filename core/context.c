@@ -4,12 +4,15 @@
 
 #include <stdlib.h>
 
-static const sg__dims no_dims = {{0, {0}}, {0}, 1, 0, NULL};
+static const sg__dims no_dims = {.size = 1};
 
 /* What a failed open returns: inert from the start, never written to. */
 static sg_context failed;
-static sg_tensor failed_nil = {
-    .g = &failed, .op = &sg__nil_op, .dims = &no_dims, .generation = SG__FOREVER};
+static sg_tensor failed_nil = {.g = &failed,
+                               .op = &sg__nil_op,
+                               .dims = &no_dims,
+                               .generation = SG__FOREVER,
+                               .flags = SG__FAILED};
 static sg_context failed = {.status = SG_NO_MEMORY,
                             .message = "no memory to open a context",
                             .nil = &failed_nil,
@@ -110,6 +113,8 @@ void sg_close(sg_context *g)
     free(g->shapes);
     free(g->workspace);
     free(g->code);
+    free(g->items);
+    free(g->steps);
     free(g->bases);
     sg__arena_free(&g->lasting);
     free(g);
@@ -170,6 +175,7 @@ void sg_reset(sg_context *g)
     carry(g);
     g->wants.n = g->assigns.n = 0;
     g->stream = NULL;
+    g->stat.nodes += g->serial;
     g->serial = 0;
     g->generation++;
     g->draws++;
@@ -208,6 +214,7 @@ void sg_debug(sg_context *g, bool on)
 sg_stat sg_stats(const sg_context *g)
 {
     sg_stat s = g->stat;
+    s.nodes += g->serial;
     s.plans = g->cache ? sg__cache_count(g->cache) : 0;
     s.plan_bytes = g->cache ? sg__cache_bytes(g->cache) : 0;
     s.workspace = g->workspace_bytes;

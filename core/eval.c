@@ -19,10 +19,10 @@ sg__plan *sg__plan_of(const sg__request *r)
 {
     sg_context *g = r->g;
     sg__code code;
+    sg__plan *p;
     spent(g, NULL);
-    if (!sg__walk(g, (int)r->n, r->roots, SG__STOP_AT_VALUES) || !sg__encode(r, &code))
+    if (!sg__find(r, &code, &p))
         return NULL;
-    sg__plan *p = sg__cache_find(g->cache, &code);
     g->stat.hits += p != NULL;
     spent(g, &g->stat.find_seconds);
     if (p)
@@ -45,6 +45,10 @@ sg__plan *sg__plan_make(const sg__request *r)
         sg__no_memory(r->g, "a plan");
         return NULL;
     }
+    p->steps = r->g->steps;
+    p->step_capacity = r->g->step_capacity;
+    r->g->steps = NULL;
+    r->g->step_capacity = 0;
     sg__graph gr;
     bool ok = sg__graph_open(r, &gr) && sg__sparse(&gr) && sg__emit(r, &gr, p) &&
               sg__fuse(r->g, p) &&
@@ -99,7 +103,7 @@ static sg__arena *arena_of(sg_context *g, const sg_tensor *x)
     return x->op == &sg__keep_op ? &g->kept[g->generation & 1] : &g->tape;
 }
 
-/* Where leaves are and roots go. */
+/* Where roots go; the leaves were noted on the walk. */
 static bool fill_bases(const sg__request *r, const sg__plan *p)
 {
     sg_context *g = r->g;
@@ -108,10 +112,7 @@ static bool fill_bases(const sg__request *r, const sg__plan *p)
         return false;
     g->bases = bases;
     g->bases[0] = g->workspace;
-    size_t next = 1;
-    for (size_t i = 0; i < g->order.n; i++)
-        if (g->order.x[i]->value)
-            g->bases[next++] = g->order.x[i]->value;
+    size_t next = 1 + p->leaves;
     for (size_t i = 0; i < r->n; i++) {
         const sg_tensor *x = r->roots[i];
         if (p->roots[i].assign)
@@ -127,17 +128,9 @@ static bool fill_bases(const sg__request *r, const sg__plan *p)
 
 static void keep_values(const sg__request *r, const sg__plan *p)
 {
-    sg_context *g = r->g;
-    for (size_t i = 0; i < g->order.n; i++) {
-        sg_tensor *x = g->order.x[i];
-        if (x->value || x->op->view)
-            continue;
-        g->stat.recomputed += (x->flags & SG__COMPUTED) != 0;
-        x->flags |= SG__COMPUTED;
-    }
     for (size_t i = 0; i < r->n; i++)
         if (!p->roots[i].assign)
-            r->roots[i]->value = g->bases[p->roots[i].place.base];
+            r->roots[i]->value = r->g->bases[p->roots[i].place.base];
 }
 
 static bool execute(const sg__request *r)
@@ -160,7 +153,7 @@ static bool execute(const sg__request *r)
 
 bool sg__execute(sg_context *g, size_t n, sg_tensor *const *roots)
 {
-    return execute(&(sg__request){g, n, roots});
+    return execute(&(sg__request){g, n, roots, true});
 }
 
 /* ---- what is asked for ----------------------------------------------------------------------- */
@@ -215,7 +208,7 @@ sg_status sg_eval_(int n, sg_tensor *const *x)
     if (!g)
         return nil->g->status;
     if (sg__collect(g, n, x) && g->roots.n)
-        if (execute(&(sg__request){g, g->roots.n, g->roots.x}))
+        if (execute(&(sg__request){g, g->roots.n, g->roots.x, true}))
             g->wants.n = g->assigns.n = 0;
     return g->status;
 }
@@ -269,7 +262,7 @@ sg__plan *sg__plan_for(int n, sg_tensor *const *x, const char *what)
     sg_context *g = sg__together(n, x, what, &nil);
     if (!g || !sg__collect(g, n, x) || !g->roots.n)
         return NULL;
-    sg__request r = {g, g->roots.n, g->roots.x};
+    sg__request r = {g, g->roots.n, g->roots.x, false};
     return sg__plan_of(&r);
 }
 
@@ -313,7 +306,7 @@ sg_tensor *sg__debug(sg_tensor *x)
         saved[2 * i] = x->in[i]->mark;
         saved[2 * i + 1] = x->in[i]->index;
     }
-    bool ok = saved ? execute(&(sg__request){g, 1, &x}) : false;
+    bool ok = saved ? execute(&(sg__request){g, 1, &x, true}) : false;
     for (uint32_t i = 0; saved && i < x->n; i++) {
         x->in[i]->mark = saved[2 * i];
         x->in[i]->index = saved[2 * i + 1];

@@ -3,57 +3,69 @@
  * differentiated again. Contributions to one tensor are summed by one add_n, in canonical order. */
 #include "core/internal.h"
 
-typedef struct term { /* one contribution; a list per node */
+typedef struct term { /* a contribution after the first; a list per node */
     sg_tensor *g;
     struct term *next;
 } term;
 
+typedef struct gradient { /* of y by one node */
+    sg_tensor *x;
+    const uint32_t *in; /* where its operands are; not where x says: vjps may walk, too */
+    sg_tensor *first;   /* contribution */
+    term *more, *last;
+    uint32_t count;
+    bool needed; /* is one of xs, or leads there */
+} gradient;
+
 typedef struct sweep {
     sg_context *g;
-    sg_tensor **order;
     size_t nodes;
-    sg__arena *temporary;
-    bool *needed; /* by canonical order: leads to one of xs */
-    bool *wanted; /* is one of xs */
-    term **first, **last;
-    uint32_t *count;
+    gradient *of; /* by canonical order */
 } sweep;
 
-static bool add_term(sweep *s, const sg_tensor *x, sg_tensor *g)
+static void *allocate(const sweep *s, size_t n, size_t element)
+{
+    void *p = sg__alloc(&s->g->sweeps, n * element);
+    if (!p)
+        sg__no_memory(s->g, "a gradient");
+    return p;
+}
+
+static bool add_term(sweep *s, gradient *d, sg_tensor *g)
 {
     /* the adjoint of broadcasting, for all ops at once */
-    if (g->dims != x->dims)
-        g = sg_sum_to(g, x->dims->shape);
-    term *t = sg__alloc(s->temporary, sizeof *t);
-    if (!t)
-        sg__no_memory(s->g, "a gradient");
+    if (g->dims != d->x->dims)
+        g = sg_sum_to(g, d->x->dims->shape);
     if (s->g->status)
         return false;
+    if (d->count++ == 0) {
+        d->first = g;
+        return true;
+    }
+    term *t = allocate(s, 1, sizeof *t);
+    if (!t)
+        return false;
     *t = (term){g, NULL};
-    uint32_t i = x->index;
-    *(s->last[i] ? &s->last[i]->next : &s->first[i]) = t;
-    s->last[i] = t;
-    s->count[i]++;
+    *(d->last ? &d->last->next : &d->more) = t;
+    d->last = t;
     return true;
 }
 
-static sg_tensor *total(sweep *s, uint32_t i)
+static sg_tensor *total(sweep *s, gradient *d)
 {
-    if (s->count[i] == 1)
-        return s->first[i]->g;
-    sg_tensor **all = sg__alloc(s->temporary, s->count[i] * sizeof *all);
-    if (!all) {
-        sg__no_memory(s->g, "a gradient");
+    if (d->count == 1)
+        return d->first;
+    sg_tensor **all = allocate(s, d->count, sizeof *all);
+    if (!all)
         return s->g->nil;
-    }
     uint32_t n = 0;
-    for (term *t = s->first[i]; t; t = t->next)
+    all[n++] = d->first;
+    for (term *t = d->more; t; t = t->next)
         all[n++] = t->g;
-    sg_tensor *sum = sg_add_n((int)n, all);
-    s->first[i] = s->last[i]; /* one term from now on: the sum */
-    s->first[i]->g = sum;
-    s->count[i] = 1;
-    return sum;
+    d->first = sg_add_n((int)n, all); /* one term from now on: the sum */
+    d->more = d->last = NULL;
+    d->count = 1;
+    return d->first;
 }
 
 static void vjp(sg_tensor *y, sg_tensor *seed, int n, sg_tensor *const *xs, sg_tensor **grads,
@@ -61,16 +73,15 @@ static void vjp(sg_tensor *y, sg_tensor *seed, int n, sg_tensor *const *xs, sg_t
 
 /* An op without a rule of its own: the derivative of the composition it stands for. Its operands
  * are looked at through marked identities, at which the inner walk stops. */
-static bool by_lower(sweep *s, sg_tensor *x, sg_tensor *g)
+static bool by_lower(sweep *s, const gradient *y, sg_tensor *g)
 {
-    sg_tensor **in = sg__alloc(s->temporary, x->n * sizeof *in);
-    sg_tensor **floats = sg__alloc(s->temporary, x->n * sizeof *floats);
-    sg_tensor **d = sg__alloc(s->temporary, x->n * sizeof *d);
+    const sg_tensor *x = y->x;
+    sg_tensor **in = allocate(s, x->n, sizeof *in);
+    sg_tensor **floats = allocate(s, x->n, sizeof *floats);
+    sg_tensor **d = allocate(s, x->n, sizeof *d);
     int n = 0;
-    if (!in || !floats || !d) {
-        sg__no_memory(s->g, "a gradient");
+    if (!in || !floats || !d)
         return false;
-    }
     for (uint32_t i = 0; i < x->n; i++) {
         in[i] = sg_probe(x->in[i], x->op->name);
         if (sg_is_nil(in[i]))
@@ -85,27 +96,18 @@ static bool by_lower(sweep *s, sg_tensor *x, sg_tensor *g)
     n = 0;
     for (uint32_t i = 0; i < x->n && !s->g->status; i++)
         if (sg__is_float(in[i]->dtype)) {
-            if (s->needed[x->in[i]->index])
-                add_term(s, x->in[i], d[n]);
+            if (s->of[y->in[i]].needed)
+                add_term(s, &s->of[y->in[i]], d[n]);
             n++;
         }
     return !s->g->status;
 }
 
-static void add_cotangent(sweep *s, sg_tensor *x, uint32_t i, sg_tensor *g)
+static bool step_back(sweep *s, gradient *y)
 {
-    if (g)
-        add_term(s, x->in[i], g);
-    else
-        sg__fail_node(s->g, SG_BAD_ARGUMENT, x->op, x->scope, (int)x->n, x->in,
-                      "its vjp returned NULL");
-}
-
-static bool step_back(sweep *s, sg_tensor *x)
-{
-    sg_tensor *g = total(s, x->index);
+    sg_tensor *x = y->x, *g = total(s, y);
     if (!x->op->vjp && x->op->lower)
-        return by_lower(s, x, g);
+        return by_lower(s, y, g);
     if (!x->op->vjp) {
         sg__fail_node(s->g, SG_BAD_ARGUMENT, x->op, x->scope, (int)x->n, x->in,
                       "has no derivative: no vjp, no lower");
@@ -113,41 +115,52 @@ static bool step_back(sweep *s, sg_tensor *x)
     }
     int64_t so_far[2] = {0};
     sg_vjp_call call = {x->attr, (int)x->n, x->in, x, g, so_far};
-    for (uint32_t i = 0; i < x->n && !s->g->status; i++)
-        if (s->needed[x->in[i]->index])
-            add_cotangent(s, x, i, x->op->vjp(&call, (int)i));
+    for (uint32_t i = 0; i < x->n && !s->g->status; i++) {
+        gradient *d = &s->of[y->in[i]];
+        sg_tensor *cotangent = d->needed ? x->op->vjp(&call, (int)i) : NULL;
+        if (cotangent)
+            add_term(s, d, cotangent);
+        else if (d->needed)
+            sg__fail_node(s->g, SG_BAD_ARGUMENT, x->op, x->scope, (int)x->n, x->in,
+                          "its vjp returned NULL");
+    }
     return !s->g->status;
 }
 
-/* The order is copied: vjps may walk, in debug mode or through lower. */
+static bool list(sweep *s)
+{
+    const sg__list *order = &s->g->order;
+    size_t edges = 0;
+    for (size_t i = 0; i < order->n; i++)
+        edges += order->x[i]->n;
+    uint32_t *in = allocate(s, edges, sizeof *in);
+    s->nodes = order->n;
+    s->of = allocate(s, s->nodes, sizeof *s->of);
+    if (!in || !s->of)
+        return false;
+    for (size_t i = 0; i < s->nodes; i++) {
+        sg_tensor *x = order->x[i];
+        s->of[i] = (gradient){.x = x, .in = in};
+        for (uint32_t k = 0; k < x->n; k++)
+            *in++ = x->in[k]->index;
+    }
+    return true;
+}
+
 static bool prepare(sweep *s, int n, sg_tensor *const *xs)
 {
-    size_t nodes = s->nodes = s->g->order.n;
-    s->order = sg__alloc(s->temporary, nodes * sizeof *s->order);
-    s->needed = sg__alloc(s->temporary, nodes * sizeof *s->needed);
-    s->wanted = sg__alloc(s->temporary, nodes * sizeof *s->wanted);
-    s->first = sg__alloc(s->temporary, nodes * sizeof *s->first);
-    s->last = sg__alloc(s->temporary, nodes * sizeof *s->last);
-    s->count = sg__alloc(s->temporary, nodes * sizeof *s->count);
-    if (!s->order || !s->needed || !s->wanted || !s->first || !s->last || !s->count) {
-        sg__no_memory(s->g, "a gradient");
+    if (!list(s))
         return false;
-    }
-    memcpy(s->order, s->g->order.x, nodes * sizeof *s->order);
-    memset(s->wanted, 0, nodes * sizeof *s->wanted);
-    memset(s->first, 0, nodes * sizeof *s->first);
-    memset(s->last, 0, nodes * sizeof *s->last);
-    memset(s->count, 0, nodes * sizeof *s->count);
     for (int i = 0; i < n; i++)
         if (xs[i]->mark == s->g->epoch) /* y depends on it */
-            s->wanted[xs[i]->index] = true;
-    for (size_t i = 0; i < nodes; i++) {
-        const sg_tensor *x = s->order[i];
-        s->needed[i] = s->wanted[i];
+            s->of[xs[i]->index].needed = true;
+    for (size_t i = 0; i < s->nodes; i++) {
+        gradient *y = &s->of[i];
+        const sg_tensor *x = y->x;
         bool passes =
             sg__is_float(x->dtype) && !(x->op->flags & SG_OP_CONSTANT) && !(x->flags & SG__MARKED);
-        for (uint32_t k = 0; passes && k < x->n && !s->needed[i]; k++)
-            s->needed[i] = s->needed[x->in[k]->index] && sg__is_float(x->in[k]->dtype);
+        for (uint32_t k = 0; passes && k < x->n && !y->needed; k++)
+            y->needed = s->of[y->in[k]].needed && sg__is_float(x->in[k]->dtype);
     }
     return true;
 }
@@ -155,8 +168,8 @@ static bool prepare(sweep *s, int n, sg_tensor *const *xs)
 static void collect(sweep *s, int n, sg_tensor *const *xs, const uint32_t *at, sg_tensor **grads)
 {
     for (int i = 0; i < n; i++)
-        grads[i] = at[i] != UINT32_MAX && s->count[at[i]]
-                       ? total(s, at[i])
+        grads[i] = at[i] != UINT32_MAX && s->of[at[i]].count
+                       ? total(s, &s->of[at[i]])
                        : sg_full(s->g, sg_type(xs[i]), sg_shape_of(xs[i]), 0);
 }
 
@@ -164,27 +177,25 @@ static void vjp(sg_tensor *y, sg_tensor *seed, int n, sg_tensor *const *xs, sg_t
                 sg__extent extent)
 {
     sg_context *g = y->g;
-    sweep s = {.g = g, .temporary = &g->sweeps};
-    sg__mark before = sg__arena_mark(s.temporary);
+    sweep s = {.g = g};
+    sg__mark before = sg__arena_mark(&g->sweeps);
     const sg__scope *scope = g->scope;
     uint32_t *at = NULL;
     if (g->status || !sg__walk(g, 1, &y, extent))
         goto out;
-    at = sg__alloc(s.temporary, (size_t)n * sizeof *at);
-    if (!at)
-        sg__no_memory(g, "a gradient");
+    at = allocate(&s, (size_t)n, sizeof *at);
     if (!at || !prepare(&s, n, xs))
         goto out;
     for (int i = 0; i < n; i++)
         at[i] = xs[i]->mark == g->epoch ? xs[i]->index : UINT32_MAX;
-    if (!add_term(&s, y, seed))
+    if (!add_term(&s, &s.of[y->index], seed))
         goto out;
     for (size_t i = s.nodes; i-- > 0;) {
-        sg_tensor *x = s.order[i];
+        const sg_tensor *x = s.of[i].x;
         bool inner =
-            s.needed[i] && x->n && !(x->flags & SG__MARKED) && !(x->op->flags & SG_OP_CONSTANT);
+            s.of[i].needed && x->n && !(x->flags & SG__MARKED) && !(x->op->flags & SG_OP_CONSTANT);
         g->scope = (sg__scope *)(uintptr_t)x->scope; /* errors and profiles name the layer */
-        if (inner && s.count[i] && !step_back(&s, x))
+        if (inner && s.of[i].count && !step_back(&s, &s.of[i]))
             break;
     }
     g->scope = (sg__scope *)(uintptr_t)scope;
@@ -192,7 +203,7 @@ static void vjp(sg_tensor *y, sg_tensor *seed, int n, sg_tensor *const *xs, sg_t
         collect(&s, n, xs, at, grads);
 out:
     g->scope = (sg__scope *)(uintptr_t)scope;
-    sg__arena_release(s.temporary, before);
+    sg__arena_release(&g->sweeps, before);
     for (int i = 0; g->status && i < n; i++)
         grads[i] = g->nil;
 }

@@ -22,7 +22,17 @@ typedef struct sg__arena {
     char *at, *end;
 } sg__arena;
 
-void *sg__alloc(sg__arena *a, size_t bytes); /* 16-byte aligned, not cleared; NULL: no memory */
+void *sg__alloc_more(sg__arena *a, size_t bytes); /* where the chunk may be used up */
+/* 16-byte aligned, not cleared; NULL: no memory */
+static inline void *sg__alloc(sg__arena *a, size_t bytes)
+{
+    size_t skip = -(uintptr_t)a->at & 15, room = (size_t)(a->end - a->at);
+    if (bytes >= room || skip > room - bytes)
+        return sg__alloc_more(a, bytes);
+    char *at = a->at + skip;
+    a->at = at + bytes;
+    return at;
+}
 void *sg__alloc_aligned(sg__arena *a, size_t bytes); /* 64-byte aligned, for values */
 void sg__arena_reset(sg__arena *a);                  /* keeps the chunks for the next use */
 void sg__arena_free(sg__arena *a);
@@ -49,7 +59,9 @@ typedef struct sg__dims {
     int64_t size;                /* number of elements */
     uint64_t hash;
     struct sg__dims *next;
+    uint32_t number; /* of the context's shapes, below SG__SHAPES */
 } sg__dims;
+#define SG__SHAPES (1u << 28)
 
 /* NULL after raising an error: negative or too many elements, or no memory. */
 const sg__dims *sg__intern(sg_context *g, const char *op, sg_shape shape);
@@ -77,7 +89,7 @@ void sg__scopes_free(sg_context *g);
 enum {
     SG__COMPUTED = 1, /* was in a plan that ran: in another one it counts as recomputed */
     SG__ROOT = 2,     /* is in the list of roots being collected */
-    SG__FAILED = 4,   /* kept, but never evaluated before its reset */
+    SG__FAILED = 4,   /* never evaluated: inert, or kept too late before a reset */
     SG__MARKED = 8    /* where a walk of SG__STOP_AT_MARKED stops */
 };
 #define SG__FOREVER UINT64_MAX /* the generation of parameters: no reset ends them */
@@ -90,16 +102,17 @@ enum {
 
 struct sg_tensor {
     sg_context *g;
+    uint64_t generation; /* the reset it was made in */
+    const void *attr;
+    const sg__scope *scope;
+    uint32_t serial; /* how many nodes were made before it since the reset */
+    uint8_t dtype, flags;
+    /* what walks look at, side by side: a tape is larger than the nearest caches */
+    uint32_t mark, index; /* of the walk that came by last: see order.c */
+    uint32_t n;
     const sg_op *op;
     const sg__dims *dims;
     void *value; /* NULL until it was asked for */
-    const void *attr;
-    const sg__scope *scope;
-    uint64_t generation;  /* the reset it was made in */
-    uint32_t serial;      /* how many nodes were made before it since the reset */
-    uint32_t mark, index; /* of the walk that came by last: see order.c */
-    uint32_t n;
-    uint8_t dtype, flags;
     sg_tensor *in[];
 };
 
@@ -119,8 +132,6 @@ static inline bool sg__is_float(int dtype)
     return dtype == SG_F32 || dtype == SG_F64;
 }
 
-/* A node with room for n operands, not initialized but for the fields that all have. */
-sg_tensor *sg__node(sg_context *g, const sg_op *op, const sg__dims *dims, sg_dtype dtype, int n);
 /* The context of these operands if all are usable together; otherwise NULL after raising an error,
  * and *nil is the tensor to return. */
 sg_context *sg__together(int n, sg_tensor *const *x, const char *what, sg_tensor **nil);
@@ -199,7 +210,8 @@ struct sg_context {
     sg_tensor *nil;
     uint64_t seed, generation; /* generation: number of resets */
     uint64_t draws; /* the same, counted on from what a loaded file says: part of random streams */
-    uint32_t serial, epoch; /* nodes made since the reset; walks so far */
+    uint64_t overwritten_in; /* the last reset in which a parameter was */
+    uint32_t serial, epoch;  /* nodes made since the reset; walks so far */
     int isa, threads;
     unsigned without;           /* passes of the planner that are left out */
     bool training, debug, busy; /* busy: inside an evaluation */
@@ -224,14 +236,16 @@ struct sg_context {
     size_t param_count, param_capacity;
     sg__arena lasting;
 
-    sg__list order; /* what the last walk listed */
-    void *frames;   /* stack of walks */
+    sg__list order;     /* what the last walk listed */
+    sg_tensor **frames; /* stack of walks */
     size_t frame_capacity;
     sg__cache *cache;
     sg__pool *pool;    /* with more than one thread, once there was work for it */
-    sg__arena scratch; /* for the making of a plan */
-    sg__arena sweeps;  /* for gradients under way, one inside another */
-    void *workspace;   /* of all plans, 64-byte aligned */
+    sg__arena scratch; /* for the making of a plan; lists that are long there: */
+    void *items, *steps;
+    size_t item_capacity, step_capacity;
+    sg__arena sweeps; /* for gradients under way, one inside another */
+    void *workspace;  /* of all plans, 64-byte aligned */
     size_t workspace_bytes;
     void *code, **bases; /* scratch of evaluations: the encoded graph, where arrays are */
     size_t code_capacity, base_capacity;

@@ -338,7 +338,7 @@ int sg_group(sg_context *g, const char *pattern, double rate, double decay)
 void sg__overwritten(sg_tensor *param)
 {
     sg__param *p = sg__param_of(param);
-    p->assigned_in = param->g->generation;
+    p->assigned_in = param->g->overwritten_in = param->g->generation;
     p->assigned_at = param->g->serial;
 }
 

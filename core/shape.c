@@ -105,7 +105,7 @@ const sg__dims *sg__intern(sg_context *g, const char *op, sg_shape s)
             if (d->hash == h && d->shape.rank == s.rank &&
                 memcmp(d->shape.dim, s.dim, (size_t)s.rank * sizeof *s.dim) == 0)
                 return d;
-    if (g->shape_count >= g->shape_capacity && !rehash(g)) {
+    if (g->shape_count == SG__SHAPES || (g->shape_count >= g->shape_capacity && !rehash(g))) {
         sg__no_memory(g, "shapes");
         return NULL;
     }
@@ -114,7 +114,7 @@ const sg__dims *sg__intern(sg_context *g, const char *op, sg_shape s)
         sg__no_memory(g, "shapes");
         return NULL;
     }
-    *d = (sg__dims){.hash = h, .shape.rank = s.rank};
+    *d = (sg__dims){.hash = h, .shape.rank = s.rank, .number = (uint32_t)g->shape_count};
     memcpy(d->shape.dim, s.dim, (size_t)s.rank * sizeof *s.dim);
     if (!measure(d)) { /* the block stays with the context, unused */
         sg_fail(g, SG_BAD_SHAPE, "%s%stoo many elements in shape %s", op, colon,

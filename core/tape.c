@@ -59,10 +59,11 @@ bool sg_is_nil(const sg_tensor *x)
 
 /* ---- recording ----------------------------------------------------------------------------- */
 
-sg_tensor *sg__node(sg_context *g, const sg_op *op, const sg__dims *dims, sg_dtype dtype, int n)
+/* Not initialized are the operands, and the bytes behind them. */
+static inline sg_tensor *new_node(sg_context *g, const sg_op *op, const sg__dims *dims,
+                                  sg_dtype dtype, int n, size_t behind)
 {
-    size_t bytes = sizeof(sg_tensor) + (size_t)n * sizeof(sg_tensor *);
-    sg_tensor *x = sg__alloc(&g->tape, bytes);
+    sg_tensor *x = sg__alloc(&g->tape, sizeof *x + (size_t)n * sizeof *x->in + behind);
     if (!x) {
         sg__no_memory(g, "the tape");
         return NULL;
@@ -75,7 +76,6 @@ sg_tensor *sg__node(sg_context *g, const sg_op *op, const sg__dims *dims, sg_dty
                      .serial = g->serial++,
                      .n = (uint32_t)n,
                      .dtype = (uint8_t)dtype};
-    g->stat.nodes++;
     return x;
 }
 
@@ -120,6 +120,13 @@ static bool refuse_type(sg_infer *c, const sg_op *op, unsigned allowed, sg_dtype
     return sg_refuse(c, "not defined for %s", sg_dtype_name(type));
 }
 
+/* What sg__together makes sure of, in a glance. */
+static inline bool usable(const sg_context *g, const sg_tensor *x)
+{
+    return x->g == g && !(x->flags & SG__FAILED) &&
+           (x->generation == g->generation || x->generation == SG__FOREVER);
+}
+
 /* What all ops check before their own infer, which ops by element do not need. */
 static bool infer(sg_infer *c, const sg_op *op)
 {
@@ -144,99 +151,124 @@ static bool infer(sg_infer *c, const sg_op *op)
     return sg_broadcast_shapes(c);
 }
 
-static sg_tensor *finish(sg_context *g, sg_tensor *x, const sg_op *op, const void *attr)
+/* The larger of two shapes, if the other one broadcasts to it; else NULL. */
+static const sg__dims *wider(const sg__dims *a, const sg__dims *b)
 {
-    if (op->attr_size) {
-        void *copy = sg__alloc(&g->tape, op->attr_size);
-        if (!copy) {
-            sg__no_memory(g, "the tape");
-            return g->nil;
-        }
-        x->attr = memcpy(copy, attr, op->attr_size);
+    for (int turn = 0; turn < 2; turn++) {
+        const sg_shape *s = &a->shape, *t = &b->shape;
+        int shift = s->rank - t->rank, i = 0;
+        while (i < t->rank && shift >= 0 && (t->dim[i] == 1 || t->dim[i] == s->dim[i + shift]))
+            i++;
+        if (shift >= 0 && i == t->rank)
+            return a;
+        const sg__dims *swap = a;
+        a = b;
+        b = swap;
     }
-    return g->debug && !g->busy ? sg__debug(x) : x;
+    return NULL;
 }
 
-sg_tensor *sg_record(const sg_op *op, const void *attr, int n, sg_tensor *const *in)
+/* All that an op may want to know and do about its result; NULL after raising an error. */
+static const sg__dims *inferred(sg_context *g, const sg_op *op, const void *attr, int n,
+                                sg_tensor *const *in, sg_dtype *dtype)
+{
+    char message[SG_MESSAGE];
+    sg_infer c = {attr, n, in, in[0]->dims->shape, *dtype, message, SG_BAD_SHAPE};
+    *message = 0;
+    if (!op->map && !op->view && !op->parts && !op->run)
+        sg_fail(g, SG_BAD_ARGUMENT, "%s: has no way to run: no map, view, parts or run", op->name);
+    else if (!infer(&c, op))
+        sg__fail_node(g, c.status, op, g->scope, n, in, *message ? message : "refused");
+    if (g->status)
+        return NULL;
+    *dtype = c.dtype;
+    return sg__intern(g, op->name, c.shape);
+}
+
+static sg_tensor *record(const sg_op *op, const void *attr, int n, sg_tensor *const *in)
 {
     sg_tensor *nil;
     sg_context *g = sg__together(n, in, op->name, &nil);
     if (!g)
         return nil;
-    if (!op->map && !op->view && !op->parts && !op->run)
-        return sg_fail(g, SG_BAD_ARGUMENT, "%s: has no way to run: no map, view, parts or run",
-                       op->name);
     if (n == 0 || (op->arity >= 0 && n != op->arity))
         return sg_fail(g, SG_BAD_ARGUMENT, "%s: %d operands", op->name, n);
-
-    const sg__dims *dims = in[0]->dims;
     sg_dtype dtype = (sg_dtype)in[0]->dtype;
-    bool same = op->map && op->map[dtype][SG_GENERIC] && !op->infer && !op->result;
-    for (int i = 1; i < n && same; i++)
-        same = in[i]->dims == dims && in[i]->dtype == dtype;
-    /* by element over equal shapes: nothing to infer, the way of most nodes */
-    if (!same || !((op->dtypes ? op->dtypes : SG_FLOATS) >> dtype & 1u)) {
-        char message[SG_MESSAGE] = "";
-        sg_infer c = {attr, n, in, dims->shape, dtype, message, SG_BAD_SHAPE};
-        if (!infer(&c, op))
-            return sg__fail_node(g, c.status, op, g->scope, n, in, *message ? message : "refused");
-        dims = sg__intern(g, op->name, c.shape);
-        dtype = c.dtype;
-        if (!dims)
-            return g->nil;
-    }
-    sg_tensor *x = sg__node(g, op, dims, dtype, n);
+    const sg__dims *dims = inferred(g, op, attr, n, in, &dtype);
+    sg_tensor *x = dims ? new_node(g, op, dims, dtype, n, op->attr_size) : NULL;
     if (!x)
         return g->nil;
     for (int i = 0; i < n; i++)
         x->in[i] = in[i];
-    return finish(g, x, op, attr);
+    if (op->attr_size)
+        x->attr = memcpy(x->in + n, attr, op->attr_size);
+    return g->debug && !g->busy ? sg__debug(x) : x;
+}
+
+/* Most nodes are by element, of one operand or two of which one has the result's shape: there is
+ * nothing to infer. */
+sg_tensor *sg_record(const sg_op *op, const void *attr, int n, sg_tensor *const *in)
+{
+    const sg_tensor *x = n == 1 || n == 2 ? in[0] : NULL, *y = x ? in[n - 1] : NULL;
+    if (!y || op->arity != n || !op->map || op->infer || op->result || op->attr_size)
+        return record(op, attr, n, in);
+    sg_context *g = x->g;
+    unsigned dtype = x->dtype, allowed = op->dtypes ? op->dtypes : SG_FLOATS;
+    const sg__dims *dims = x->dims == y->dims ? x->dims : wider(x->dims, y->dims);
+    if (g->status || g->debug || !usable(g, x) || !usable(g, y) || y->dtype != dtype ||
+        !(allowed >> dtype & 1u) || !op->map[dtype][SG_GENERIC] || !dims)
+        return record(op, attr, n, in);
+    sg_tensor *z = new_node(g, op, dims, (sg_dtype)dtype, n, 0);
+    if (!z)
+        return g->nil;
+    z->in[0] = in[0];
+    z->in[n - 1] = in[n - 1];
+    return z;
 }
 
 /* ---- leaves -------------------------------------------------------------------------------- */
 
-static sg_tensor *leaf(sg_context *g, sg_dtype dtype, sg_shape shape, void **value, bool room)
+/* `behind`: room for a small value, which follows the node. */
+static sg_tensor *leaf(sg_context *g, sg_dtype dtype, sg_shape shape, size_t behind)
 {
     if (g->status)
         return g->nil;
     if ((unsigned)dtype >= SG_DTYPES)
         return sg_fail(g, SG_BAD_DTYPE, "input: no such type (%d)", (int)dtype);
     const sg__dims *dims = sg__intern(g, "", shape);
-    sg_tensor *x = dims ? sg__node(g, &sg__leaf_op, dims, dtype, 0) : NULL;
+    sg_tensor *x = dims ? new_node(g, &sg__leaf_op, dims, dtype, 0, behind) : NULL;
     if (!x)
         return g->nil;
-    if (room) {
-        size_t bytes = (size_t)dims->size * sg__dtype_size(dtype);
-        *value = sg__alloc_aligned(&g->tape, bytes ? bytes : 1);
-        if (!*value) {
-            sg__no_memory(g, "an input");
-            return g->nil;
-        }
-    }
-    x->value = *value;
+    x->value = x->in;
     return x;
 }
 
 sg_tensor *sg_input(sg_context *g, sg_dtype dtype, sg_shape shape, const void *data)
 {
-    void *value = NULL;
-    sg_tensor *x = leaf(g, dtype, shape, &value, true);
+    sg_tensor *x = leaf(g, dtype, shape, 0);
     if (sg_is_nil(x))
         return x;
     size_t bytes = (size_t)x->dims->size * sg__dtype_size(dtype);
+    x->value = sg__alloc_aligned(&g->tape, bytes ? bytes : 1);
+    if (!x->value) {
+        sg__no_memory(g, "an input");
+        return g->nil;
+    }
     if (data && bytes)
-        memcpy(value, data, bytes);
+        memcpy(x->value, data, bytes);
     else
-        memset(value, 0, bytes);
+        memset(x->value, 0, bytes);
     return x;
 }
 
 sg_tensor *sg_borrow(sg_context *g, sg_dtype dtype, sg_shape shape, const void *data)
 {
-    void *value = (void *)(uintptr_t)data; /* never written through */
     if (!data)
         return sg_fail(g, SG_BAD_ARGUMENT, "sg_borrow: no array");
-    return leaf(g, dtype, shape, &value, false);
+    sg_tensor *x = leaf(g, dtype, shape, 0);
+    if (!sg_is_nil(x))
+        x->value = (void *)(uintptr_t)data; /* never written through */
+    return x;
 }
 
 void sg__fill(void *p, sg_dtype dtype, int64_t n, double v)
@@ -271,12 +303,11 @@ bool sg__fits(sg_dtype dtype, double v)
 
 sg_tensor *sg_scalar(sg_context *g, sg_dtype dtype, double v)
 {
-    void *value = NULL;
     if (!sg__fits(dtype, v))
         return sg_fail(g, SG_BAD_ARGUMENT, "%g does not fit into %s", v, sg_dtype_name(dtype));
-    sg_tensor *x = leaf(g, dtype, SG_SCALAR, &value, true);
+    sg_tensor *x = leaf(g, dtype, SG_SCALAR, sizeof(double));
     if (!sg_is_nil(x))
-        sg__fill(value, dtype, 1, v);
+        sg__fill(x->value, dtype, 1, v);
     return x;
 }
 

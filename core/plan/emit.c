@@ -43,8 +43,8 @@ sg__step *sg__new_step(sg__emitter *e, uint32_t i, const sg_op *op, int n)
     p->steps = s;
     sg__step *step = p->steps + p->step_count;
     *step = (sg__step){.op = op, .node = sg__item_of(e, i)->origin, .n = n, .m = 1};
-    step->at = sg__alloc(&p->arena, (size_t)(n + 1) * sizeof *step->at);
-    step->array = sg__alloc(&p->arena, (size_t)(n + 1) * sizeof *step->array);
+    step->at = sg__alloc(&e->gr->g->scratch, (size_t)(n + 1) * sizeof *step->at);
+    step->array = sg__alloc(&e->gr->g->scratch, (size_t)(n + 1) * sizeof *step->array);
     if (!step->at || !step->array) {
         sg__emit_fail(e);
         return NULL;
@@ -141,7 +141,7 @@ static bool emit_view(sg__emitter *e, uint32_t i)
 {
     const sg__item *x = sg__item_of(e, i);
     sg__value v = e->values[x->in[0]], *out = &e->values[i];
-    int64_t start = 0, *stride = sg__alloc(&e->p->arena, sizeof(int64_t[SG_MAX_RANK]));
+    int64_t start = 0, *stride = sg__alloc(&e->gr->g->scratch, sizeof(int64_t[SG_MAX_RANK]));
     if (!stride)
         return sg__emit_fail(e);
     out->array = sg__whole(x->dims, x->dtype);
@@ -328,8 +328,7 @@ static bool emit_item(sg__emitter *e, uint32_t i)
 bool sg__emit(const sg__request *r, sg__graph *gr, sg__plan *p)
 {
     sg__emitter e = {.r = r, .gr = gr, .p = p};
-    bool ok = number_bases(&e) && (e.layout = sg__lay_out(gr, &p->arena, e.own)) &&
-              sg__schedule_folds(&e);
+    bool ok = number_bases(&e) && (e.layout = sg__lay_out(gr, e.own)) && sg__schedule_folds(&e);
     uint32_t k = 0, updates = gr->ordered - gr->updates;
     for (; ok && k < updates; k++)
         ok = emit_item(&e, gr->order[k]) && sg__emit_folds(&e, gr->order[k]);

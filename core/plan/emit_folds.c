@@ -58,7 +58,7 @@ static bool add_operand(sg__emitter *e, uint32_t sum, uint32_t k)
         return emit_addition(e, sum, all, &e->values[i], all);
     const sg__item *from = sg__item_of(e, x->in[0]);
     sg_array in = sg__whole(from->dims, from->dtype);
-    sg_part *part = sg__alloc(&e->p->arena, sizeof *part);
+    sg_part *part = sg__alloc(&e->gr->g->scratch, sizeof *part);
     if (!part)
         return sg__emit_fail(e);
     x->op->parts(x->attr, 1, &in, &all->array, part);

@@ -305,8 +305,8 @@ static bool take_step(fuser *f, uint32_t step)
         return false;
     if (!close_for(f, s, -1))
         return false;
-    f->steps[f->count++] = *s;
-    return true;
+    f->steps[f->count] = *s;
+    return sg__keep_arrays(f->g, f->p, &f->steps[f->count++]);
 }
 
 static bool no_memory(const fuser *f)
@@ -348,7 +348,8 @@ bool sg__fuse(sg_context *g, sg__plan *p)
     for (int i = 0; ok && i < OPEN; i++)
         ok = put_down(&f, i);
     if (ok) {
-        free(p->steps);
+        g->steps = p->steps; /* for the next plan's */
+        g->step_capacity = p->step_capacity;
         p->steps = f.steps;
         p->step_count = f.count;
         p->step_capacity = f.count;

@@ -31,6 +31,8 @@ typedef struct sg__group {
     sg__seen track[SG__TRACKS];
 } sg__group;
 
+/* A step's arrays were listed for the time of planning only: now they stay with the plan. */
+bool sg__keep_arrays(sg_context *g, sg__plan *p, sg__step *s);
 /* Makes the program of a group, as a step; `accesses` tells of each buffer how many arrays of all
  * steps are in it. False after raising an error. */
 bool sg__make_program(sg_context *g, sg__plan *p, const uint32_t *accesses, sg__group *gr,

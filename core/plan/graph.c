@@ -149,6 +149,9 @@ bool sg__graph_open(const sg__request *r, sg__graph *gr)
 {
     const sg__list *order = &r->g->order;
     *gr = (sg__graph){.g = r->g, .root_count = r->n};
+    gr->x = r->g->items;
+    gr->capacity = r->g->item_capacity;
+    r->g->items = NULL;
     uint32_t *now = sg__graph_list(gr, (uint32_t)order->n), leaf = 0;
     gr->roots = sg__graph_list(gr, (uint32_t)r->n);
     if (!now || !gr->roots)
@@ -169,6 +172,7 @@ void sg__graph_replace(sg__graph *gr, const sg__graph *by)
 
 void sg__graph_close(sg__graph *gr)
 {
-    free(gr->x);
+    gr->g->items = gr->x;
+    gr->g->item_capacity = gr->capacity;
     sg__arena_reset(&gr->g->scratch);
 }

@@ -1,53 +1,8 @@
 /* Keys: the graph of an evaluation as a string of words, in canonical order, and the cache in which
  * the plan of an equal string is found. The hash finds, the comparison decides. */
-#include "core/plan/plan.h"
+#include "core/plan/key.h"
 
 #include <stdlib.h>
-
-/* ---- encoding ------------------------------------------------------------------------------ */
-
-static size_t words_of(const sg_tensor *x, bool leaf)
-{
-    return leaf ? 3 : 3 + (x->op->attr_size + 7) / 8 + (x->n + 1) / 2;
-}
-
-static uint64_t *encode_node(uint64_t *w, const sg_tensor *x, bool leaf)
-{
-    *w++ = leaf ? 0 : (uint64_t)(uintptr_t)x->op;
-    *w++ = (uint64_t)(uintptr_t)x->dims;
-    *w++ = (uint64_t)x->dtype | (leaf ? 0 : (uint64_t)x->n << 8);
-    if (leaf)
-        return w;
-    if (x->op->attr_size) {
-        size_t words = (x->op->attr_size + 7) / 8;
-        w[words - 1] = 0;
-        memcpy(w, x->attr, x->op->attr_size);
-        w += words;
-    }
-    for (uint32_t i = 0; i < x->n; i += 2)
-        *w++ = x->in[i]->index | (uint64_t)(i + 1 < x->n ? x->in[i + 1]->index : 0) << 32;
-    return w;
-}
-
-bool sg__encode(const sg__request *r, sg__code *code)
-{
-    sg_context *g = r->g;
-    size_t n = 1 + r->n;
-    for (size_t i = 0; i < g->order.n; i++)
-        n += words_of(g->order.x[i], g->order.x[i]->value != NULL);
-    if (!sg__grow(&g->code, &g->code_capacity, n, sizeof(uint64_t))) {
-        sg__no_memory(g, "a plan's key");
-        return false;
-    }
-    uint64_t *w = g->code;
-    *w++ = r->n | (uint64_t)g->without << 32;
-    for (size_t i = 0; i < r->n; i++)
-        *w++ = r->roots[i]->index;
-    for (size_t i = 0; i < g->order.n; i++)
-        w = encode_node(w, g->order.x[i], g->order.x[i]->value != NULL);
-    *code = (sg__code){g->code, n, sg__hash(g->code, n * sizeof(uint64_t))};
-    return true;
-}
 
 /* ---- the cache ----------------------------------------------------------------------------- */
 
@@ -58,6 +13,7 @@ typedef struct entry {
     sg__plan *plan;
     struct entry *next;          /* in its slot */
     struct entry *newer, *older; /* by use */
+    uint64_t then;               /* hash of what was used next */
 } entry;
 
 enum { SLOTS = 1024, MOST_BYTES = 256 << 20 }; /* of all plans together */
@@ -66,6 +22,7 @@ struct sg__cache {
     entry *slots[SLOTS];
     entry *newest, *oldest;
     size_t count, limit, bytes;
+    uint64_t last; /* hash of what was used last */
 };
 
 sg__cache *sg__cache_open(void)
@@ -79,8 +36,20 @@ static void unlink_use(sg__cache *c, entry *e)
     *(e->older ? &e->older->newer : &c->oldest) = e->newer;
 }
 
+static entry *of_hash(const sg__cache *c, uint64_t hash)
+{
+    entry *e = c->slots[hash % SLOTS];
+    while (e && e->hash != hash)
+        e = e->next;
+    return e;
+}
+
 static void link_use(sg__cache *c, entry *e)
 {
+    entry *before = of_hash(c, c->last);
+    if (before)
+        before->then = e->hash;
+    c->last = e->hash;
     e->newer = NULL;
     e->older = c->newest;
     *(c->newest ? &c->newest->newer : &c->oldest) = e;
@@ -135,19 +104,6 @@ void sg__cache_close(sg__cache *c)
     free(c);
 }
 
-sg__plan *sg__cache_find(sg__cache *c, const sg__code *code)
-{
-    entry *e = c->slots[code->hash % SLOTS];
-    while (e && (e->hash != code->hash || e->n != code->n ||
-                 memcmp(e->words, code->words, code->n * sizeof *code->words) != 0))
-        e = e->next;
-    if (!e)
-        return NULL;
-    unlink_use(c, e);
-    link_use(c, e);
-    return e->plan;
-}
-
 bool sg__cache_add(sg__cache *c, const sg__code *code, sg__plan *p)
 {
     entry *e = malloc(sizeof *e);
@@ -159,7 +115,7 @@ bool sg__cache_add(sg__cache *c, const sg__code *code, sg__plan *p)
         return false;
     }
     memcpy(words, code->words, code->n * sizeof *words);
-    *e = (entry){code->hash, code->n, words, p, c->slots[code->hash % SLOTS], NULL, NULL};
+    *e = (entry){code->hash, code->n, words, p, c->slots[code->hash % SLOTS], NULL, NULL, 0};
     c->slots[code->hash % SLOTS] = e;
     link_use(c, e);
     c->count++;
@@ -167,5 +123,117 @@ bool sg__cache_add(sg__cache *c, const sg__code *code, sg__plan *p)
     c->bytes += sg__plan_size(p);
     while ((c->count > c->limit || c->bytes > MOST_BYTES) && c->oldest != e)
         drop(c, c->oldest);
+    return true;
+}
+
+/* ---- writing ------------------------------------------------------------------------------- */
+
+static bool no_memory(const sg__writer *w)
+{
+    sg__no_memory(w->r->g, "a plan's key");
+    return false;
+}
+
+/* Room for as many words of a key that is not the one that was expected. */
+static bool enough_words(const sg__writer *w, size_t n)
+{
+    sg_context *g = w->r->g;
+    return sg__grow(&g->code, &g->code_capacity, n, sizeof(uint64_t)) || no_memory(w);
+}
+
+bool sg__key_flush(sg__writer *w)
+{
+    size_t n = (size_t)(w->at - w->chunk);
+    bool agrees = w->guess && n <= w->guessed - w->done &&
+                  memcmp(w->guess + w->done, w->chunk, n * sizeof *w->chunk) == 0;
+    if (!agrees) {
+        if (!enough_words(w, w->done + n))
+            return false;
+        uint64_t *words = w->r->g->code;
+        if (w->guess)
+            memcpy(words, w->guess, w->done * sizeof *words);
+        memcpy(words + w->done, w->chunk, n * sizeof *words);
+        w->guess = NULL;
+    }
+    w->done += n;
+    w->at = w->chunk;
+    return true;
+}
+
+bool sg__key_word(sg__writer *w, uint64_t word)
+{
+    *w->at++ = word;
+    return w->at < w->chunk + SG__CHUNK || sg__key_flush(w);
+}
+
+static bool note_leaf(sg__writer *w, void *value)
+{
+    sg_context *g = w->r->g;
+    void *bases = g->bases;
+    if (!sg__grow(&bases, &g->base_capacity, w->leaves + 2, sizeof *g->bases))
+        return no_memory(w);
+    g->bases = bases;
+    g->bases[++w->leaves] = value;
+    return true;
+}
+
+bool sg__key_long(sg__writer *w, const sg_tensor *x)
+{
+    const sg_op *op = x->op;
+    uint64_t kind = x->dims->number | (uint64_t)x->dtype << 28;
+    if (x->value)
+        return sg__key_word(w, 0) && sg__key_word(w, kind) && note_leaf(w, x->value);
+    bool ok = sg__key_word(w, (uintptr_t)op) &&
+              sg__key_word(w, kind | (uint64_t)(x->n ? x->in[0]->index : 0) << 32) &&
+              (op->arity >= 0 || sg__key_word(w, x->n));
+    for (size_t i = 0; ok && i < op->attr_size; i += 8) {
+        uint64_t word = 0;
+        size_t rest = op->attr_size - i;
+        memcpy(&word, (const char *)x->attr + i, rest < 8 ? rest : 8);
+        ok = sg__key_word(w, word);
+    }
+    for (uint32_t i = 1; ok && i < x->n; i += 2)
+        ok = sg__key_word(w, x->in[i]->index | (uint64_t)(i + 1 < x->n ? x->in[i + 1]->index : 0)
+                                                   << 32);
+    return ok;
+}
+
+static sg__plan *use(sg__cache *c, entry *e)
+{
+    unlink_use(c, e);
+    link_use(c, e);
+    return e->plan;
+}
+
+bool sg__find(const sg__request *r, sg__code *code, sg__plan **p)
+{
+    sg__writer w;
+    sg__cache *c = r->g->cache;
+    entry *last = of_hash(c, c->last), *e = last ? of_hash(c, last->then) : NULL;
+    w.r = r;
+    w.at = w.chunk;
+    w.guess = e ? e->words : NULL;
+    w.guessed = e ? e->n : 0;
+    w.done = w.leaves = 0;
+    bool ok = sg__walk_key(r, &w) && sg__key_word(&w, 1);
+    for (size_t i = 0; ok && i < r->n; i++)
+        ok = sg__key_word(&w, r->roots[i]->index);
+    if (!ok || !sg__key_flush(&w))
+        return false;
+    if (w.guess && w.done == w.guessed) {
+        *p = use(c, e);
+        return true;
+    }
+    if (w.guess) { /* it begins with all of these, and goes on */
+        if (!enough_words(&w, w.done))
+            return false;
+        memcpy(r->g->code, w.guess, w.done * sizeof *w.guess);
+    }
+    size_t bytes = w.done * sizeof(uint64_t);
+    *code = (sg__code){r->g->code, w.done, sg__hash(r->g->code, bytes)};
+    for (e = c->slots[code->hash % SLOTS]; e; e = e->next)
+        if (e->hash == code->hash && e->n == code->n && memcmp(e->words, code->words, bytes) == 0)
+            break;
+    *p = e ? use(c, e) : NULL;
     return true;
 }

@@ -7,7 +7,6 @@
 
 typedef struct layout {
     sg__graph *gr;
-    sg__arena *arena;
     const uint32_t *own;
     sg__layout *of;
 } layout;
@@ -62,7 +61,7 @@ static bool place(layout *l, uint32_t user, uint32_t i, const sg_part *part, boo
     if (!item(l, i)->op || l->own[i] || l->of[i].home != i || l->of[i].stride ||
         !can_write(item(l, i), &to))
         return true;
-    int64_t *own = sg__alloc(l->arena, sizeof(int64_t[SG_MAX_RANK]));
+    int64_t *own = sg__alloc(&l->gr->g->scratch, sizeof(int64_t[SG_MAX_RANK]));
     if (!own)
         return fail(l);
     memcpy(own, to.stride, (size_t)to.rank * sizeof *own);
@@ -79,7 +78,7 @@ static bool lay_parts(layout *l, uint32_t i)
     sg__layout *y = &l->of[i];
     sg_array *in = sg__alloc(&l->gr->g->scratch, x->n * sizeof *in), out = array_of(l, i);
     int64_t covered = 0;
-    y->part = sg__alloc(l->arena, x->n * sizeof *y->part);
+    y->part = sg__alloc(&l->gr->g->scratch, x->n * sizeof *y->part);
     y->placed = sg__alloc(&l->gr->g->scratch, x->n * sizeof *y->placed);
     if (!in || !y->part || !y->placed)
         return fail(l);
@@ -119,9 +118,9 @@ static bool lay_sum(layout *l, uint32_t i)
     return true;
 }
 
-sg__layout *sg__lay_out(sg__graph *gr, sg__arena *arena, const uint32_t *own)
+sg__layout *sg__lay_out(sg__graph *gr, const uint32_t *own)
 {
-    layout l = {gr, arena, own, sg__alloc(&gr->g->scratch, gr->n * sizeof *l.of)};
+    layout l = {gr, own, sg__alloc(&gr->g->scratch, gr->n * sizeof *l.of)};
     if (!l.of) {
         fail(&l);
         return NULL;

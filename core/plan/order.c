@@ -1,20 +1,6 @@
 /* The canonical order: a walk from the roots, operands before users, operands in their order. It is
  * a function of the graph alone: not of when nodes were made, which C leaves to the compiler. */
-#include "core/internal.h"
-
-typedef struct frame {
-    sg_tensor *x;
-    uint32_t next; /* operand to look at */
-} frame;
-
-static bool push(sg_context *g, size_t *depth, sg_tensor *x)
-{
-    if (!sg__grow(&g->frames, &g->frame_capacity, *depth + 1, sizeof(frame)))
-        return false;
-    ((frame *)g->frames)[(*depth)++] = (frame){x, 0};
-    x->mark = g->epoch;
-    return true;
-}
+#include "core/plan/key.h"
 
 /* Whether a node's parameter was overwritten after the node was recorded. */
 static bool outdated(const sg_tensor *x)
@@ -33,40 +19,76 @@ static bool stops(const sg_tensor *x, sg__extent extent)
                                         : extent == SG__STOP_AT_MARKED && x->flags & SG__MARKED;
 }
 
-bool sg__walk(sg_context *g, int n, sg_tensor *const *roots, sg__extent extent)
+static bool more_room(sg_context *g, size_t n)
 {
+    void *frames = g->frames, *order = g->order.x;
+    bool ok = sg__grow(&frames, &g->frame_capacity, n, sizeof *g->frames) &&
+              sg__grow(&order, &g->order.capacity, n, sizeof *g->order.x);
+    g->frames = frames;
+    g->order.x = order;
+    if (!ok)
+        sg__no_memory(g, "a walk over the tape");
+    return ok;
+}
+
+/* A node all of whose operands are listed is listed. */
+static inline bool list(sg_context *g, sg_tensor *x, bool entered, sg__writer *w)
+{
+    if (entered && g->overwritten_in == g->generation && outdated(x)) {
+        sg__fail_node(g, SG_STALE, x->op, x->scope, (int)x->n, x->in,
+                      "was recorded before its parameter was overwritten");
+        return false;
+    }
+    x->index = (uint32_t)g->order.n;
+    g->order.x[g->order.n++] = x;
+    if (!w)
+        return true;
+    if (w->r->runs && !x->value && !x->op->view) {
+        g->stat.recomputed += (x->flags & SG__COMPUTED) != 0;
+        x->flags |= SG__COMPUTED;
+    }
+    return sg__key_node(w, x);
+}
+
+/* While a node waits on the stack for an operand, its index is the next one to look at. */
+static inline bool walk(sg_context *g, size_t n, sg_tensor *const *roots, sg__extent extent,
+                        sg__writer *w)
+{
+    uint32_t epoch = ++g->epoch;
     size_t depth = 0;
     g->order.n = 0;
-    g->epoch++;
-    for (int r = 0; r < n; r++) {
-        if (roots[r]->mark == g->epoch)
-            continue;
-        if (!push(g, &depth, roots[r]))
-            goto no_memory;
-        while (depth) {
-            frame *f = (frame *)g->frames + depth - 1;
-            sg_tensor *x = f->x;
+    for (size_t r = 0; r < n; r++) {
+        sg_tensor *x = roots[r]->mark == epoch ? NULL : roots[r];
+        for (uint32_t i = 0; x;) {
             uint32_t end = stops(x, extent) ? 0 : x->n;
-            while (f->next < end && x->in[f->next]->mark == g->epoch)
-                f->next++;
-            if (f->next < end) {
-                if (!push(g, &depth, x->in[f->next]))
-                    goto no_memory;
+            size_t seen = depth + g->order.n; /* beside x */
+            if ((seen >= g->frame_capacity || seen >= g->order.capacity) && !more_room(g, seen + 1))
+                return false;
+            x->mark = epoch;
+            while (i < end && x->in[i]->mark == epoch)
+                i++;
+            if (i < end) {
+                x->index = i + 1;
+                g->frames[depth++] = x;
+                x = x->in[i];
+                i = 0;
                 continue;
             }
-            depth--;
-            if (end && outdated(x)) {
-                sg__fail_node(g, SG_STALE, x->op, x->scope, (int)x->n, x->in,
-                              "was recorded before its parameter was overwritten");
+            if (!list(g, x, end > 0, w))
                 return false;
-            }
-            x->index = (uint32_t)g->order.n;
-            if (!sg__list_add(g, &g->order, x))
-                return false;
+            x = depth ? g->frames[--depth] : NULL;
+            i = x ? x->index : 0;
         }
     }
     return true;
-no_memory:
-    sg__no_memory(g, "a walk over the tape");
-    return false;
+}
+
+bool sg__walk(sg_context *g, int n, sg_tensor *const *roots, sg__extent extent)
+{
+    return walk(g, (size_t)n, roots, extent, NULL);
+}
+
+bool sg__walk_key(const sg__request *r, sg__writer *w)
+{
+    return walk(r->g, r->n, r->roots, SG__STOP_AT_VALUES, w);
 }

@@ -143,6 +143,7 @@ typedef struct sg__request { /* what an evaluation was asked for */
     sg_context *g;
     size_t n;
     sg_tensor *const *roots; /* without values, each once; or nodes of SG_OP_ROOT */
+    bool runs;               /* not only to look at the plan */
 } sg__request;
 
 /* ---- the graph of a plan: what is to be computed, before it is known how ------------------- */
@@ -200,9 +201,8 @@ typedef struct sg__layout {
     uint32_t blank;      /* of a home: list of the items in it that are filled with 0 first; */
     uint32_t next_blank; /* from item to item */
 } sg__layout;
-/* By item, for as long as the graph, strides for as long as `arena`; `own` tells which items must
- * have an array of their own. */
-sg__layout *sg__lay_out(sg__graph *gr, sg__arena *arena, const uint32_t *own);
+/* By item, for as long as the graph; `own` tells which items must have an array of their own. */
+sg__layout *sg__lay_out(sg__graph *gr, const uint32_t *own);
 
 /* key.c */
 typedef struct sg__code {
@@ -210,14 +210,15 @@ typedef struct sg__code {
     size_t n;
     uint64_t hash;
 } sg__code;
-bool sg__encode(const sg__request *r, sg__code *code);
 sg__cache *sg__cache_open(void);
 void sg__cache_close(sg__cache *c);
 void sg__cache_limit(sg__cache *c, size_t plans);
 void sg__cache_clear(sg__cache *c);
 size_t sg__cache_count(const sg__cache *c);
 size_t sg__cache_bytes(const sg__cache *c);
-sg__plan *sg__cache_find(sg__cache *c, const sg__code *code);
+/* Brings the graph of the request in order, with what there is to know of its nodes, and finds its
+ * plan: false after an error; *p is NULL where there is none, and *code what to add it by. */
+bool sg__find(const sg__request *r, sg__code *code, sg__plan **p);
 /* Takes the plan over, even on failure: false without memory. */
 bool sg__cache_add(sg__cache *c, const sg__code *code, sg__plan *p);
 

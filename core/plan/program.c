@@ -69,14 +69,33 @@ static bool no_memory(sg_context *g)
     return false;
 }
 
+bool sg__keep_arrays(sg_context *g, sg__plan *plan, sg__step *s)
+{
+    size_t count = (size_t)(s->n + s->m), axes = 1;
+    for (size_t k = 0; k < count; k++)
+        axes += (size_t)s->array[k].rank;
+    sg__place *at = sg__alloc(&plan->arena, count * sizeof *at);
+    sg_array *array = sg__alloc(&plan->arena, count * sizeof *array);
+    int64_t *stride = sg__alloc(&plan->arena, axes * sizeof *stride);
+    if (!at || !array || !stride)
+        return no_memory(g);
+    s->at = memcpy(at, s->at, count * sizeof *at);
+    s->array = memcpy(array, s->array, count * sizeof *array);
+    for (size_t k = 0; k < count; k++) {
+        size_t rank = (size_t)array[k].rank;
+        array[k].stride = memcpy(stride, array[k].stride, rank * sizeof *stride);
+        stride += rank;
+    }
+    return true;
+}
+
 /* The arrays of the program in memory: those read, then those written. One that is both is both. */
 static bool list_arrays(sg_context *g, sg__plan *plan, sg__group *gr, sg__step *s)
 {
-    size_t room = 2 * (size_t)gr->arrays;
-    s->at = sg__alloc(&plan->arena, room * sizeof *s->at);
-    s->array = sg__alloc(&plan->arena, room * sizeof *s->array);
-    if (!s->at || !s->array)
-        return no_memory(g);
+    sg__place at[2 * SG__TRACKS];
+    sg_array array[2 * SG__TRACKS];
+    s->at = at;
+    s->array = array;
     for (int write = 0; write < 2; write++)
         for (int i = 0; i < gr->arrays; i++) {
             sg__seen *t = &gr->track[i];
@@ -88,7 +107,7 @@ static bool list_arrays(sg_context *g, sg__plan *plan, sg__group *gr, sg__step *
             t->number = k;
             *(write ? &s->m : &s->n) += 1;
         }
-    return true;
+    return sg__keep_arrays(g, plan, s);
 }
 
 static bool make_tracks(sg_context *g, sg__plan *plan, const sg__group *gr, const sg__step *s,
