@@ -175,6 +175,7 @@ void sg_reset(sg_context *g)
     carry(g);
     g->wants.n = g->assigns.n = 0;
     g->stream = NULL;
+    memset(g->constants, 0, sizeof g->constants);
     g->stat.nodes += g->serial;
     g->serial = 0;
     g->generation++;

@@ -147,7 +147,9 @@ SG_API sg_tensor *sg_input(sg_context *g, sg_dtype dtype, sg_shape shape, const 
 /* The same without a copy: the array must live, unchanged, until the next reset. */
 SG_API sg_tensor *sg_borrow(sg_context *g, sg_dtype dtype, sg_shape shape, const void *data);
 SG_API sg_tensor *sg_scalar(sg_context *g, sg_dtype dtype, double value); /* [] */
-SG_API sg_tensor *sg_like(sg_tensor *x, double value); /* [], a constant of x's type and context */
+/* [], a constant of x's type and context. Equal ones may be one tensor: for what is differentiated
+ * by, or changes from step to step, there is sg_scalar. */
+SG_API sg_tensor *sg_like(sg_tensor *x, double value);
 SG_API sg_tensor *sg_full(sg_context *g, sg_dtype dtype, sg_shape shape, double value);
 
 SG_API sg_shape sg_shape_of(const sg_tensor *x);

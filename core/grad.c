@@ -219,6 +219,8 @@ void sg_vjp(sg_tensor *y, sg_tensor *seed, int n, sg_tensor *const *xs, sg_tenso
     for (int i = 0; g && !g->status && i < n; i++)
         if (!sg__is_float(xs[i]->dtype))
             sg_fail(g, SG_BAD_DTYPE, "gradient: by a tensor of %s", sg_dtype_name(sg_type(xs[i])));
+        else if (xs[i]->flags & SG__SHARED)
+            sg_fail(g, SG_BAD_ARGUMENT, "gradient: by a constant of sg_like: use sg_scalar");
     if (g && (y->dims != seed->dims || y->dtype != seed->dtype || !sg__is_float(y->dtype)))
         sg__fail_node(g, SG_BAD_SHAPE, &(sg_op){.name = "gradient", .args = "y cotangent"},
                       g->scope, 2, (sg_tensor *[]){y, seed},

@@ -90,7 +90,8 @@ enum {
     SG__COMPUTED = 1, /* was in a plan that ran: in another one it counts as recomputed */
     SG__ROOT = 2,     /* is in the list of roots being collected */
     SG__FAILED = 4,   /* never evaluated: inert, or kept too late before a reset */
-    SG__MARKED = 8    /* where a walk of SG__STOP_AT_MARKED stops */
+    SG__MARKED = 8,   /* where a walk of SG__STOP_AT_MARKED stops */
+    SG__SHARED = 16   /* a constant that equal ones share */
 };
 #define SG__FOREVER UINT64_MAX /* the generation of parameters: no reset ends them */
 #define SG__OVER                                                                                   \
@@ -204,6 +205,8 @@ typedef struct sg__list { /* of tensors, malloc'd */
     size_t n, capacity;
 } sg__list;
 
+enum { SG__CONSTANTS = 6 };
+
 struct sg_context {
     sg_status status;
     char message[SG_MESSAGE];
@@ -225,6 +228,7 @@ struct sg_context {
     sg__list keeps, wants, assigns; /* roots of the next evaluation, */
     sg__list roots;                 /* and all of its roots, once it is under way */
     sg_tensor *stream;
+    sg_tensor *constants[SG_DTYPES][SG__CONSTANTS]; /* scalars that equal ones share */
 
     sg__dims **shapes;
     size_t shape_count, shape_capacity;

@@ -1,6 +1,8 @@
 /* The tape: recording nodes, leaves, and what can be asked of a tensor without computing it. */
 #include "core/internal.h"
 
+#include <math.h>
+
 static bool nil_run(const sg_call *c)
 {
     return sg_stop(c, "inert");
@@ -289,9 +291,25 @@ void sg__fill(void *p, sg_dtype dtype, int64_t n, double v)
         }
 }
 
+/* A scalar that formulas and their gradients have many times is one tensor. Only of these values: a
+ * rate that changes would make graphs that differ wherever it equals another constant. */
+static sg_tensor *constant(sg_context *g, sg_dtype dtype, double v)
+{
+    static const double common[SG__CONSTANTS] = {0, 1, 2, 0.5, -1, -INFINITY};
+    int k = 0;
+    while (k < SG__CONSTANTS && memcmp(&v, &common[k], sizeof v) != 0)
+        k++;
+    if (k == SG__CONSTANTS || (unsigned)dtype >= SG_DTYPES || g->status)
+        return sg_scalar(g, dtype, v);
+    sg_tensor **shared = &g->constants[dtype][k];
+    if (!*shared && !sg_is_nil(*shared = sg_scalar(g, dtype, v)))
+        (*shared)->flags |= SG__SHARED;
+    return *shared;
+}
+
 sg_tensor *sg_full(sg_context *g, sg_dtype dtype, sg_shape shape, double v)
 {
-    sg_tensor *x = sg_scalar(g, dtype, v);
+    sg_tensor *x = shape.rank ? constant(g, dtype, v) : sg_scalar(g, dtype, v);
     return sg_is_nil(x) || shape.rank == 0 ? x : sg_broadcast_to(x, shape);
 }
 
@@ -313,5 +331,5 @@ sg_tensor *sg_scalar(sg_context *g, sg_dtype dtype, double v)
 
 sg_tensor *sg_like(sg_tensor *x, double v)
 {
-    return sg_is_nil(x) ? x : sg_scalar(x->g, sg_type(x), v);
+    return sg_is_nil(x) ? x : constant(x->g, sg_type(x), v);
 }

@@ -125,6 +125,23 @@ Test(core, leaves)
     sg_close(g);
 }
 
+Test(core, common_constants_are_shared_and_others_never)
+{
+    sg_context *g = sg_open();
+    for (int step = 0; step < 3; step++, sg_reset(g)) {
+        sg_tensor *x = input(g), *one = sg_like(x, 1);
+        sg_tensor *wide = sg_like(sg_input(g, SG_F64, SG_SCALAR, NULL), 1);
+        cr_expect(sg_like(x, 1) == one && wide != one && sg_like(x, -1) != one);
+        cr_expect(sg_like(x, -0.0) != sg_like(x, 0));
+        cr_expect(sg_like(x, 0.1) != sg_like(x, 0.1), "a rate may change: graphs must not");
+        cr_expect(sg_scalar(g, SG_F32, 1) != one);
+        sg_tensor *y = sg_mul(sg_add(x, one), sg_like(x, 0.5));
+        cr_expect(((const float *)sg_data(y))[1] == 1.5f && sg_item(one) == 1);
+    }
+    cr_expect(sg_ok(g) && sg_stats(g).misses == 1);
+    sg_close(g);
+}
+
 Test(core, what_was_asked_for_keeps_its_value)
 {
     sg_context *g = sg_open();

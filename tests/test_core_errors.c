@@ -53,6 +53,12 @@ static void gradient_contexts(sg_context *g)
     sg_fail(g, SG_BAD_CONTEXT, "%s", sg_errmsg(h)); /* it is told to the context of xs */
     sg_close(h);
 }
+static void gradient_by_constant(sg_context *g)
+{
+    sg_tensor *one = sg_like(x23(g), 1), *d;
+    sg_grad(sg_exp(one), 1, &one, &d);
+}
+
 static void gradient_seed(sg_context *g)
 {
     sg_tensor *y = x23(g), *d;
@@ -244,6 +250,8 @@ Test(core_errors, say_what_is_wrong)
         {add_n, SG_BAD_SHAPE, "add_n: shapes or types differ: [2,3], [2]"},
         {item, SG_BAD_SHAPE, "sg_item: a tensor [2,3] has not one element"},
         {gradient_contexts, SG_BAD_CONTEXT, "gradient: operands of two contexts"},
+        {gradient_by_constant, SG_BAD_ARGUMENT,
+         "gradient: by a constant of sg_like: use sg_scalar"},
         {gradient_seed, SG_BAD_SHAPE,
          "gradient: the cotangent must be floats of y's shape and type: y[2,3], cotangent[]"},
         {check_integer, SG_BAD_DTYPE, "gradcheck: by a tensor of i32"},
