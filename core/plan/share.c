@@ -36,7 +36,8 @@ sg_shares sg__step_shares(const sg_context *g, const sg__step *s, int64_t *piece
         shares = s->op->shares(&c);
     }
     const bool anywhere = shares.columns || shares.unit >= shares.n;
-    *pieces = anywhere ? 0 : pieces_of(&s->array[s->n], shares.n, g->threads);
+    const bool nothing = s->m == 0; /* what it computes is of no use */
+    *pieces = anywhere || nothing ? 0 : pieces_of(&s->array[s->n], shares.n, g->threads);
     shares.unit = sg__unit(shares.n, shares.unit, *pieces);
     return shares;
 }
