@@ -57,6 +57,7 @@ sg_context *sg_open_(sg_open_options o)
     g->seed = o.seed ? o.seed : 1;
     g->threads = o.threads > 0 ? o.threads : threads && atoi(threads) > 0 ? atoi(threads) : 1;
     g->debug = o.debug;
+    g->memory = o.memory;
     g->isa = isa && *isa ? sg__isa_named(isa) : sg__isa_best();
     sg__cache_limit(g->cache, o.cache_plans ? o.cache_plans : 256);
     if (g->isa < 0) {
@@ -79,6 +80,7 @@ sg_context *sg_share(sg_context *g)
     h->threads = g->threads;
     h->isa = g->isa;
     h->without = g->without;
+    h->memory = g->memory;
     h->debug = g->debug;
     h->training = g->training;
     sg__cache_limit(h->cache, 256);

@@ -80,6 +80,8 @@ typedef struct sg_open_options {
     int threads;         /* 0 means 1 */
     const char *isa;     /* "generic", "avx2" or "avx512"; NULL: the best this CPU has */
     size_t cache_plans;  /* how many plans are kept; 0 means 256 */
+    size_t memory;       /* most bytes of workspace: as many checkpoints are recomputed as that
+                            asks for, and what needs more is an error; 0: no limit, and all are */
     const char *without; /* passes of the planner that are left out, for tests: "fuse,layout", of
                             rewrite, batch, sparse, layout, fuse, assign, split. Only rewrite, which
                             joins sums of products, changes how anything is rounded. */
@@ -184,6 +186,8 @@ typedef struct sg_plan_info {
     int64_t products;     /* calls of kernels that count their flops: matmul */
     int64_t copies;       /* instructions that only move data */
     int64_t meetings;     /* in a run, as in sg_stat */
+    int64_t checkpoints;  /* that its gradients go through, */
+    int64_t recomputed;   /* of which so many are computed a second time */
     double flops;         /* of the products */
 } sg_plan_info;
 SG_API sg_plan_info sg_plan_infos(int n, sg_tensor *const *x);
@@ -197,6 +201,12 @@ SG_API void sg_vjp(sg_tensor *y, sg_tensor *seed, int n, sg_tensor *const *xs, s
 /* The derivative of y along directions vs of xs, by two vjps: a tensor of y's shape. */
 SG_API sg_tensor *sg_jvp(sg_tensor *y, int n, sg_tensor *const *xs, sg_tensor *const *vs);
 SG_API sg_tensor *sg_stop_gradient(sg_tensor *x);
+/* y itself; but what is between the inputs (and leaves) and y is not kept for gradients: they
+ * compute it a second time, with the same bits, random draws included. With sg_open's `memory` only
+ * where that would not do otherwise. Meant for layers, or stretches of time, whose inputs came out
+ * of the one before, h = sg_checkpoint(layer(h), 1, &h); may be nested. The gradient of a weight
+ * that many of them share needs what it meets in all of them at once, so that is kept. */
+SG_API sg_tensor *sg_checkpoint(sg_tensor *y, int n, sg_tensor *const *inputs);
 
 typedef struct sg_gradcheck_options {
     sg_tensor *y; /* any tensor of floats: an op's result or a whole model's loss */

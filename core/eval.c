@@ -38,7 +38,8 @@ sg__plan *sg__plan_of(const sg__request *r)
     return p;
 }
 
-sg__plan *sg__plan_make(const sg__request *r)
+/* Inside of `kept` checkpoints all is kept, inside of others it is computed again. */
+static sg__plan *make(const sg__request *r, size_t kept)
 {
     sg__plan *p = calloc(1, sizeof *p);
     if (!p) {
@@ -50,10 +51,12 @@ sg__plan *sg__plan_make(const sg__request *r)
     r->g->steps = NULL;
     r->g->step_capacity = 0;
     sg__graph gr;
-    bool ok = sg__graph_open(r, &gr) && sg__sparse(&gr) && sg__emit(r, &gr, p) &&
-              sg__fuse(r->g, p) &&
-              (sg__without(r->g, SG__ASSIGN) || sg__assign_in_place(r->g, p)) &&
-              sg__place_all(r->g, p) && (sg__without(r->g, SG__SPLIT) || sg__split(r->g, p));
+    bool ok = sg__graph_open(r, kept, &gr);
+    p->checkpoints = gr.checkpoints;
+    p->kept = kept < gr.checkpoints ? kept : gr.checkpoints;
+    ok = ok && sg__schedule(&gr) && sg__sparse(&gr) && sg__emit(r, &gr, p) && sg__fuse(r->g, p) &&
+         (sg__without(r->g, SG__ASSIGN) || sg__assign_in_place(r->g, p)) &&
+         sg__place_all(r->g, p) && (sg__without(r->g, SG__SPLIT) || sg__split(r->g, p));
     sg__graph_close(&gr);
 #ifndef NDEBUG
     const char *broken = ok ? sg__verify(p) : NULL;
@@ -67,6 +70,51 @@ sg__plan *sg__plan_make(const sg__request *r)
         return NULL;
     }
     return p;
+}
+
+/* That which recomputes least within the limit of memory, by halving; the smallest, if there is
+ * none. `p` recomputes nothing, and takes too much. */
+static sg__plan *make_within(const sg__request *r, sg__plan *p)
+{
+    size_t low = 0, high = p->checkpoints; /* of those kept, low are enough and high too many */
+    sg__plan *found = make(r, 0);
+    sg__plan_free(p);
+    while (found && found->workspace <= r->g->memory && high - low > 1) {
+        size_t kept = (low + high) / 2;
+        if (!(p = make(r, kept))) {
+            sg__plan_free(found);
+            return NULL;
+        }
+        bool enough = p->workspace <= r->g->memory;
+        *(enough ? &low : &high) = kept;
+        sg__plan_free(enough ? found : p);
+        found = enough ? p : found;
+    }
+    return found;
+}
+
+/* With a limit of memory, what is inside of checkpoints is recomputed as far as that asks for it;
+ * without, all is. More than the limit is an error, before anything runs: what asks for a limit
+ * would otherwise fail later and elsewhere. */
+sg__plan *sg__plan_make(const sg__request *r)
+{
+    size_t most = r->g->memory;
+    sg__plan *p = make(r, most ? SIZE_MAX : 0);
+    if (!p || !most || p->workspace <= most)
+        return p;
+    size_t kept = p->workspace;
+    if (p->checkpoints && !(p = make_within(r, p)))
+        return NULL;
+    if (p->workspace <= most)
+        return p;
+    char text[SG_MESSAGE] = "";
+    if (p->checkpoints)
+        snprintf(text, sizeof text, " with checkpoints recomputed, %zu without", kept);
+    sg_fail(r->g, SG_NO_MEMORY,
+            "a plan needs %zu bytes of workspace%s; the option memory allows %zu", p->workspace,
+            text, most);
+    sg__plan_free(p);
+    return NULL;
 }
 
 void sg__plan_free(sg__plan *p)

@@ -1,7 +1,7 @@
 /* Reverse-mode differentiation: from y backward over the canonical order, each op's vjp emits the
  * cotangents of its operands as nodes, so gradients are graphs like any other and can be
  * differentiated again. Contributions to one tensor are summed by one add_n, in canonical order. */
-#include "core/internal.h"
+#include "core/checkpoint.h"
 
 typedef struct term { /* a contribution after the first; a list per node */
     sg_tensor *g;
@@ -10,8 +10,9 @@ typedef struct term { /* a contribution after the first; a list per node */
 
 typedef struct gradient { /* of y by one node */
     sg_tensor *x;
-    const uint32_t *in; /* where its operands are; not where x says: vjps may walk, too */
-    sg_tensor *first;   /* contribution */
+    const uint32_t
+        *in;          /* where its operands are, themselves, not where x says: vjps may walk, too */
+    sg_tensor *first; /* contribution */
     term *more, *last;
     uint32_t count;
     bool needed; /* is one of xs, or leads there */
@@ -21,6 +22,7 @@ typedef struct sweep {
     sg_context *g;
     size_t nodes;
     gradient *of; /* by canonical order */
+    sg__replays replays;
 } sweep;
 
 static void *allocate(const sweep *s, size_t n, size_t element)
@@ -68,8 +70,7 @@ static sg_tensor *total(sweep *s, gradient *d)
     return d->first;
 }
 
-static void vjp(sg_tensor *y, sg_tensor *seed, int n, sg_tensor *const *xs, sg_tensor **grads,
-                sg__extent extent);
+static void vjp(sg_tensor *y, sg_tensor *seed, int n, sg_tensor *const *xs, sg_tensor **grads);
 
 /* An op without a rule of its own: the derivative of the composition it stands for. Its operands
  * are looked at through marked identities, at which the inner walk stops. */
@@ -83,14 +84,14 @@ static bool by_lower(sweep *s, const gradient *y, sg_tensor *g)
     if (!in || !floats || !d)
         return false;
     for (uint32_t i = 0; i < x->n; i++) {
-        in[i] = sg_probe(x->in[i], x->op->name);
+        in[i] = sg_probe(sg__image(&s->replays, x->in[i]), x->op->name);
         if (sg_is_nil(in[i]))
             return false;
         in[i]->flags |= SG__MARKED;
         if (sg__is_float(in[i]->dtype))
             floats[n++] = in[i];
     }
-    vjp(x->op->lower(x->attr, (int)x->n, in), g, n, floats, d, SG__STOP_AT_MARKED);
+    vjp(x->op->lower(x->attr, (int)x->n, in), g, n, floats, d);
     for (uint32_t i = 0; i < x->n; i++) /* gradients of the gradient go through */
         in[i]->flags &= (uint8_t)~SG__MARKED;
     n = 0;
@@ -101,6 +102,17 @@ static bool by_lower(sweep *s, const gradient *y, sg_tensor *g)
             n++;
         }
     return !s->g->status;
+}
+
+/* What a vjp reads for x's operands. */
+static sg_tensor *const *images(const sweep *s, const sg_tensor *x)
+{
+    if (!s->replays.of)
+        return x->in;
+    sg_tensor **in = allocate(s, x->n, sizeof *in);
+    for (uint32_t i = 0; in && i < x->n; i++)
+        in[i] = sg__image(&s->replays, x->in[i]);
+    return in;
 }
 
 static bool step_back(sweep *s, gradient *y)
@@ -114,8 +126,9 @@ static bool step_back(sweep *s, gradient *y)
         return false;
     }
     int64_t so_far[2] = {0};
-    sg_vjp_call call = {x->attr, (int)x->n, x->in, x, g, so_far};
-    for (uint32_t i = 0; i < x->n && !s->g->status; i++) {
+    sg_tensor *const *in = images(s, x);
+    sg_vjp_call call = {x->attr, (int)x->n, in, sg__image(&s->replays, x), g, so_far};
+    for (uint32_t i = 0; in && i < x->n && !s->g->status; i++) {
         gradient *d = &s->of[y->in[i]];
         sg_tensor *cotangent = d->needed ? x->op->vjp(&call, (int)i) : NULL;
         if (cotangent)
@@ -125,6 +138,29 @@ static bool step_back(sweep *s, gradient *y)
                           "its vjp returned NULL");
     }
     return !s->g->status;
+}
+
+static bool recompute(sweep *s, const sg_tensor *z, const gradient *y)
+{
+    if (!s->replays.order) {
+        sg_tensor **order = allocate(s, s->nodes, sizeof *order);
+        for (size_t i = 0; order && i < s->nodes; i++)
+            order[i] = s->of[i].x;
+        s->replays.order = order;
+    }
+    return s->replays.order && sg__recompute(&s->replays, z, y->last ? y->last->g : y->first);
+}
+
+/* What has other names gets its cotangents under its own. */
+static bool go_back(sweep *s, gradient *y)
+{
+    bool name = y->x->op->flags & (SG__OP_CHECKPOINT | SG__OP_AGAIN);
+    const gradient *of = name ? &s->of[y->in[0]] : y;
+    if (of->count == 0)
+        return true;
+    if (y->x->op->flags & SG__OP_CHECKPOINT)
+        return recompute(s, y->x, of);
+    return name || step_back(s, y);
 }
 
 static bool list(sweep *s)
@@ -141,9 +177,10 @@ static bool list(sweep *s)
     for (size_t i = 0; i < s->nodes; i++) {
         sg_tensor *x = order->x[i];
         s->of[i] = (gradient){.x = x, .in = in};
-        for (uint32_t k = 0; k < x->n; k++)
-            *in++ = x->in[k]->index;
+        for (uint32_t k = 0; k < sg__passes_to(x); k++)
+            *in++ = sg__itself(x->in[k])->index;
     }
+    s->replays = (sg__replays){.n = s->nodes, .epoch = s->g->epoch, .arena = &s->g->sweeps};
     return true;
 }
 
@@ -152,14 +189,14 @@ static bool prepare(sweep *s, int n, sg_tensor *const *xs)
     if (!list(s))
         return false;
     for (int i = 0; i < n; i++)
-        if (xs[i]->mark == s->g->epoch) /* y depends on it */
-            s->of[xs[i]->index].needed = true;
+        if (sg__itself(xs[i])->mark == s->g->epoch) /* y depends on it */
+            s->of[sg__itself(xs[i])->index].needed = true;
     for (size_t i = 0; i < s->nodes; i++) {
         gradient *y = &s->of[i];
         const sg_tensor *x = y->x;
         bool passes =
             sg__is_float(x->dtype) && !(x->op->flags & SG_OP_CONSTANT) && !(x->flags & SG__MARKED);
-        for (uint32_t k = 0; passes && k < x->n && !y->needed; k++)
+        for (uint32_t k = 0; passes && k < sg__passes_to(x) && !y->needed; k++)
             y->needed = s->of[y->in[k]].needed && sg__is_float(x->in[k]->dtype);
     }
     return true;
@@ -173,29 +210,30 @@ static void collect(sweep *s, int n, sg_tensor *const *xs, const uint32_t *at, s
                        : sg_full(s->g, sg_type(xs[i]), sg_shape_of(xs[i]), 0);
 }
 
-static void vjp(sg_tensor *y, sg_tensor *seed, int n, sg_tensor *const *xs, sg_tensor **grads,
-                sg__extent extent)
+static void vjp(sg_tensor *y, sg_tensor *seed, int n, sg_tensor *const *xs, sg_tensor **grads)
 {
     sg_context *g = y->g;
     sweep s = {.g = g};
     sg__mark before = sg__arena_mark(&g->sweeps);
     const sg__scope *scope = g->scope;
     uint32_t *at = NULL;
-    if (g->status || !sg__walk(g, 1, &y, extent))
+    if (g->status || !sg__walk(g, 1, &y, SG__WAY_BACK))
         goto out;
     at = allocate(&s, (size_t)n, sizeof *at);
     if (!at || !prepare(&s, n, xs))
         goto out;
-    for (int i = 0; i < n; i++)
-        at[i] = xs[i]->mark == g->epoch ? xs[i]->index : UINT32_MAX;
-    if (!add_term(&s, &s.of[y->index], seed))
+    for (int i = 0; i < n; i++) {
+        const sg_tensor *x = sg__itself(xs[i]);
+        at[i] = x->mark == g->epoch ? x->index : UINT32_MAX;
+    }
+    if (!add_term(&s, &s.of[sg__itself(y)->index], seed))
         goto out;
     for (size_t i = s.nodes; i-- > 0;) {
         const sg_tensor *x = s.of[i].x;
         bool inner =
             s.of[i].needed && x->n && !(x->flags & SG__MARKED) && !(x->op->flags & SG_OP_CONSTANT);
         g->scope = (sg__scope *)(uintptr_t)x->scope; /* errors and profiles name the layer */
-        if (inner && s.of[i].count && !step_back(&s, &s.of[i]))
+        if (inner && !go_back(&s, &s.of[i]))
             break;
     }
     g->scope = (sg__scope *)(uintptr_t)scope;
@@ -226,7 +264,7 @@ void sg_vjp(sg_tensor *y, sg_tensor *seed, int n, sg_tensor *const *xs, sg_tenso
                       g->scope, 2, (sg_tensor *[]){y, seed},
                       "the cotangent must be floats of y's shape and type");
     if (g && !g->status) {
-        vjp(y, seed, n, xs, grads, SG__EVERYTHING);
+        vjp(y, seed, n, xs, grads);
         return;
     }
     for (int i = 0; i < n; i++)

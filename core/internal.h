@@ -90,7 +90,7 @@ enum {
     SG__COMPUTED = 1, /* was in a plan that ran: in another one it counts as recomputed */
     SG__ROOT = 2,     /* is in the list of roots being collected */
     SG__FAILED = 4,   /* never evaluated: inert, or kept too late before a reset */
-    SG__MARKED = 8,   /* where a walk of SG__STOP_AT_MARKED stops */
+    SG__MARKED = 8,   /* where cotangents stop */
     SG__SHARED = 16   /* a constant that equal ones share */
 };
 #define SG__FOREVER UINT64_MAX /* the generation of parameters: no reset ends them */
@@ -119,6 +119,26 @@ struct sg_tensor {
 
 extern const sg_op sg__leaf_op, sg__param_op, sg__nil_op, sg__assign_op, sg__keep_op;
 extern const sg_op sg__reshape_op;
+enum { /* flags of the ops in checkpoint.c; the value of each is that of an operand */
+       SG__OP_CHECKPOINT = 1 << 24, /* the first; gradients compute again what is between that and
+                                       the others */
+       SG__OP_AGAIN = 1 << 25, /* the second, a copy of the first; derivatives go to the first */
+       SG__OP_LATER = 1 << 26  /* the first, once the second is there */
+};
+/* How many operands it is computed from, as gradients see it. */
+static inline uint32_t sg__passes_to(const sg_tensor *x)
+{
+    return x->op->flags & (SG__OP_CHECKPOINT | SG__OP_AGAIN) ? 1 : x->n;
+}
+/* What x stands for: its cotangents are that one's. */
+static inline sg_tensor *sg__itself(sg_tensor *x)
+{
+    while (x->op->flags & (SG__OP_CHECKPOINT | SG__OP_AGAIN))
+        x = x->in[0];
+    return x;
+}
+/* x with these operands: itself, if they are its own. */
+sg_tensor *sg__record_again(sg_tensor *x, sg_tensor **in);
 typedef struct sg__target { /* attr of reshape and its like; unused sizes are 0 */
     sg_shape shape;
 } sg__target;
@@ -216,6 +236,7 @@ struct sg_context {
     uint64_t overwritten_in; /* the last reset in which a parameter was */
     uint32_t serial, epoch;  /* nodes made since the reset; walks so far */
     int isa, threads;
+    size_t memory;              /* most bytes of a plan's workspace; 0: no limit */
     unsigned without;           /* passes of the planner that are left out */
     bool training, debug, busy; /* busy: inside an evaluation */
 
@@ -270,7 +291,11 @@ sg_status sg__no_memory(sg_context *g, const char *what);
 /* Lists in g->order, operands first, all nodes that roots need: the canonical order, a function of
  * the graph alone. Sets mark and index of each. Nodes where it stops are listed, not entered.
  * False after an error. */
-typedef enum { SG__EVERYTHING, SG__STOP_AT_VALUES, SG__STOP_AT_MARKED } sg__extent;
+typedef enum {
+    SG__EVERYTHING,
+    SG__STOP_AT_VALUES,
+    SG__WAY_BACK /* where cotangents go, to what is marked: copies of checkpoints change no order */
+} sg__extent;
 bool sg__walk(sg_context *g, int n, sg_tensor *const *roots, sg__extent extent);
 bool sg__collect(sg_context *g, int n, sg_tensor *const *x);        /* into g->roots */
 bool sg__execute(sg_context *g, size_t n, sg_tensor *const *roots); /* eval.c: roots of no value */

@@ -38,6 +38,11 @@ static sg_tensor *again(sg_tensor *x, sg_tensor **in, sg_dtype dtype)
     return same ? x : sg_record(op, x->attr, (int)x->n, in);
 }
 
+sg_tensor *sg__record_again(sg_tensor *x, sg_tensor **in)
+{
+    return again(x, in, SG_DTYPES);
+}
+
 sg_tensor *sg_replay(sg_tensor *y, int n, sg_tensor *const *from, sg_tensor *const *to,
                      sg_dtype dtype)
 {

@@ -139,6 +139,7 @@ typedef struct sg_transformer_options {
     bool post_norm; /* x = LN(x + f(x)), as published first; else x + f(LN(x)), and LN at the end */
     bool relu;      /* instead of gelu */
     double dropout; /* of the sum of input and position, weights, and all that is added */
+    bool checkpoint; /* sg_checkpoint each block: less memory, a third more to compute */
     sg_dtype dtype;
     int end_;
 } sg_transformer_options;

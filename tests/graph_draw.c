@@ -190,6 +190,16 @@ drawn draw_fit(drawing *d, const drawn *y, sg_shape s)
 
 /* ---- gradients ------------------------------------------------------------------------------ */
 
+/* Of what is between some nodes and x, whether it depends on them or not. */
+static sg_tensor *checkpoint(drawing *d, sg_tensor *x)
+{
+    sg_tensor *inputs[3];
+    int n = draw_below(d, 4);
+    for (int k = 0; k < n; k++)
+        inputs[k] = draw_any(d)->x;
+    return d->kept ? x : sg_checkpoint(x, n, inputs);
+}
+
 static sg_tensor *scalar(drawing *d)
 {
     sg_tensor *all[5];
@@ -197,6 +207,7 @@ static sg_tensor *scalar(drawing *d)
     for (int k = 0; k < n; k++) {
         sg_tensor *x = sg_tanh(draw_any(d)->x);
         x = draw_one_in(d, 2) ? sg_square(x) : x;
+        x = draw_one_in(d, 4) ? checkpoint(d, x) : x;
         all[k] = sg_sum(x, SG_ALL_AXES, false);
         if (sg_size(x) > 0 && draw_one_in(d, 2))
             all[k] = sg_mean(x, SG_ALL_AXES, false);
@@ -319,7 +330,7 @@ static void leaves(drawing *d)
 void draw_graph(sg_context *g, uint64_t seed, bool assignments, drawing *d)
 {
     const char *text = getenv("SEQGRAD_GRAPHS_SIZE");
-    *d = (drawing){.g = g, .state = seed * UINT64_C(0x9E3779B97F4A7C15)};
+    *d = (drawing){.g = g, .state = seed * UINT64_C(0x9E3779B97F4A7C15), .kept = d->kept};
     chance(d);
     d->type = draw_one_in(d, 5) ? SG_F32 : SG_F64;
     leaves(d);

@@ -21,6 +21,7 @@ typedef struct drawing {
     sg_tensor *root[DRAW_ROOTS], *param[DRAW_PARAMS], *leaf[DRAW_NODES];
     sg_dtype type;
     bool random, narrow; /* has random numbers; has f32 */
+    bool kept;           /* set before drawing: without checkpoints */
 } drawing;
 
 /* Records the graph; its parameters get their first values again. */

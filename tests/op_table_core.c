@@ -1,6 +1,8 @@
 /* Rows of core's own ops: builtin.c, tape.c, param.c, eval.c. */
 #include "tests/op_table.h"
 
+#include <math.h>
+
 enum { NUMBERS = SG_FLOATS | 1 << SG_I32 };
 
 BUILD(build_leaf, x[0])
@@ -43,6 +45,16 @@ REFERENCE(add_n_same_reference, (2 * EACH(0) + EACH(1)) * (2 * EACH(0) + EACH(1)
 BUILD(build_stop, sg_stop_gradient(x[0]))
 REFERENCE(same_reference, EACH(0))
 BUILD(build_probe, sg_probe(x[0], "here"))
+BUILD(build_checkpoint, sg_checkpoint(x[0], 1, x))
+/* What is inside, t = tanh(u), is computed again from u for the gradient 2 t (1 - t²). */
+static sg_tensor *build_again(sg_context *g, sg_tensor *const *x)
+{
+    sg_tensor *d, *u = sg_mul(x[0], sg_like(x[0], 1));
+    (void)g;
+    sg_grad(sg_sum(sg_checkpoint(sg_square(sg_tanh(u)), 1, &u), SG_ALL_AXES, false), 1, x, &d);
+    return d;
+}
+REFERENCE(again_reference, 2 * tanh(EACH(0)) * (1 - tanh(EACH(0)) * tanh(EACH(0))))
 BUILD(build_keep, sg_keep(x[0]))
 BUILD(build_assign,
       sg_assign(sg_buffer(g, sg_dtype_name(sg_type(x[0])), sg_type(x[0]), sg_shape_of(x[0]), 0),
@@ -94,6 +106,9 @@ static const op_row rows[] = {
         .result = S(3, 7), .in = {{S(3, 7)}, {S(3, 7)}}, .empty = {{3, S(0, 7)}}),
     ROW("stop_gradient", NULL, build_stop, same_reference, OP_CONSTANT, SG_ALL, S37),
     ROW("probe", NULL, build_probe, same_reference, OP_LINEAR, SG_ALL, S37),
+    ROW("checkpoint", NULL, build_checkpoint, same_reference, OP_LINEAR, SG_ALL, S37),
+    ROW("again", NULL, build_again, again_reference, 0, 0, S37),
+    ROW("later", NULL, build_again, again_reference, 0, 0, S37),
     ROW("keep", NULL, build_keep, same_reference, OP_LINEAR, SG_ALL, S37),
     ROW("assign", NULL, build_assign, same_reference, OP_LINEAR, SG_ALL, NAMED),
     ROW("grad", NULL, build_grad, grad_reference, 0, 0, S37),

@@ -187,3 +187,33 @@ Test(faults, an_update_of_rows_may_fail)
         sg_close(g);
     }
 }
+
+/* A step that fails leaves an error, the next one works; within a limit of memory, so that several
+ * plans are tried. */
+Test(faults, checkpoints_may_fail)
+{
+    bool done = !fault_malloc_works();
+    size_t limit = 0;
+    for (long n = 0; !done; n++) {
+        sg_context *g = sg_open(.memory = limit);
+        sg_transformer m = sg_make_transformer(g, "m", .size = 4, .heads = 2, .layers = 4,
+                                               .causal = true, .checkpoint = true);
+        sg_optimizer o = sg_sgd(g, .rate = 0.1);
+        bool ok = true;
+        for (int k = 0; k < 2; k++, sg_clear(g)) {
+            fault_malloc.calls = 0;
+            fault_malloc.fail = n;
+            fault_malloc.forever = false;
+            fault_malloc.on = k == 0;
+            sg_tensor *h = sg_transform(&m, sg_full(g, SG_F32, SG_SHAPE(2, 30, 4), 1));
+            bool now = sg_step(&o, sg_sum(sg_square(h), SG_ALL_AXES, false)) == SG_OK;
+            fault_malloc.on = false;
+            cr_expect(now == sg_ok(g), "allocation %ld", n);
+            cr_expect(now || k == 0, "allocation %ld: %s", n, sg_errmsg(g));
+            ok = ok && now;
+        }
+        limit = n ? limit : sg_stats(g).workspace * 11 / 10;
+        done = ok && n > 0;
+        sg_close(g);
+    }
+}

@@ -1,9 +1,10 @@
 /*
  * Random graphs: whatever is asked for, a plan of all of it computes what the nodes compute one by
  * one, the same bits again from the cache, with any number of threads and with less asked for, and
- * nearly the same with any instruction set. Passes that are left out change
- * no bit either, but for rewriting. SEQGRAD_GRAPHS in the environment is their number,
- * SEQGRAD_GRAPHS_SEED the first one's seed, SEQGRAD_GRAPHS_SIZE the most nodes that are drawn.
+ * nearly the same with any instruction set. Passes that are left out change no bit either, but for
+ * rewriting, nor do checkpoints, recomputed or not. SEQGRAD_GRAPHS in the environment is their
+ * number, SEQGRAD_GRAPHS_SEED the first one's seed, SEQGRAD_GRAPHS_SIZE the most nodes that are
+ * drawn.
  */
 #include "tests/graph_draw.h"
 
@@ -176,6 +177,15 @@ static void check_passes(uint64_t seed)
         release(&less);
         sg_close(g);
     }
+    for (int i = 0; i < 2; i++) {
+        g = sg_open(.seed = seed, .threads = 2, .memory = i ? 0 : SIZE_MAX);
+        d.kept = i == 1;
+        evaluate(g, seed, ALL, &d, &less);
+        same(&all, &less, seed, d.kept ? "without checkpoints" : "nothing is recomputed");
+        release(&less);
+        sg_close(g);
+    }
+    d.kept = false;
     release(&all);
 }
 

@@ -13,10 +13,13 @@ bool sg__schedule_folds(sg__emitter *e)
     if (!total)
         return true;
     e->folds = sg__alloc(&e->gr->g->scratch, total * sizeof *e->folds);
+    uint32_t *turn = sg__graph_list(e->gr, (uint32_t)gr->n);
     e->first = sg__graph_list(e->gr, (uint32_t)gr->n);
     e->latest = sg__graph_list(e->gr, (uint32_t)gr->n);
-    if (!e->folds || !e->first || !e->latest)
+    if (!turn || !e->folds || !e->first || !e->latest)
         return sg__emit_fail(e);
+    for (uint32_t i = 0; i < gr->ordered; i++)
+        turn[gr->order[i]] = i;
     memset(e->first, 0xFF, gr->n * sizeof *e->first);
     for (uint32_t i = 0; i < gr->ordered; i++) {
         const sg__item *x = sg__item_of(e, gr->order[i]);
@@ -25,7 +28,7 @@ bool sg__schedule_folds(sg__emitter *e)
         uint32_t at = x->in[0];
         for (uint32_t k = 1; k < x->n; k++) {
             uint32_t f = (uint32_t)e->fold_count++;
-            at = x->in[k] > at ? x->in[k] : at;
+            at = turn[x->in[k]] > turn[at] ? x->in[k] : at;
             e->folds[f] = (sg__due){gr->order[i], k, SG__NONE};
             *(e->first[at] == SG__NONE ? &e->first[at] : &e->folds[e->latest[at]].next) = f;
             e->latest[at] = f;

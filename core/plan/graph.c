@@ -99,6 +99,17 @@ uint32_t *sg__graph_list(sg__graph *gr, uint32_t n)
 
 /* ---- from the tape -------------------------------------------------------------------------- */
 
+/* Whether an input of a checkpoint is looked at as if it were no other item: then what is computed
+ * from it a second time equals what was computed first. */
+static bool looks_now(sg__graph *gr, const sg_tensor *x)
+{
+    if (!(x->op->flags & SG__OP_LATER))
+        return false;
+    gr->checkpoints += x->in[1] != gr->after;
+    gr->after = x->in[1];
+    return gr->checkpoints <= gr->kept;
+}
+
 static uint32_t take_over(sg__graph *gr, const sg_tensor *x, const uint32_t *now, uint32_t *leaf)
 {
     sg__item item = {.dims = x->dims, .origin = x->index, .dtype = x->dtype};
@@ -106,6 +117,10 @@ static uint32_t take_over(sg__graph *gr, const sg_tensor *x, const uint32_t *now
         item.leaf = ++*leaf;
         return sg__graph_append(gr, item);
     }
+    if (x->op->flags & SG__OP_CHECKPOINT || looks_now(gr, x))
+        return now[x->in[0]->index];
+    if (x->op->flags & SG__OP_AGAIN)
+        return now[x->in[x->in[0]->value ? 0 : 1]->index];
     item.op = x->op;
     item.attr = x->op->attr_size ? x->attr : NULL;
     item.n = x->n;
@@ -145,10 +160,10 @@ bool sg__graph_needed(sg__graph *gr)
     return true;
 }
 
-bool sg__graph_open(const sg__request *r, sg__graph *gr)
+bool sg__graph_open(const sg__request *r, size_t kept, sg__graph *gr)
 {
     const sg__list *order = &r->g->order;
-    *gr = (sg__graph){.g = r->g, .root_count = r->n};
+    *gr = (sg__graph){.g = r->g, .root_count = r->n, .kept = kept};
     gr->x = r->g->items;
     gr->capacity = r->g->item_capacity;
     r->g->items = NULL;

@@ -28,6 +28,8 @@ sg_plan_info sg_plan_infos(int n, sg_tensor *const *x)
     i.workspace = p->workspace;
     i.own = sg__plan_size(p);
     i.nodes = p->nodes;
+    i.checkpoints = (int64_t)p->checkpoints;
+    i.recomputed = (int64_t)(p->checkpoints - p->kept);
     for (size_t k = 0; k < p->root_count; k++)
         i.values += p->roots[k].assign ? 0 : p->roots[k].bytes;
     for (size_t k = 0; k < p->step_count; k++)

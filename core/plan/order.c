@@ -13,10 +13,12 @@ static bool outdated(const sg_tensor *x)
     return false;
 }
 
-static bool stops(const sg_tensor *x, sg__extent extent)
+/* How many operands are looked at. */
+static inline uint32_t entered(const sg_tensor *x, sg__extent extent)
 {
-    return extent == SG__STOP_AT_VALUES ? x->value != NULL
-                                        : extent == SG__STOP_AT_MARKED && x->flags & SG__MARKED;
+    if (extent == SG__WAY_BACK)
+        return x->flags & SG__MARKED ? 0 : sg__passes_to(x);
+    return extent == SG__STOP_AT_VALUES && x->value ? 0 : x->n;
 }
 
 static bool more_room(sg_context *g, size_t n)
@@ -32,9 +34,9 @@ static bool more_room(sg_context *g, size_t n)
 }
 
 /* A node all of whose operands are listed is listed. */
-static inline bool list(sg_context *g, sg_tensor *x, bool entered, sg__writer *w)
+static inline bool list(sg_context *g, sg_tensor *x, bool inner, sg__writer *w)
 {
-    if (entered && g->overwritten_in == g->generation && outdated(x)) {
+    if (inner && g->overwritten_in == g->generation && outdated(x)) {
         sg__fail_node(g, SG_STALE, x->op, x->scope, (int)x->n, x->in,
                       "was recorded before its parameter was overwritten");
         return false;
@@ -60,7 +62,7 @@ static inline bool walk(sg_context *g, size_t n, sg_tensor *const *roots, sg__ex
     for (size_t r = 0; r < n; r++) {
         sg_tensor *x = roots[r]->mark == epoch ? NULL : roots[r];
         for (uint32_t i = 0; x;) {
-            uint32_t end = stops(x, extent) ? 0 : x->n;
+            uint32_t end = entered(x, extent);
             size_t seen = depth + g->order.n; /* beside x */
             if ((seen >= g->frame_capacity || seen >= g->order.capacity) && !more_room(g, seen + 1))
                 return false;

@@ -132,11 +132,12 @@ typedef struct sg__plan {
     size_t buffer_count, buffer_capacity;
     sg__root *roots;
     size_t root_count;
-    size_t key_bytes; /* of its key in the cache */
-    size_t workspace; /* bytes; at its end, for each thread, */
-    size_t own;       /* bytes of its own: for registers, or the scratch of an op */
-    bool split;       /* more than one thread has something to do */
-    size_t meetings;  /* of theirs, but for the start and the end */
+    size_t key_bytes;         /* of its key in the cache */
+    size_t workspace;         /* bytes; at its end, for each thread, */
+    size_t own;               /* bytes of its own: for registers, or the scratch of an op */
+    bool split;               /* more than one thread has something to do */
+    size_t meetings;          /* of theirs, but for the start and the end */
+    size_t checkpoints, kept; /* of gradients; those that are not recomputed */
 } sg__plan;
 
 typedef struct sg__request { /* what an evaluation was asked for */
@@ -171,10 +172,13 @@ typedef struct sg__graph { /* lies in the context's scratch, until it is closed 
     size_t root_count;
     uint32_t *order, ordered; /* what is needed for them; */
     uint32_t updates;         /* the last of it: roots that are updates of rows, where they are */
+    size_t checkpoints, kept; /* that gradients have; so many of them are not recomputed, the
+                                 first that backward sweeps come to */
+    const sg_tensor *after;   /* where the last of them begins */
 } sg__graph;
 
 /* graph.c: SG__NONE, NULL or false after raising an error */
-bool sg__graph_open(const sg__request *r, sg__graph *gr);
+bool sg__graph_open(const sg__request *r, size_t kept, sg__graph *gr);
 void sg__graph_close(sg__graph *gr);
 uint32_t sg__graph_add(sg__graph *gr, sg__item x);    /* x, or the item that equals it */
 uint32_t sg__graph_append(sg__graph *gr, sg__item x); /* a leaf */
@@ -189,6 +193,9 @@ static inline bool sg__is_reshape(const sg__item *x) /* a view by the shapes alo
     return x->op && x->op->view && x->op->view == x->op->back;
 }
 bool sg__sparse(sg__graph *gr); /* sparse.c: false after raising an error */
+
+/* schedule.c: false after raising an error */
+bool sg__schedule(sg__graph *gr);
 
 /* layout.c: where an item's result lies in the array of another one, `home`, which may be itself */
 typedef struct sg__layout {

@@ -259,6 +259,19 @@ static uint32_t join_terms(sg__graph *gr, const sg__item *sum, uint32_t last, ui
     return sum->in[at];
 }
 
+/* A pad or product that is looked at later joins as it would without: with the same bits. */
+static uint32_t behind(const sg__graph *gr, uint32_t i)
+{
+    const sg__item *x = item(gr, i);
+    uint32_t from = i;
+    sg_joint j;
+    term t;
+    int axis;
+    while (x->op && x->op->flags & SG__OP_LATER)
+        x = item(gr, from = x->in[0]);
+    return is_pad(gr, x, &axis, &t) || joint_of(gr, x, &j) ? from : i;
+}
+
 static uint32_t rewrite_sum(sg__graph *gr, sg__item x)
 {
     term *t = sg__alloc(&gr->g->scratch, x.n * sizeof *t);
@@ -267,6 +280,8 @@ static uint32_t rewrite_sum(sg__graph *gr, sg__item x)
     if (!t || !dead)
         return sg__graph_add(gr, x);
     memset(dead, 0, x.n * sizeof *dead);
+    for (uint32_t k = 0; k < x.n; k++)
+        x.in[k] = behind(gr, x.in[k]);
     join_pads(gr, &x, t, dead);
     for (uint32_t k = x.n; !gr->g->status && k-- > 0;)
         if (!dead[k] && joint_of(gr, item(gr, x.in[k]), &j))

@@ -119,6 +119,17 @@ static sg_tensor *block(scene *s, int l, sg_tensor *x)
     return x;
 }
 
+/* y, which a block makes of x; its inside is not kept for gradients, if so wished. */
+static sg_tensor *spare(const scene *s, sg_tensor *y, sg_tensor *x)
+{
+    sg_tensor *in[4] = {x}, *shared[] = {s->mask, s->memory, s->memory_mask};
+    int n = 1;
+    for (int i = 0; i < 3; i++)
+        if (shared[i])
+            in[n++] = shared[i];
+    return s->m->o.checkpoint ? sg_checkpoint(y, n, in) : y;
+}
+
 /* ---- all of them ---------------------------------------------------------------------------- */
 
 static bool good_memory(const sg_transformer *m, sg_tensor *memory, const int *lengths)
@@ -223,7 +234,7 @@ static sg_tensor *transform(const sg_transform_options *o)
     }
     x = sg_dropout(x, m->o.dropout);
     for (int l = 0; l < m->o.layers; l++)
-        x = block(&s, l, x);
+        x = spare(&s, block(&s, l, x), x);
     if (o->cache)
         o->cache->time += time;
     if (o->weights)
