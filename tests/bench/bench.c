@@ -3,13 +3,12 @@
  *
  *     seqgrad-bench WORKLOAD train SECONDS DATADIR    measures, and prints a line of JSON
  *     seqgrad-bench WORKLOAD smoke                    a few steps of a little model
- *     seqgrad-bench WORKLOAD bits STEPS               whether threads, passes and the cache change any
- *     seqgrad-bench WORKLOAD check WEIGHTS.safetensors DATADIR STEPS
- *                                                     losses, for tests/bench/check.py
- *     seqgrad-bench WORKLOAD params DATADIR           names and shapes of those weights
- *     seqgrad-bench gemm                              matrix products, GF/s
- *     seqgrad-bench ops                               other ops, by element
- *     seqgrad-bench list                              the workloads
+ *     seqgrad-bench WORKLOAD bits STEPS               whether threads, passes and the cache change
+ * any seqgrad-bench WORKLOAD check WEIGHTS.safetensors DATADIR STEPS losses, for
+ * tests/bench/check.py seqgrad-bench WORKLOAD params DATADIR           names and shapes of those
+ * weights seqgrad-bench gemm                              matrix products, GF/s seqgrad-bench ops
+ * other ops, by element seqgrad-bench meet                              how long threads take to
+ * meet seqgrad-bench list                              the workloads
  *
  * WORKLOAD `all` is each in turn. Options: --threads N (or PEERS_THREADS in the environment),
  * --warm N steps before measuring (3), --peak GF/s of one thread (measured where it is needed),
@@ -33,7 +32,7 @@ static int usage(void)
           "seqgrad-bench WORKLOAD bits STEPS\n"
           "seqgrad-bench WORKLOAD check WEIGHTS.safetensors DATADIR STEPS\n"
           "seqgrad-bench WORKLOAD params DATADIR\n"
-          "seqgrad-bench gemm | ops | list\n"
+          "seqgrad-bench gemm | ops | meet | list\n"
           "    --threads N   --warm STEPS   --peak GFLOPS   --no-cache\n",
           stderr);
     return 2;
@@ -110,6 +109,8 @@ int main(int argc, char **argv)
         return bench_gemm(s.threads);
     if (argc == 2 && strcmp(name, "ops") == 0)
         return bench_ops(s.threads);
+    if (argc == 2 && strcmp(name, "meet") == 0)
+        return bench_meet(s.threads);
     if (argc == 3 && strcmp(mode, "smoke") == 0)
         return run(name, bench_smoke, &s);
     if (argc == 4 && strcmp(mode, "bits") == 0 && number(argv[3]) >= 0) {

@@ -15,5 +15,6 @@ double bench_overhead(sg_context *g);
 
 int bench_gemm(int threads);
 int bench_ops(int threads);
+int bench_meet(int threads);
 
 #endif
