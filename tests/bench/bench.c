@@ -12,7 +12,8 @@
  *
  * WORKLOAD `all` is each in turn. Options: --threads N (or PEERS_THREADS in the environment),
  * --warm N steps before measuring (3), --peak GF/s of one thread (measured where it is needed),
- * --no-cache: all plans are made anew in every step.
+ * --no-cache: all plans are made anew in every step, --profile FILE: where the time of the measured
+ * steps went, as a table, and as a trace in FILE.
  */
 #include "tests/bench/bench.h"
 #include "tests/bench/micro.h"
@@ -33,7 +34,7 @@ static int usage(void)
           "seqgrad-bench WORKLOAD check WEIGHTS.safetensors DATADIR STEPS\n"
           "seqgrad-bench WORKLOAD params DATADIR\n"
           "seqgrad-bench gemm | ops | meet | list\n"
-          "    --threads N   --warm STEPS   --peak GFLOPS   --no-cache\n",
+          "    --threads N   --warm STEPS   --peak GFLOPS   --no-cache   --profile TRACE.json\n",
           stderr);
     return 2;
 }
@@ -82,13 +83,16 @@ static bool options(int *argc, char **argv, settings *s)
             s->anew = true;
             continue;
         }
-        double value = number(++i < *argc ? argv[i] : NULL);
+        const char *text = ++i < *argc ? argv[i] : NULL;
+        double value = number(text);
         if (value >= 1 && strcmp(name, "--threads") == 0)
             s->threads = (int)value;
         else if (value >= 1 && strcmp(name, "--warm") == 0)
             s->warm = (int)value;
         else if (value > 0 && strcmp(name, "--peak") == 0)
             s->peak = value;
+        else if (text && strcmp(name, "--profile") == 0)
+            s->trace = text;
         else
             return false;
     }

@@ -69,6 +69,7 @@ void bench_stretch(bench *b, stream *s, int64_t batch); /* sets x and y */
 
 typedef struct settings {
     const char *data, *weights;
+    const char *trace;    /* file for a trace of the measured steps, of which a table is printed */
     double seconds, peak; /* peak: GF/s of one thread; 0: measured */
     int threads, warm, steps;
     bool anew; /* all plans are made anew in every step */

@@ -124,6 +124,8 @@ static measured measure(bench *b, const workload *w, void *model, int64_t batche
         w->step(b, model, i % round);
         m.first = i == 0 ? since_start() : m.first;
     }
+    if (s->trace)
+        sg_profile(b->g, true);
     note(b, &m, 0, 0); /* so that the room for times is there */
     m.steps = 0;
     m.before = sg_stats(b->g);
@@ -184,6 +186,16 @@ static void report(const bench *b, const workload *w, const measured *m, const s
     puts("}");
 }
 
+static void print_profile(const bench *b, const settings *s)
+{
+    sg_profile_print(stderr, b->g, s->peak > 0 ? s->peak : sg_peak(b->g));
+    FILE *f = fopen(s->trace, "w");
+    if (f)
+        sg_profile_trace(f, b->g);
+    if (!f || fclose(f) != 0)
+        fprintf(stderr, "seqgrad-bench: cannot write \"%s\"\n", s->trace);
+}
+
 /* ---- running -------------------------------------------------------------------------------- */
 
 int bench_close(bench *b, const workload *w)
@@ -207,6 +219,8 @@ int bench_train(const workload *w, const settings *s)
     measured m = measure(&b, w, model, batches, s);
     if (sg_ok(b.g) && m.steps > 0)
         report(&b, w, &m, s);
+    if (sg_ok(b.g) && s->trace)
+        print_profile(&b, s);
     return bench_close(&b, w);
 }
 
