@@ -168,6 +168,31 @@ static bool broadcast_view(const void *attr, const sg_array *in, const sg_array 
     return true;
 }
 
+/* Leading axes that both have are rows, and the attribute says the wider shape, or the narrower. */
+static bool common_rows(const sg_shape *narrow, const sg_shape *wide, const sg_shape *to,
+                        sg_rows *r)
+{
+    int k = 0;
+    while (narrow->rank == wide->rank && k < wide->rank && narrow->dim[k] == wide->dim[k])
+        k++;
+    r->leading = k;
+    r->rank = wide->rank - k;
+    sg_shape s = {.rank = 1, .dim = {r->rows}};
+    if (r->rank >= SG_MAX_RANK)
+        return false;
+    for (int i = to->rank; i < wide->rank; i++)
+        s.dim[s.rank++] = 1;
+    for (int i = k; i < to->rank; i++)
+        s.dim[s.rank++] = to->dim[i];
+    *(target *)r->attr = sg__target_of(s);
+    return true;
+}
+
+static bool broadcast_batch(const sg_shape *const *in, const sg_shape *out, sg_rows *r)
+{
+    return common_rows(in[0], out, out, r);
+}
+
 /* g, which is summed over what was repeated as it is for all ops: see grad.c */
 static sg_tensor *same_vjp(const sg_vjp_call *v, int i)
 {
@@ -184,6 +209,7 @@ static const sg_op broadcast_op = {
     .attrs = target_attrs,
     .infer = broadcast_infer,
     .view = broadcast_view,
+    .batch = broadcast_batch,
     .vjp = same_vjp,
 };
 
@@ -329,6 +355,11 @@ static bool sum_joint(const void *attr, const sg_shape *in, const sg_shape *out,
     return front > 0;
 }
 
+static bool sum_batch(const sg_shape *const *in, const sg_shape *out, sg_rows *r)
+{
+    return common_rows(out, in[0], out, r);
+}
+
 static const sg_op sum_op = {
     .name = "sum_to",
     .args = "x",
@@ -343,6 +374,7 @@ static const sg_op sum_op = {
     .shares = sum_shares,
     .joint = sum_joint,
     .of_rows = &sg__sum_of_rows_op,
+    .batch = sum_batch,
     .vjp = sum_vjp,
 };
 

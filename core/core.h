@@ -366,6 +366,18 @@ typedef struct sg_joint {
     bool in_turn;
 } sg_joint;
 
+/* How an op is done for many at once, row by row: leading axes of its result, and of the operands
+ * that are not shared, become one axis of rows, and any number of rows of several results may
+ * follow each other there. No row may depend on another one, nor on how many there are. */
+typedef struct sg_rows {
+    int leading;     /* axes that are rows; 0: all of a result is one row */
+    unsigned shared; /* bit i: operand i is read by all rows as it is */
+    int rank;        /* to so many axes behind that of the rows, ones are put in front; or 0 */
+    bool gains;      /* many rows at once cost less than each alone: worth waiting for */
+    int64_t rows;    /* of the whole, to which `attr`, a copy of the attributes, is to be fitted */
+    void *attr;
+} sg_rows;
+
 typedef struct sg_call {
     const void *attr;
     int n; /* operands */
@@ -476,6 +488,9 @@ struct sg_op {
     /* The op that computes the same, if it is one element, of an operand most rows of which are
      * equal: see core/plan/rows.h. */
     const sg_op *of_rows;
+    /* For ops without `map`, which go by element anyway: how results are computed together, as
+     * rows; false if these cannot be. NULL: never. */
+    bool (*batch)(const sg_shape *const *in, const sg_shape *out, sg_rows *r);
 
     /* The cotangent of operand i, from public ops; may have out's shape where the operand was
      * broadcast. NULL: by `lower`. */

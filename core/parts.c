@@ -7,15 +7,20 @@
 #include "core/parts.h"
 #include "core/internal.h"
 
-/* ---- slice -------------------------------------------------------------------------------- */
+bool sg__rows_before_axis(const sg_shape *const *in, const sg_shape *out, sg_rows *r)
+{
+    int64_t *axis = r->attr;
+    (void)in, (void)out;
+    r->leading = (int)*axis;
+    *axis = 1;
+    return true;
+}
 
-typedef struct {
-    int64_t axis, start, count, step;
-} slice_attr;
+/* ---- slice -------------------------------------------------------------------------------- */
 
 static bool slice_infer(sg_infer *i)
 {
-    const slice_attr *a = i->attr;
+    const sg__slice_attr *a = i->attr;
     i->shape = sg_shape_of(i->in[0]);
     i->shape.dim[a->axis] = a->count;
     return true;
@@ -24,7 +29,7 @@ static bool slice_infer(sg_infer *i)
 static bool slice_view(const void *attr, const sg_array *in, const sg_array *out, int64_t *start,
                        int64_t *stride)
 {
-    const slice_attr *a = attr;
+    const sg__slice_attr *a = attr;
     for (int k = 0; k < out->rank; k++)
         stride[k] = in->stride[k];
     *start = a->start * stride[a->axis];
@@ -36,7 +41,7 @@ static bool slice_view(const void *attr, const sg_array *in, const sg_array *out
 static sg_tensor *slice_vjp(const sg_vjp_call *v, int i)
 {
     (void)i;
-    const slice_attr *a = v->attr;
+    const sg__slice_attr *a = v->attr;
     int axis = (int)a->axis;
     int64_t size = sg_dim(v->in[0], axis);
     int64_t last = a->start + (a->count - 1) * a->step;
@@ -46,19 +51,20 @@ static sg_tensor *slice_vjp(const sg_vjp_call *v, int i)
     return sg__spread(turned, axis, last, size - 1 - a->start, -a->step);
 }
 
-static const sg_op slice_op = {
+const sg_op sg__slice_op = {
     .name = "slice",
     .args = "x",
     .arity = 1,
     .dtypes = SG_ALL,
-    .attr_size = sizeof(slice_attr),
-    .attrs = (const sg_attr[]){{"axis", 'i', offsetof(slice_attr, axis)},
-                               {"start", 'i', offsetof(slice_attr, start)},
-                               {"count", 'i', offsetof(slice_attr, count)},
-                               {"step", 'i', offsetof(slice_attr, step)},
+    .attr_size = sizeof(sg__slice_attr),
+    .attrs = (const sg_attr[]){{"axis", 'i', offsetof(sg__slice_attr, axis)},
+                               {"start", 'i', offsetof(sg__slice_attr, start)},
+                               {"count", 'i', offsetof(sg__slice_attr, count)},
+                               {"step", 'i', offsetof(sg__slice_attr, step)},
                                {0}},
     .infer = slice_infer,
     .view = slice_view,
+    .batch = sg__rows_before_axis,
     .vjp = slice_vjp,
 };
 
@@ -66,13 +72,13 @@ sg_tensor *sg__take_every(sg_tensor *x, int axis, int64_t start, int64_t count, 
 {
     if (start == 0 && step == 1 && count == sg_dim(x, axis))
         return x;
-    slice_attr a;
+    sg__slice_attr a;
     memset(&a, 0, sizeof a);
     a.axis = axis;
     a.start = start;
     a.count = count;
     a.step = count > 1 ? step : 1;
-    return sg_record(&slice_op, &a, 1, &x);
+    return sg_record(&sg__slice_op, &a, 1, &x);
 }
 
 /* ---- pad ------------------------------------------------------------------------------------ */
@@ -124,6 +130,7 @@ static const sg_op pad_op = {
                                {0}},
     .infer = pad_infer,
     .parts = pad_parts,
+    .batch = sg__rows_before_axis,
     .vjp = pad_vjp,
 };
 
@@ -195,5 +202,6 @@ const sg_op sg__concat_op = {
     .attrs = (const sg_attr[]){{"axis", 'i', offsetof(sg__concat_attr, axis)}, {0}},
     .infer = concat_infer,
     .parts = concat_parts,
+    .batch = sg__rows_before_axis,
     .vjp = concat_vjp,
 };

@@ -13,9 +13,16 @@ sg_tensor *sg__spread(sg_tensor *x, int axis, int64_t before, int64_t after, int
  * a sum of such; else NULL. */
 sg_tensor *sg__times_added(sg_tensor *x);
 
+typedef struct sg__slice_attr {
+    int64_t axis, start, count, step;
+} sg__slice_attr;
+extern const sg_op sg__slice_op;
 typedef struct sg__concat_attr {
     int64_t axis;
 } sg__concat_attr;
 extern const sg_op sg__concat_op;
+
+/* `batch` of ops whose attributes begin with an axis: the axes before it are rows. */
+bool sg__rows_before_axis(const sg_shape *const *in, const sg_shape *out, sg_rows *r);
 
 #endif

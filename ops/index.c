@@ -68,6 +68,14 @@ static sg_tensor *take_vjp(const sg_vjp_call *v, int i)
     return i == 0 ? sg_scatter_add(v->g, v->in[1], sg_dim(v->in[0], 0)) : NULL;
 }
 
+static bool take_batch(const sg_shape *const *in, const sg_shape *out, sg_rows *r)
+{
+    (void)out;
+    r->leading = in[1]->rank;
+    r->shared = 1;
+    return true;
+}
+
 static const sg_op take_op = {
     .name = "take",
     .args = "x i",
@@ -77,6 +85,7 @@ static const sg_op take_op = {
     .infer = take_infer,
     .run = take_run,
     .shares = take_shares,
+    .batch = take_batch,
     .vjp = take_vjp,
 };
 
@@ -270,6 +279,7 @@ static const sg_op take_along_op = {
     .attrs = (const sg_attr[]){{"axis", 'i', offsetof(along_attr, axis)}, {0}},
     .infer = along_infer,
     .run = take_along_run,
+    .batch = sg__rows_before_axis,
     .vjp = take_along_vjp,
 };
 
@@ -335,6 +345,7 @@ static const sg_op scatter_along_op = {
                                {0}},
     .infer = scatter_along_infer,
     .run = scatter_along_run,
+    .batch = sg__rows_before_axis,
     .vjp = scatter_along_vjp,
 };
 
@@ -385,6 +396,13 @@ static bool one_hot_run(const sg_call *c)
     return true;
 }
 
+static bool one_hot_batch(const sg_shape *const *in, const sg_shape *out, sg_rows *r)
+{
+    (void)out;
+    r->leading = in[0]->rank;
+    return true;
+}
+
 static const sg_op *const one_hot_ops[SG_DTYPES];
 static const sg_attr one_hot_attrs[] = {{"n", 'i', offsetof(one_hot_attr, n)}, {0}};
 
@@ -393,6 +411,7 @@ static const sg_attr one_hot_attrs[] = {{"n", 'i', offsetof(one_hot_attr, n)}, {
         .name = "one_hot", .args = "i", .flags = SG_OP_CONSTANT, .arity = 1,                       \
         .dtypes = 1 << SG_I32, .attr_size = sizeof(one_hot_attr), .attrs = one_hot_attrs,          \
         .infer = one_hot_infer, .result = 1 + (T), .typed = one_hot_ops, .run = one_hot_run,       \
+        .batch = one_hot_batch,                                                                    \
     }
 static const sg_op one_hot_op[SG_DTYPES] = {ONE_HOT(SG_F32), ONE_HOT(SG_F64), ONE_HOT(SG_I32),
                                             ONE_HOT(SG_U8)};

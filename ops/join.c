@@ -170,6 +170,7 @@ static const sg_op update_op = {
                                {0}},
     .infer = update_infer,
     .run = update_run,
+    .batch = sg__rows_before_axis,
     .vjp = update_vjp,
 };
 

@@ -152,6 +152,13 @@ static sg_tensor *grad_lower(const void *attr, int n, sg_tensor *const *in)
     return sg_mul(d, sg_expand_dims(g, -1));
 }
 
+static bool loss_batch(const sg_shape *const *in, const sg_shape *out, sg_rows *r)
+{
+    (void)out;
+    r->leading = in[1]->rank;
+    return true;
+}
+
 static const sg_op grad_op = {
     .name = "cross_entropy_grad",
     .args = "logits labels g",
@@ -161,6 +168,7 @@ static const sg_op grad_op = {
     .infer = grad_infer,
     .run = grad_run,
     .shares = loss_shares,
+    .batch = loss_batch,
     .flags = SG_OP_SPLIT,
     .lower = grad_lower,
 };
@@ -181,6 +189,7 @@ static const sg_op loss_op = {
     .infer = loss_shapes,
     .run = loss_run,
     .shares = loss_shares,
+    .batch = loss_batch,
     .flags = SG_OP_SPLIT,
     .vjp = loss_vjp,
     .lower = loss_lower,

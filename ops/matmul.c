@@ -217,6 +217,23 @@ static double matmul_flops(const sg_call *c)
     return 2.0 * (double)sg__elements(&c->out) * (double)c->in[0].dim[c->in[0].rank - 1];
 }
 
+/* Rows of x times one matrix; or pairs of matrices. */
+static bool matmul_batch(const sg_shape *const *in, const sg_shape *out, sg_rows *r)
+{
+    const sg_shape *x = in[0], *y = in[1];
+    if (y->rank == 2) {
+        r->leading = out->rank - 1;
+        r->shared = 2;
+        r->gains = true;
+        return true;
+    }
+    for (int i = 0; i < out->rank - 2; i++)
+        if (x->rank != y->rank || x->dim[i] != y->dim[i])
+            return false;
+    r->leading = out->rank - 2;
+    return true;
+}
+
 static const sg_op matmul_op = {
     .name = "matmul",
     .args = "x y",
@@ -228,6 +245,7 @@ static const sg_op matmul_op = {
     .scratch = matmul_scratch,
     .flops = matmul_flops,
     .joint = matmul_joint,
+    .batch = matmul_batch,
     .vjp = matmul_vjp,
 };
 

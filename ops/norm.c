@@ -69,6 +69,14 @@ static sg_tensor *norm_lower(const void *attr, int n, sg_tensor *const *in)
     return sg_add(sg_mul(normalized(in[0], a->epsilon, &r), in[1]), in[2]);
 }
 
+static bool norm_batch(const sg_shape *const *in, const sg_shape *out, sg_rows *r)
+{
+    (void)in;
+    r->leading = out->rank - 1;
+    r->shared = 6;
+    return true;
+}
+
 static const sg_op norm_op = {
     .name = "layer_norm",
     .args = "x gain bias",
@@ -78,6 +86,7 @@ static const sg_op norm_op = {
     .infer = norm_infer,
     .run = norm_run,
     .shares = sg__row_shares,
+    .batch = norm_batch,
     .flags = SG_OP_SPLIT | SG_OP_SURE,
     .vjp = norm_vjp,
     .lower = norm_lower,

@@ -188,7 +188,7 @@ static bool argmin_run(const sg_call *c)
     {                                                                                              \
         .name = label, .args = "x", .flags = SG_OP_CONSTANT, .arity = 1, .dtypes = SG_ALL,         \
         .attr_size = sizeof(axis_attr), .attrs = axis_attrs, .infer = extremum_infer,              \
-        .result = 1 + SG_I32, .run = runs,                                                         \
+        .result = 1 + SG_I32, .run = runs, .batch = sg__rows_before_axis,                          \
     }
 static const sg_op argmax_op = ARG_OP("argmax", argmax_run);
 static const sg_op argmin_op = ARG_OP("argmin", argmin_run);
@@ -218,7 +218,7 @@ static sg_tensor *min_vjp(const sg_vjp_call *v, int i)
     {                                                                                              \
         .name = label, .args = "x", .arity = 1, .dtypes = SG_FLOATS | 1 << SG_I32,                 \
         .attr_size = sizeof(axis_attr), .attrs = axis_attrs, .infer = extremum_infer, .run = runs, \
-        .vjp = derivative,                                                                         \
+        .batch = sg__rows_before_axis, .vjp = derivative,                                          \
     }
 static const sg_op max_op = EXTREMUM_OP("max", max_run, max_vjp);
 static const sg_op min_op = EXTREMUM_OP("min", min_run, min_vjp);
@@ -284,6 +284,13 @@ static sg_tensor *logsumexp_vjp(const sg_vjp_call *v, int i)
     return sg_mul(v->g, sg_exp(sg_sub(v->in[0], y)));
 }
 
+static bool logsumexp_batch(const sg_shape *const *in, const sg_shape *out, sg_rows *r)
+{
+    (void)in;
+    r->leading = out->rank - 1;
+    return true;
+}
+
 static const sg_op logsumexp_op = {
     .name = "logsumexp",
     .args = "x",
@@ -292,6 +299,7 @@ static const sg_op logsumexp_op = {
     .infer = logsumexp_infer,
     .run = logsumexp_run,
     .shares = sg__row_shares,
+    .batch = logsumexp_batch,
     .vjp = logsumexp_vjp,
 };
 
@@ -370,6 +378,7 @@ static const sg_op cumsum_op = {
                                {0}},
     .infer = cumsum_infer,
     .run = cumsum_run,
+    .batch = sg__rows_before_axis,
     .vjp = cumsum_vjp,
 };
 

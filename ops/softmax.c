@@ -94,6 +94,22 @@ static sg_tensor *softmax_lower(const void *attr, int n, sg_tensor *const *in)
     return sg_mul(e, sg_div(one, sg_where(none, one, sum)));
 }
 
+static bool row_batch(const sg_shape *const *in, const sg_shape *out, sg_rows *r)
+{
+    (void)in;
+    r->leading = out->rank ? out->rank - 1 : 0;
+    return true;
+}
+
+/* A mask for each row, not one for several. */
+static bool masked_batch(const sg_shape *const *in, const sg_shape *out, sg_rows *r)
+{
+    bool alike = in[1]->rank == out->rank;
+    for (int k = 0; alike && k < out->rank; k++)
+        alike = in[1]->dim[k] == out->dim[k];
+    return alike && row_batch(in, out, r);
+}
+
 static const sg_op softmax_op = {
     .name = "softmax",
     .args = "x",
@@ -101,6 +117,7 @@ static const sg_op softmax_op = {
     .infer = same_shape,
     .run = softmax_run,
     .shares = sg__row_shares,
+    .batch = row_batch,
     .flags = SG_OP_SPLIT | SG_OP_SURE,
     .vjp = softmax_vjp,
     .lower = softmax_lower,
@@ -114,6 +131,7 @@ static const sg_op masked_softmax_op = {
     .infer = masked_infer,
     .run = softmax_run,
     .shares = sg__row_shares,
+    .batch = masked_batch,
     .flags = SG_OP_SPLIT | SG_OP_SURE,
     .vjp = softmax_vjp,
     .lower = softmax_lower,
@@ -162,6 +180,7 @@ static const sg_op log_softmax_op = {
     .infer = same_shape,
     .run = log_softmax_run,
     .shares = sg__row_shares,
+    .batch = row_batch,
     .flags = SG_OP_SPLIT | SG_OP_SURE,
     .vjp = log_softmax_vjp,
     .lower = log_softmax_lower,

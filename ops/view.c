@@ -46,6 +46,22 @@ static bool permute_back(const void *attr, const sg_array *in, const sg_array *o
     return true;
 }
 
+/* Leading axes that stay are rows. */
+static bool permute_batch(const sg_shape *const *in, const sg_shape *out, sg_rows *r)
+{
+    permute_attr *a = r->attr;
+    sg_shape axes = {.rank = 1};
+    (void)in;
+    while (r->leading < out->rank && a->axes.dim[r->leading] == r->leading)
+        r->leading++;
+    if (out->rank - r->leading >= SG_MAX_RANK)
+        return false;
+    for (int k = r->leading; k < out->rank; k++)
+        axes.dim[axes.rank++] = a->axes.dim[k] - r->leading + 1;
+    a->axes = axes;
+    return true;
+}
+
 static sg_tensor *permute(sg_tensor *x, const sg_shape *axes);
 
 /* g with the axes put back */
@@ -69,6 +85,7 @@ static const sg_op permute_op = {
     .infer = permute_infer,
     .view = permute_view,
     .back = permute_back,
+    .batch = permute_batch,
     .vjp = permute_vjp,
 };
 

@@ -141,6 +141,11 @@ static void need(sg__graph *gr, uint32_t i)
 /* What the roots still need, in the order in which it was made: operands first. */
 bool sg__graph_needed(sg__graph *gr)
 {
+    for (size_t i = 0; i < gr->n; i++) {
+        gr->x[i].needed = false;
+        gr->x[i].uses = 0;
+    }
+    gr->ordered = 0;
     for (size_t i = 0; i < gr->root_count; i++)
         need(gr, gr->roots[i]);
     uint32_t count = 0;

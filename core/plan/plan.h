@@ -5,6 +5,7 @@
  *   key      their encoding, by which the plan of an equal graph is found again
  *   graph    what is to be computed, equal items once
  *   rewrite  sums of pieces as one piece
+ *   batch    items of one form, of many sentences or trees, as rows of one
  *   sparse   what is the same in most rows: the other rows only
  *   layout   what is computed right where a larger array has it as a part
  *   emit     steps: views resolved into strides, copies where a kernel needs them, sums taken apart
@@ -183,7 +184,7 @@ void sg__graph_close(sg__graph *gr);
 uint32_t sg__graph_add(sg__graph *gr, sg__item x);    /* x, or the item that equals it */
 uint32_t sg__graph_append(sg__graph *gr, sg__item x); /* a leaf */
 uint32_t *sg__graph_list(sg__graph *gr, uint32_t n);
-bool sg__graph_needed(sg__graph *gr);                       /* sets its order */
+bool sg__graph_needed(sg__graph *gr);                       /* sets its order, anew if roots changed */
 void sg__graph_replace(sg__graph *gr, const sg__graph *by); /* which it takes over */
 /* rewrite.c: x, or what computes the same */
 uint32_t sg__rewrite(sg__graph *gr, sg__item x);
@@ -193,6 +194,12 @@ static inline bool sg__is_reshape(const sg__item *x) /* a view by the shapes alo
     return x->op && x->op->view && x->op->view == x->op->back;
 }
 bool sg__sparse(sg__graph *gr); /* sparse.c: false after raising an error */
+/* A new item, after the type and origin of `like`; rewritten. */
+uint32_t sg__graph_new(sg__graph *gr, const sg__item *like, const sg_op *op, const void *attr,
+                       sg_shape shape, uint32_t n, const uint32_t *in);
+uint32_t sg__graph_reshape(sg__graph *gr, uint32_t i, sg_shape shape);
+/* batch.c: many small items of one kind as one; `lasting`: as long as the plan */
+bool sg__batch(sg__graph *gr, sg__arena *lasting);
 
 /* schedule.c: false after raising an error */
 bool sg__schedule(sg__graph *gr);

@@ -32,8 +32,8 @@ static bool is_fold(const sg__item *x)
 
 /* ---- new items ------------------------------------------------------------------------------ */
 
-static uint32_t add(sg__graph *gr, const sg__item *like, const sg_op *op, const void *attr,
-                    sg_shape shape, uint32_t n, const uint32_t *in)
+uint32_t sg__graph_new(sg__graph *gr, const sg__item *like, const sg_op *op, const void *attr,
+                       sg_shape shape, uint32_t n, const uint32_t *in)
 {
     sg__item x = {.op = op, .n = n, .origin = like->origin, .dtype = like->dtype};
     x.dims = sg__intern(gr->g, "", shape);
@@ -49,13 +49,13 @@ static uint32_t add(sg__graph *gr, const sg__item *like, const sg_op *op, const 
         }
         x.attr = memcpy(copy, attr, op->attr_size);
     }
-    return sg__rewrite(gr, x);
+    return is_fold(&x) ? sg__graph_add(gr, x) : sg__rewrite(gr, x); /* sums were, and are no new */
 }
 
-static uint32_t reshape(sg__graph *gr, uint32_t i, sg_shape shape)
+uint32_t sg__graph_reshape(sg__graph *gr, uint32_t i, sg_shape shape)
 {
     sg__target t = sg__target_of(shape);
-    return add(gr, item(gr, i), &sg__reshape_op, &t, shape, 1, &i);
+    return sg__graph_new(gr, item(gr, i), &sg__reshape_op, &t, shape, 1, &i);
 }
 
 static uint32_t concat(sg__graph *gr, int axis, uint32_t n, const uint32_t *in)
@@ -65,7 +65,7 @@ static uint32_t concat(sg__graph *gr, int axis, uint32_t n, const uint32_t *in)
     sg_shape shape = x->dims->shape;
     for (uint32_t k = 1; k < n; k++)
         shape.dim[axis] += item(gr, in[k])->dims->shape.dim[axis];
-    return n == 1 ? in[0] : add(gr, x, &sg__concat_op, &a, shape, n, in);
+    return n == 1 ? in[0] : sg__graph_new(gr, x, &sg__concat_op, &a, shape, n, in);
 }
 
 /* ---- pads side by side ----------------------------------------------------------------------- */
@@ -172,10 +172,10 @@ static uint32_t join(sg__graph *gr, int axis, bool in_turn, uint32_t n, uint32_t
     wide.dim[axis + 1] = 1;
     flat.dim[axis] *= n;
     for (uint32_t k = 0; k < n; k++)
-        if ((in[k] = reshape(gr, in[k], wide)) == SG__NONE)
+        if ((in[k] = sg__graph_reshape(gr, in[k], wide)) == SG__NONE)
             return SG__NONE;
     uint32_t all = concat(gr, axis + 1, n, in);
-    return all == SG__NONE ? all : reshape(gr, all, flat);
+    return all == SG__NONE ? all : sg__graph_reshape(gr, all, flat);
 }
 
 /* Transposes along the joined axis are joined as they are and then transposed. */
@@ -197,7 +197,7 @@ static uint32_t join_turned(sg__graph *gr, int axis, bool in_turn, uint32_t n, u
     int64_t rows = shape.dim[rank - 2];
     shape.dim[rank - 2] = shape.dim[rank - 1];
     shape.dim[rank - 1] = rows;
-    return add(gr, &view, view.op, view.attr, shape, 1, &all);
+    return sg__graph_new(gr, &view, view.op, view.attr, shape, 1, &all);
 }
 
 static bool joint_of(const sg__graph *gr, const sg__item *x, sg_joint *j)
@@ -243,7 +243,7 @@ static uint32_t join_terms(sg__graph *gr, const sg__item *sum, uint32_t last, ui
         in_turn =
             in_turn && j.in_turn && j.shape[0].dim[j.axis[0]] == first.shape[0].dim[first.axis[0]];
         for (uint32_t i = 0; i < like.n; i++)
-            if ((in[i][n] = reshape(gr, item(gr, t)->in[i], j.shape[i])) == SG__NONE)
+            if ((in[i][n] = sg__graph_reshape(gr, item(gr, t)->in[i], j.shape[i])) == SG__NONE)
                 return SG__NONE;
         dead[at] = n > 0;
         at = k;
@@ -255,7 +255,7 @@ static uint32_t join_terms(sg__graph *gr, const sg__item *sum, uint32_t last, ui
     for (uint32_t i = 0; i < like.n; i++)
         if ((both[i] = join_turned(gr, first.axis[i], in_turn, n, in[i])) == SG__NONE)
             return SG__NONE;
-    sum->in[at] = add(gr, &like, like.op, like.attr, like.dims->shape, like.n, both);
+    sum->in[at] = sg__graph_new(gr, &like, like.op, like.attr, like.dims->shape, like.n, both);
     return sum->in[at];
 }
 
@@ -366,7 +366,7 @@ static uint32_t rewrite_parts(sg__graph *gr, sg__item x)
     uint32_t whole = tiled(gr, &x);
     if (whole == SG__NONE)
         return sg__graph_add(gr, x);
-    return item(gr, whole)->dims == x.dims ? whole : reshape(gr, whole, x.dims->shape);
+    return item(gr, whole)->dims == x.dims ? whole : sg__graph_reshape(gr, whole, x.dims->shape);
 }
 
 /* A reshape of a reshape is one, or none. Equal ones are told by the shape that came of them. */

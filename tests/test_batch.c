@@ -1,0 +1,183 @@
+/* Automatic batching: programs that know one sentence or one tree run as if written for many, and
+ * no bit shows it. */
+#include "models/models.h"
+#include "optim/optim.h"
+
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SIZE = 5, WORDS = 11, CLASSES = 3, MOST = 40, LONGEST = 16 };
+
+/* ---- programs: the losses of some sentences or trees, each for itself -------------------------
+ */
+
+static const int32_t numbers[LONGEST] = {3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8, 9, 7, 9, 3};
+
+/* Tags for the words of a sentence, by two layers of LSTM in both directions. */
+static sg_tensor *sentence(sg_context *g, sg_tensor *table, int length)
+{
+    sg_tensor *x = sg_take(table, sg_input(g, SG_I32, SG_SHAPE(1, length), numbers));
+    for (int l = 0; l < 2; l++) {
+        int in = l ? 2 * SIZE : SIZE;
+        sg_cell forward = sg_lstm(g, l ? "f1" : "f0", .in = in, .hidden = SIZE);
+        sg_cell backward = sg_lstm(g, l ? "b1" : "b0", .in = in, .hidden = SIZE);
+        x = sg_bidirectional(forward, backward, x, NULL, NULL);
+    }
+    sg_affine out = sg_linear(g, "out", .in = 2 * SIZE, .out = WORDS);
+    sg_tensor *tags = sg_input(g, SG_I32, SG_SHAPE(1, length), numbers);
+    return sg_sum(sg_cross_entropy(sg_apply(out, x), tags), SG_ALL_AXES, false);
+}
+
+/* C = I*U + Fl*cl + Fr*cr, H = O*tanh(C) */
+static sg_state node(sg_affine cell, sg_state l, sg_state r)
+{
+    sg_tensor *z[5];
+    sg_split(sg_apply(cell, sg_concat(-1, l.h, r.h)), -1, 5, z);
+    sg_tensor *i = sg_sigmoid(z[0]), *fl = sg_sigmoid(z[1]), *fr = sg_sigmoid(z[2]);
+    sg_tensor *o = sg_sigmoid(z[3]), *u = sg_tanh(z[4]);
+    sg_tensor *c = sg_add(sg_add(sg_mul(i, u), sg_mul(fl, l.c)), sg_mul(fr, r.c));
+    return (sg_state){.h = sg_mul(o, sg_tanh(c)), .c = c};
+}
+
+/* A class for a tree of so many leaves: leaning to the left, to the right, or balanced. */
+static sg_tensor *tree(sg_context *g, sg_tensor *table, int leaves, int lean)
+{
+    sg_affine cell = sg_linear(g, "node", 2 * SIZE, 5 * SIZE);
+    sg_affine out = sg_linear(g, "top", SIZE, CLASSES);
+    sg_state s[2 * LONGEST];
+    int n = 0;
+    for (; n < leaves; n++) {
+        sg_tensor *x = sg_take(table, sg_input(g, SG_I32, SG_SHAPE(1), &numbers[n]));
+        s[n] = (sg_state){.h = sg_tanh(x), .c = x};
+    }
+    for (int done = 0; n < 2 * leaves - 1; n++) {
+        int last = n > leaves ? n - 1 : 0, next = n > leaves ? n - leaves + 1 : 1;
+        s[n] = lean == 0   ? node(cell, s[last], s[next])
+               : lean == 1 ? node(cell, s[next], s[last])
+                           : node(cell, s[done], s[done + 1]);
+        done += 2;
+    }
+    sg_tensor *label = sg_input(g, SG_I32, SG_SHAPE(1), &(int32_t){lean});
+    return sg_reshape(sg_cross_entropy(sg_apply(out, s[n - 1].h), label), SG_SCALAR);
+}
+
+typedef struct program {
+    const char *name;
+    int count, order; /* of the gradient */
+    bool trees;
+    int sizes[MOST];
+} program;
+
+static const program programs[] = {
+    {"sentences", 9, 1, false, {4, 7, 2, 5, 16, 7, 1, 3, 4}},
+    {"alike", 4, 1, false, {5, 5, 5, 5}},
+    {"one", 1, 1, false, {6}},
+    {"curved sentences", 3, 2, false, {3, 1, 4}},
+    {"trees", 10, 1, true, {6, 9, 4, 2, 1, 7, 12, 5, 4, 3}},
+    {"curved trees", 5, 2, true, {3, 5, 2, 4, 1}},
+};
+enum { PROGRAMS = sizeof programs / sizeof *programs };
+
+/* The sum of the losses, and its gradients by all parameters, or those of their squares. */
+static int record(sg_context *g, const program *p, sg_tensor **x)
+{
+    sg_tensor *table = sg_embedding(g, "words", WORDS, SIZE), *losses[MOST], *params[MOST],
+              *d[MOST];
+    for (int i = 0; i < p->count; i++)
+        losses[i] = p->trees ? tree(g, table, p->sizes[i], i % 3) : sentence(g, table, p->sizes[i]);
+    sg_tensor *loss = sg_add_n(p->count, losses);
+    int n = 0;
+    for (sg_tensor *q = NULL; (q = sg_next_param(g, q, false));)
+        params[n++] = q;
+    x[n] = loss;
+    sg_grad(loss, n, params, x);
+    for (int i = 0; p->order > 1 && i < n; i++)
+        d[i] = sg_sum(sg_square(x[i]), SG_ALL_AXES, false);
+    if (p->order > 1)
+        sg_grad(sg_add_n(n, d), n, params, x);
+    return n + 1;
+}
+
+/* ---- same bits ------------------------------------------------------------------------------- */
+
+static size_t bytes_of(const sg_tensor *x)
+{
+    return (size_t)sg_size(x) * sizeof(float);
+}
+
+Test(batch, changes_no_bit)
+{
+    for (int k = 0; k < PROGRAMS; k++) {
+        sg_context *g = sg_open(.without = "batch");
+        sg_tensor *x[MOST], *y[MOST];
+        int n = record(g, &programs[k], x);
+        cr_assert(sg_eval_(n, x) == SG_OK, "%s: %s", programs[k].name, sg_errmsg(g));
+        for (int threads = 1; threads <= 3; threads++) {
+            sg_context *h = sg_open(.threads = threads);
+            record(h, &programs[k], y);
+            cr_assert(sg_eval_(n, y) == SG_OK, "%s: %s", programs[k].name, sg_errmsg(h));
+            for (int i = 0; i < n; i++)
+                cr_expect(memcmp(sg_data(x[i]), sg_data(y[i]), bytes_of(x[i])) == 0,
+                          "%s, %d threads: result %d of %d differs", programs[k].name, threads, i,
+                          n);
+            sg_close(h);
+        }
+        sg_close(g);
+    }
+}
+
+/* Losses that are asked for by name, and some of them alone. */
+Test(batch, changes_no_bit_of_what_is_asked_for_alone)
+{
+    float value[2][LONGEST];
+    for (int k = 0; k < 2; k++) {
+        sg_context *g = sg_open(.seed = 3);
+        sg_tensor *table = sg_embedding(g, "words", WORDS, SIZE), *x[LONGEST];
+        for (int i = 0; i < LONGEST; i++)
+            x[i] = sentence(g, table, 1 + i % 5);
+        if (k == 0)
+            cr_assert(sg_eval_(LONGEST, x) == SG_OK, "%s", sg_errmsg(g));
+        for (int i = 0; i < LONGEST; i++)
+            value[k][i] = (float)sg_item(x[i]);
+        sg_close(g);
+    }
+    cr_expect(memcmp(value[0], value[1], sizeof value[0]) == 0);
+}
+
+/* ---- what it is for -------------------------------------------------------------------------- */
+
+static sg_plan_info infos(const program *p, const char *without)
+{
+    sg_context *g = sg_open(.without = without);
+    sg_tensor *x[MOST];
+    int n = record(g, p, x);
+    sg_plan_info i = sg_plan_infos(n, x);
+    cr_assert(sg_ok(g), "%s: %s", p->name, sg_errmsg(g));
+    sg_close(g);
+    return i;
+}
+
+/* As many products as the longest sentence has alone, and hardly more steps. */
+Test(batch, of_sentences_takes_the_steps_of_one)
+{
+    program many = {"many", 24, 1, false, {0}}, one = {"one", 1, 1, false, {LONGEST}};
+    for (int i = 0; i < many.count; i++)
+        many.sizes[i] = 2 + (i * 7) % (LONGEST - 1);
+    sg_plan_info a = infos(&many, NULL), b = infos(&one, NULL), c = infos(&many, "batch");
+    cr_expect(a.products == b.products, "%d products, not %d", (int)a.products, (int)b.products);
+    cr_expect(a.steps < c.steps / 2, "%d steps, not %d; %d without",
+              (int)a.steps, (int)b.steps, (int)c.steps);
+}
+
+/* A product forward and one backward for every level of the highest tree. */
+Test(batch, of_trees_takes_the_steps_of_levels)
+{
+    program many = {"many", 24, 1, true, {0}}, one = {"one", 1, 1, true, {LONGEST}};
+    for (int i = 0; i < many.count; i++)
+        many.sizes[i] = 2 + (i * 7) % (LONGEST - 1);
+    sg_plan_info a = infos(&many, NULL), b = infos(&one, NULL), c = infos(&many, "batch");
+    cr_expect(a.products <= b.products, "%d products, not %d", (int)a.products, (int)b.products);
+    cr_expect(a.steps < c.steps / 2, "%d steps, not %d; %d without",
+              (int)a.steps, (int)b.steps, (int)c.steps);
+}
