@@ -201,9 +201,10 @@ Test(gemm, every_small_shape)
 
 static void blocks(sg__gemm_call *p)
 {
-    static const int shapes[][3] = {{1, 70, 511},   {3, 40, 512},    {2, 300, 513},  {13, 33, 1025},
-                                    {300, 5, 700},  {250, 130, 257}, {241, 1, 300},  {5, 1, 1100},
-                                    {1, 200, 1030}, {64, 65, 64},    {480, 17, 256}, {37, 3, 600}};
+    static const int shapes[][3] = {{1, 70, 511},   {3, 40, 512},    {2, 300, 513}, {13, 33, 1025},
+                                    {300, 5, 700},  {250, 130, 257}, {241, 1, 300}, {5, 1, 1100},
+                                    {1, 200, 1030}, {1, 2110, 19},   {64, 65, 64},  {480, 17, 256},
+                                    {37, 3, 600}};
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
         for (int transposed = 0; transposed < 4; transposed++) {
             p->m = shapes[i][0], p->n = shapes[i][1], p->k = shapes[i][2];

@@ -16,6 +16,9 @@ enum {
     PANELS = 4,       /* of C, computed beside it in one go when they have few rows */
     TURN_A_FROM = 64, /* so many columns of C: a transposed A is turned into rows first, since a
                          tile would read a line for a few elements at each k */
+    PACK_NEAR = 3,    /* times as many rows: to pack B if its rows are near each other */
+    FEW = 8,          /* rows; with more there is enough to do while B arrives */
+    CACHE = 1 << 18,  /* bytes of B that stay near */
     PAGE = 4096       /* rows or columns of B so far apart share a place in L1 */
 };
 
@@ -26,6 +29,7 @@ typedef struct way {
     int few;          /* columns that leave half a vector empty: C' = B' A' is faster */
     bool packs;       /* B */
     bool turns;
+    bool far;
     bool spreads;            /* columns of C are not adjacent: compute beside it */
     int64_t columns;         /* of C, in one go */
     int64_t a_width;         /* from row to row of A turned around; 0 where A is in place */
@@ -104,9 +108,12 @@ static way choose(sg__gemm_call *p)
         const int64_t apart = (p->b_col == 1 ? p->b_row : p->b_col) * size;
         w.turns = p->b_col != 1 && p->b_row == 1 && p->m <= w.own->turn_to &&
                   apart % (p->m == 1 ? PAGE : PAGE / 2) != 0;
-        w.packs = p->b_col == 1 ? p->m >= w.own->pack_from && (apart >= PAGE || apart <= -PAGE)
-                                : !w.turns;
+        const bool near = apart < PAGE && apart > -PAGE;
+        w.packs = p->b_col == 1 ? p->m >= w.own->pack_from * (near ? PACK_NEAR : 1) : !w.turns;
         w.block = w.turns ? w.own->turned : w.own->block, w.width = w.own->width;
+        if (p->m == 1 && p->b_col == 1 && p->n >= 4 * w.width)
+            w.block = w.own->row;
+        w.far = p->m <= FEW && !w.packs && k * p->n * size > CACHE;
         if (p->a_row == 1 && p->a_col != 1 && p->m > w.few && p->n >= TURN_A_FROM) {
             w.a_width = (k + 2 * w.width - 1) / w.width * w.width; /* not a power of 2 */
             w.a_bytes = aligned(w.a_width * lesser(p->m, ROWS), w.size);
@@ -197,7 +204,8 @@ void sg__gemm(const sg__gemm_call *call)
             sg__gemm_call part = all;
             part.b = offset(all.b, k * all.b_row, w.size);
             part.c = (char *)all.c + i * all.c_row * (int64_t)w.size;
-            sg__gemm_block t = {.m = lesser(all.m - i, ROWS), .k = lesser(all.k - k, k_block)};
+            sg__gemm_block t = {
+                .m = lesser(all.m - i, ROWS), .k = lesser(all.k - k, k_block), .far = w.far};
             t.a = offset(all.a, i * all.a_row + k * all.a_col, w.size);
             t.a_row = all.a_row, t.a_col = all.a_col;
             if (w.strip) {

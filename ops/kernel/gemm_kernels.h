@@ -18,6 +18,7 @@ typedef struct sg__gemm_block {
     void *c;
     int64_t c_row;
     bool accumulate;
+    bool far; /* few rows are multiplied by a B that no near cache holds */
 } sg__gemm_block;
 
 typedef void sg__gemm_kernel(const sg__gemm_block *t);
@@ -28,6 +29,7 @@ typedef struct sg__gemm_own {
     int turn_to;   /* so many rows of A; for more it is faster to pack B than to turn it */
     int pack_from; /* so many rows; for fewer it is faster to read far rows of B than to pack */
     sg__gemm_kernel *block;
+    sg__gemm_kernel *row;    /* m is 1, B in place */
     sg__gemm_kernel *turned; /* B in place, transposed: its columns are contiguous, b_panel apart */
     /* Packs columns [0, n) of k rows of B into panels of that width, a multiple of ours. Missing
      * columns hold anything. */

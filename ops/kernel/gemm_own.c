@@ -15,6 +15,7 @@
 #define REAL   float
 #define SUFFIX ps
 #include "ops/kernel/gemm_tile.h"
+#include "ops/kernel/gemm_row.h"
 #include "ops/kernel/gemm_turn.h"
 #include "ops/kernel/gemm_pack.h"
 #undef REAL
@@ -23,10 +24,11 @@
 #define REAL   double
 #define SUFFIX pd
 #include "ops/kernel/gemm_tile.h"
+#include "ops/kernel/gemm_row.h"
 #include "ops/kernel/gemm_turn.h"
 #include "ops/kernel/gemm_pack.h"
 
 const sg__gemm_own SET[2] = {
-    {2 * BYTES / 4, TURN_TO, PACK_FROM, block_ps, turned_ps, pack_ps},
-    {2 * BYTES / 8, TURN_TO, PACK_FROM, block_pd, turned_pd, pack_pd},
+    {2 * BYTES / 4, TURN_TO, PACK_FROM, block_ps, row_ps, turned_ps, pack_ps},
+    {2 * BYTES / 8, TURN_TO, PACK_FROM, block_pd, row_pd, turned_pd, pack_pd},
 };

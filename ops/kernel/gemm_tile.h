@@ -21,6 +21,9 @@
         const REAL *at = b + v / 2 * b_panel + v % 2 * LANES;                                      \
         y[v] = full || v < vectors - 1 ? LOAD(at) : LOAD_PART(at, part);                           \
     }
+#define FETCH(i, v)                                                                                \
+    if (v < vectors && v * BYTES % 64 == 0)                                                        \
+        __builtin_prefetch(b + v / 2 * b_panel + v % 2 * LANES + ahead);
 #define MULTIPLY(i, v)                                                                             \
     if (v < vectors)                                                                               \
         sum[i][v] = MULTIPLY_ADD(x, y[v], sum[i][v]);
@@ -64,11 +67,13 @@ INLINE void OF_TYPE(tile)(const int rows, const int vectors, const bool full,
     const int64_t a_row = t->a_row, a_col = t->a_col, b_row = t->b_row, b_panel = t->b_panel;
     const int64_t c_row = t->c_row;
     const bool accumulate = t->accumulate;
+    /* far: the same rows of the next panel, since this one's are over soon */
+    const int64_t ahead = t->far ? (vectors + 1) / 2 * b_panel : AHEAD * b_row;
     VECTOR sum[ROWS][8], y[8];
     (void)b_panel, (void)part; /* not every tile needs them */
     EACH_ROW(CLEAR_ROW)
     for (int64_t p = t->k; p > 0; p--) {
-        __builtin_prefetch(b + AHEAD * b_row);
+        EACH_VECTOR(FETCH, 0)
         EACH_VECTOR(READ, 0)
         EACH_ROW(MULTIPLY_ROW)
         a += a_col;
