@@ -7,7 +7,7 @@
  * without, in the same order. If the planner takes a look for the input itself, the copies equal
  * the originals, and nothing is computed twice.
  */
-#include "core/checkpoint.h"
+#include "core/sweep.h"
 
 static bool first_infer(sg_infer *c)
 {
@@ -78,52 +78,53 @@ static sg_tensor *record_2(const sg_op *op, sg_tensor *x, sg_tensor *y)
     return sg_record(op, NULL, 2, (sg_tensor *[]){x, y});
 }
 
-sg_tensor *sg__image(const sg__replays *r, sg_tensor *x)
+sg_tensor *sg__image(const sg__sweep *s, uint32_t i, sg_tensor *x)
 {
-    sg__replay *p = r->of && x->mark == r->epoch ? &r->of[x->index] : NULL;
+    sg__replay *p = s->replay ? &s->replay[i] : NULL;
     if (!p || !p->now)
         return x;
     if (!p->image)
-        p->image = record_2(&again_op, x, p->now);
+        p->image = record_2(&again_op, s->of[i].x, p->now);
     return p->image;
 }
 
-static bool prepare(sg__replays *r, const sg_tensor *z)
+/* What is computed between the inputs and y; what has a value is kept in any case. */
+static bool is_between(const sg__sweep *s, uint32_t i)
 {
-    if (!r->of) {
-        r->of = sg__alloc(r->arena, r->n * sizeof *r->of);
-        if (!r->of)
+    const sg_tensor *x = s->of[i].x;
+    return x->n > 0 && !x->value && s->replay[i].input != s->checkpoints;
+}
+
+static bool prepare(sg__sweep *s, const sg__gradient *z)
+{
+    if (!s->replay) {
+        s->replay = sg__alloc(&s->g->sweeps, s->nodes * sizeof *s->replay);
+        if (!s->replay)
             return false;
-        memset(r->of, 0, r->n * sizeof *r->of);
+        memset(s->replay, 0, s->nodes * sizeof *s->replay);
     }
-    r->count++;
-    for (uint32_t k = 1; k < z->n; k++)
-        if (z->in[k]->mark == r->epoch) /* nothing here is computed from others */
-            r->of[z->in[k]->index].input = r->count;
+    s->checkpoints++;
+    for (uint32_t k = 1; k < z->x->n; k++)
+        if (z->in[k] != UINT32_MAX) /* nothing in this sweep is computed from others */
+            s->replay[z->in[k]].input = s->checkpoints;
     return true;
 }
 
-/* Whether x is computed between the inputs and y. What has a value is kept in any case. */
-static bool is_between(const sg__replays *r, const sg_tensor *x)
-{
-    return x->n > 0 && !x->value && r->of[x->index].input != r->count;
-}
-
 /* Marks what is between; the first of it in canonical order. */
-static size_t mark(sg__replays *r, const sg_tensor *y)
+static uint32_t mark(sg__sweep *s, uint32_t y)
 {
-    size_t first = y->index, open = 1;
-    r->of[first].inside = r->count;
-    for (size_t i = y->index + 1; open && i-- > 0;) {
-        if (r->of[i].inside != r->count)
+    uint32_t first = y, open = 1;
+    s->replay[y].inside = s->checkpoints;
+    for (uint32_t i = y + 1; open && i-- > 0;) {
+        const sg__gradient *d = &s->of[i];
+        if (s->replay[i].inside != s->checkpoints)
             continue;
         first = i;
         open--;
-        for (uint32_t k = 0; k < sg__passes_to(r->order[i]); k++) {
-            const sg_tensor *x = r->order[i]->in[k];
-            if (!is_between(r, x) || r->of[x->index].inside == r->count)
+        for (uint32_t k = 0; k < d->x->n; k++) {
+            if (!is_between(s, d->in[k]) || s->replay[d->in[k]].inside == s->checkpoints)
                 continue;
-            r->of[x->index].inside = r->count;
+            s->replay[d->in[k]].inside = s->checkpoints;
             open++;
         }
     }
@@ -138,48 +139,48 @@ static void stand_in(sg__replay *p, sg_tensor *x)
 
 /* What stands for an operand in the copy. An input is looked at once for all; it may itself be
  * computed again, for an outer checkpoint. */
-static sg_tensor *operand(sg__replays *r, sg_tensor *x, sg_tensor *after)
+static sg_tensor *operand(sg__sweep *s, uint32_t i, sg_tensor *after)
 {
-    sg__replay *p = &r->of[x->index];
+    sg__replay *p = &s->replay[i];
+    sg_tensor *x = s->of[i].x;
     if (x->n == 0 || x->value)
         return x;
-    if (p->inside != r->count && p->looked != r->count) {
+    if (p->inside != s->checkpoints && p->looked != s->checkpoints) {
         stand_in(p, record_2(&later_op, p->copy ? p->copy : x, after));
-        p->looked = r->count;
+        p->looked = s->checkpoints;
     }
     return p->now;
 }
 
-static bool copy(sg__replays *r, sg_tensor *x, sg_tensor *after)
+static bool copy(sg__sweep *s, uint32_t i, sg_tensor *after)
 {
-    sg__replay *p = &r->of[x->index];
-    uint32_t n = sg__passes_to(x);
-    sg_tensor **in = sg__alloc(r->arena, n * sizeof *in);
+    const sg__gradient *d = &s->of[i];
+    sg_tensor *x = d->x, **in = sg__alloc(&s->g->sweeps, x->n * sizeof *in);
     if (!in)
         return false;
     bool same = true;
-    for (uint32_t k = 0; k < n; k++) {
-        in[k] = operand(r, x->in[k], after);
+    for (uint32_t k = 0; k < x->n; k++) {
+        in[k] = operand(s, d->in[k], after);
         same = same && in[k] == x->in[k];
     }
     if (same) /* of leaves alone */
         in[0] = record_2(&later_op, in[0], after);
-    p->copy = n == x->n ? sg__record_again(x, in) : in[0]; /* its first operand by another name */
-    stand_in(p, p->copy);
+    s->replay[i].copy = sg__record_again(x, in);
+    stand_in(&s->replay[i], s->replay[i].copy);
     return true;
 }
 
-bool sg__recompute(sg__replays *r, const sg_tensor *z, sg_tensor *after)
+bool sg__recompute(sg__sweep *s, const sg__gradient *z, sg_tensor *after)
 {
-    sg_context *g = z->g;
+    sg_context *g = s->g;
     sg__scope *scope = g->scope;
-    const sg_tensor *y = sg__itself(z->in[0]);
-    bool ok = prepare(r, z);
-    if (ok && is_between(r, y))
-        for (size_t i = mark(r, y); ok && !g->status && i <= y->index; i++)
-            if (r->of[i].inside == r->count) {
-                g->scope = (sg__scope *)(uintptr_t)r->order[i]->scope;
-                ok = copy(r, r->order[i], after);
+    const uint32_t y = z->in[0];
+    bool ok = prepare(s, z);
+    if (ok && is_between(s, y))
+        for (uint32_t i = mark(s, y); ok && !g->status && i <= y; i++)
+            if (s->replay[i].inside == s->checkpoints) {
+                g->scope = (sg__scope *)(uintptr_t)s->of[i].x->scope;
+                ok = copy(s, i, after);
             }
     g->scope = scope;
     if (!ok)

@@ -1,31 +1,9 @@
 /* Reverse-mode differentiation: from y backward over the canonical order, each op's vjp emits the
  * cotangents of its operands as nodes, so gradients are graphs like any other and can be
  * differentiated again. Contributions to one tensor are summed by one add_n, in canonical order. */
-#include "core/checkpoint.h"
+#include "core/sweep.h"
 
-typedef struct term { /* a contribution after the first; a list per node */
-    sg_tensor *g;
-    struct term *next;
-} term;
-
-typedef struct gradient { /* of y by one node */
-    sg_tensor *x;
-    const uint32_t
-        *in;          /* where its operands are, themselves, not where x says: vjps may walk, too */
-    sg_tensor *first; /* contribution */
-    term *more, *last;
-    uint32_t count;
-    bool needed; /* is one of xs, or leads there */
-} gradient;
-
-typedef struct sweep {
-    sg_context *g;
-    size_t nodes;
-    gradient *of; /* by canonical order */
-    sg__replays replays;
-} sweep;
-
-static void *allocate(const sweep *s, size_t n, size_t element)
+static void *allocate(const sg__sweep *s, size_t n, size_t element)
 {
     void *p = sg__alloc(&s->g->sweeps, n * element);
     if (!p)
@@ -33,7 +11,7 @@ static void *allocate(const sweep *s, size_t n, size_t element)
     return p;
 }
 
-static bool add_term(sweep *s, gradient *d, sg_tensor *g)
+static bool add_term(sg__sweep *s, sg__gradient *d, sg_tensor *g)
 {
     /* the adjoint of broadcasting, for all ops at once */
     if (g->dims != d->x->dims)
@@ -44,16 +22,16 @@ static bool add_term(sweep *s, gradient *d, sg_tensor *g)
         d->first = g;
         return true;
     }
-    term *t = allocate(s, 1, sizeof *t);
+    sg__term *t = allocate(s, 1, sizeof *t);
     if (!t)
         return false;
-    *t = (term){g, NULL};
+    *t = (sg__term){g, NULL};
     *(d->last ? &d->last->next : &d->more) = t;
     d->last = t;
     return true;
 }
 
-static sg_tensor *total(sweep *s, gradient *d)
+static sg_tensor *total(sg__sweep *s, sg__gradient *d)
 {
     if (d->count == 1)
         return d->first;
@@ -62,7 +40,7 @@ static sg_tensor *total(sweep *s, gradient *d)
         return s->g->nil;
     uint32_t n = 0;
     all[n++] = d->first;
-    for (term *t = d->more; t; t = t->next)
+    for (sg__term *t = d->more; t; t = t->next)
         all[n++] = t->g;
     d->first = sg_add_n((int)n, all); /* one term from now on: the sum */
     d->more = d->last = NULL;
@@ -74,7 +52,7 @@ static void vjp(sg_tensor *y, sg_tensor *seed, int n, sg_tensor *const *xs, sg_t
 
 /* An op without a rule of its own: the derivative of the composition it stands for. Its operands
  * are looked at through marked identities, at which the inner walk stops. */
-static bool by_lower(sweep *s, const gradient *y, sg_tensor *g)
+static bool by_lower(sg__sweep *s, const sg__gradient *y, sg_tensor *g)
 {
     const sg_tensor *x = y->x;
     sg_tensor **in = allocate(s, x->n, sizeof *in);
@@ -84,7 +62,7 @@ static bool by_lower(sweep *s, const gradient *y, sg_tensor *g)
     if (!in || !floats || !d)
         return false;
     for (uint32_t i = 0; i < x->n; i++) {
-        in[i] = sg_probe(sg__image(&s->replays, x->in[i]), x->op->name);
+        in[i] = sg_probe(sg__image(s, y->in[i], x->in[i]), x->op->name);
         if (sg_is_nil(in[i]))
             return false;
         in[i]->flags |= SG__MARKED;
@@ -104,20 +82,28 @@ static bool by_lower(sweep *s, const gradient *y, sg_tensor *g)
     return !s->g->status;
 }
 
-/* What a vjp reads for x's operands. */
-static sg_tensor *const *images(const sweep *s, const sg_tensor *x)
+/* What a vjp sees: with checkpoints, copies instead of what is inside of them. */
+static bool look(const sg__sweep *s, const sg__gradient *y, sg_vjp_call *call)
 {
-    if (!s->replays.of)
-        return x->in;
-    sg_tensor **in = allocate(s, x->n, sizeof *in);
-    for (uint32_t i = 0; in && i < x->n; i++)
-        in[i] = sg__image(&s->replays, x->in[i]);
-    return in;
+    uint32_t n = y->x->n;
+    sg_tensor **in = s->replay ? allocate(s, n, sizeof *in) : NULL;
+    for (uint32_t i = 0; in && i < n; i++)
+        in[i] = sg__image(s, y->in[i], y->x->in[i]);
+    call->in = in ? in : y->x->in;
+    call->out = sg__image(s, (uint32_t)(y - s->of), y->x);
+    return !s->g->status;
 }
 
-static bool step_back(sweep *s, gradient *y)
+static bool step_back(sg__sweep *s, sg__gradient *y)
 {
-    sg_tensor *x = y->x, *g = total(s, y);
+    sg_tensor *x = y->x;
+    if (x->op->flags & SG__OP_CHECKPOINT) {
+        const sg__gradient *d = &s->of[y->in[0]];
+        return !d->count || sg__recompute(s, y, d->last ? d->last->g : d->first);
+    }
+    if (!y->count)
+        return true;
+    sg_tensor *g = total(s, y);
     if (!x->op->vjp && x->op->lower)
         return by_lower(s, y, g);
     if (!x->op->vjp) {
@@ -126,10 +112,11 @@ static bool step_back(sweep *s, gradient *y)
         return false;
     }
     int64_t so_far[2] = {0};
-    sg_tensor *const *in = images(s, x);
-    sg_vjp_call call = {x->attr, (int)x->n, in, sg__image(&s->replays, x), g, so_far};
-    for (uint32_t i = 0; in && i < x->n && !s->g->status; i++) {
-        gradient *d = &s->of[y->in[i]];
+    sg_vjp_call call = {x->attr, (int)x->n, x->in, x, g, so_far};
+    if (!look(s, y, &call))
+        return false;
+    for (uint32_t i = 0; i < x->n && !s->g->status; i++) {
+        sg__gradient *d = &s->of[y->in[i]];
         sg_tensor *cotangent = d->needed ? x->op->vjp(&call, (int)i) : NULL;
         if (cotangent)
             add_term(s, d, cotangent);
@@ -140,30 +127,7 @@ static bool step_back(sweep *s, gradient *y)
     return !s->g->status;
 }
 
-static bool recompute(sweep *s, const sg_tensor *z, const gradient *y)
-{
-    if (!s->replays.order) {
-        sg_tensor **order = allocate(s, s->nodes, sizeof *order);
-        for (size_t i = 0; order && i < s->nodes; i++)
-            order[i] = s->of[i].x;
-        s->replays.order = order;
-    }
-    return s->replays.order && sg__recompute(&s->replays, z, y->last ? y->last->g : y->first);
-}
-
-/* What has other names gets its cotangents under its own. */
-static bool go_back(sweep *s, gradient *y)
-{
-    bool name = y->x->op->flags & (SG__OP_CHECKPOINT | SG__OP_AGAIN);
-    const gradient *of = name ? &s->of[y->in[0]] : y;
-    if (of->count == 0)
-        return true;
-    if (y->x->op->flags & SG__OP_CHECKPOINT)
-        return recompute(s, y->x, of);
-    return name || step_back(s, y);
-}
-
-static bool list(sweep *s)
+static bool list(sg__sweep *s)
 {
     const sg__list *order = &s->g->order;
     size_t edges = 0;
@@ -176,15 +140,16 @@ static bool list(sweep *s)
         return false;
     for (size_t i = 0; i < s->nodes; i++) {
         sg_tensor *x = order->x[i];
-        s->of[i] = (gradient){.x = x, .in = in};
-        for (uint32_t k = 0; k < sg__passes_to(x); k++)
-            *in++ = sg__itself(x->in[k])->index;
+        s->of[i] = (sg__gradient){.x = x, .in = in};
+        for (uint32_t k = 0; k < x->n; k++) {
+            const sg_tensor *o = sg__itself(x->in[k]);
+            *in++ = o->mark == s->g->epoch ? o->index : UINT32_MAX;
+        }
     }
-    s->replays = (sg__replays){.n = s->nodes, .epoch = s->g->epoch, .arena = &s->g->sweeps};
     return true;
 }
 
-static bool prepare(sweep *s, int n, sg_tensor *const *xs)
+static bool prepare(sg__sweep *s, int n, sg_tensor *const *xs)
 {
     if (!list(s))
         return false;
@@ -192,7 +157,7 @@ static bool prepare(sweep *s, int n, sg_tensor *const *xs)
         if (sg__itself(xs[i])->mark == s->g->epoch) /* y depends on it */
             s->of[sg__itself(xs[i])->index].needed = true;
     for (size_t i = 0; i < s->nodes; i++) {
-        gradient *y = &s->of[i];
+        sg__gradient *y = &s->of[i];
         const sg_tensor *x = y->x;
         bool passes =
             sg__is_float(x->dtype) && !(x->op->flags & SG_OP_CONSTANT) && !(x->flags & SG__MARKED);
@@ -202,7 +167,8 @@ static bool prepare(sweep *s, int n, sg_tensor *const *xs)
     return true;
 }
 
-static void collect(sweep *s, int n, sg_tensor *const *xs, const uint32_t *at, sg_tensor **grads)
+static void collect(sg__sweep *s, int n, sg_tensor *const *xs, const uint32_t *at,
+                    sg_tensor **grads)
 {
     for (int i = 0; i < n; i++)
         grads[i] = at[i] != UINT32_MAX && s->of[at[i]].count
@@ -213,7 +179,7 @@ static void collect(sweep *s, int n, sg_tensor *const *xs, const uint32_t *at, s
 static void vjp(sg_tensor *y, sg_tensor *seed, int n, sg_tensor *const *xs, sg_tensor **grads)
 {
     sg_context *g = y->g;
-    sweep s = {.g = g};
+    sg__sweep s = {.g = g};
     sg__mark before = sg__arena_mark(&g->sweeps);
     const sg__scope *scope = g->scope;
     uint32_t *at = NULL;
@@ -233,7 +199,7 @@ static void vjp(sg_tensor *y, sg_tensor *seed, int n, sg_tensor *const *xs, sg_t
         bool inner =
             s.of[i].needed && x->n && !(x->flags & SG__MARKED) && !(x->op->flags & SG_OP_CONSTANT);
         g->scope = (sg__scope *)(uintptr_t)x->scope; /* errors and profiles name the layer */
-        if (inner && !go_back(&s, &s.of[i]))
+        if (inner && !step_back(&s, &s.of[i]))
             break;
     }
     g->scope = (sg__scope *)(uintptr_t)scope;
