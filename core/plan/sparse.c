@@ -253,12 +253,14 @@ static uint32_t make_whole(sparse *s, uint32_t i, uint32_t *in)
     return again(s, i, NULL, in);
 }
 
+/* Whatever may fail because of an index does so here: once the first parameter is overwritten
+ * nothing may. */
 static uint32_t make_scatter(sparse *s, uint32_t i, const sg_shape *shape)
 {
     sg__item x = *item(s, i);
     uint32_t both[] = {s->made[WHOLE][x.in[0]], index_of(s, i, &sg__places_op)};
     void *attr = attr_of(s, x.op->attr_size, x.attr);
-    if (!attr || both[1] == SG__NONE)
+    if (!attr || both[1] == SG__NONE || index_of(s, i, &sg__rows_op) == SG__NONE)
         return SG__NONE;
     x.op->scatter(x.attr, shape->dim[0], attr);
     x.attr = attr;
