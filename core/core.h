@@ -423,10 +423,12 @@ enum {
     SG_OP_CONSTANT = 2, /* its derivative is zero, or it has none: gradients stop here */
     SG_OP_RANDOM = 4,   /* draws: recording it again keeps its site */
     SG_OP_COMMUTES = 8,
-    SG_OP_FOLD = 16,  /* of n operands: map's two-operand kernel from left to right */
-    SG_OP_ROOT = 32,  /* every evaluation performs it (assign) */
-    SG_OP_SPLIT = 64, /* run computes one part of the result, the others may run beside it */
-    SG_OP_SURE = 128, /* run never fails */
+    SG_OP_FOLD = 16,   /* of n operands: map's two-operand kernel from left to right */
+    SG_OP_ROOT = 32,   /* every evaluation performs it (assign) */
+    SG_OP_SPLIT = 64,  /* run computes one part of the result, the others may run beside it */
+    SG_OP_SURE = 128,  /* run never fails */
+    SG_OP_OVER = 2048, /* run reads no more of a row of its first operand once it writes that row of
+                          the result, so that this may stand where the operand is */
     /* Of ops by element: */
     SG_OP_OF_ZERO = 256,    /* of 0 it makes 0 */
     SG_OP_ZERO_KEEPS = 512, /* x op 0 is x, to the bit; if it commutes, x op -0 */

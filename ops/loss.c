@@ -169,7 +169,7 @@ static const sg_op grad_op = {
     .run = grad_run,
     .shares = loss_shares,
     .batch = loss_batch,
-    .flags = SG_OP_SPLIT,
+    .flags = SG_OP_SPLIT | SG_OP_OVER,
     .lower = grad_lower,
 };
 

@@ -87,7 +87,7 @@ static const sg_op norm_op = {
     .run = norm_run,
     .shares = sg__row_shares,
     .batch = norm_batch,
-    .flags = SG_OP_SPLIT | SG_OP_SURE,
+    .flags = SG_OP_SPLIT | SG_OP_SURE | SG_OP_OVER,
     .vjp = norm_vjp,
     .lower = norm_lower,
 };

@@ -118,7 +118,7 @@ static const sg_op softmax_op = {
     .run = softmax_run,
     .shares = sg__row_shares,
     .batch = row_batch,
-    .flags = SG_OP_SPLIT | SG_OP_SURE,
+    .flags = SG_OP_SPLIT | SG_OP_SURE | SG_OP_OVER,
     .vjp = softmax_vjp,
     .lower = softmax_lower,
 };
@@ -132,7 +132,7 @@ static const sg_op masked_softmax_op = {
     .run = softmax_run,
     .shares = sg__row_shares,
     .batch = masked_batch,
-    .flags = SG_OP_SPLIT | SG_OP_SURE,
+    .flags = SG_OP_SPLIT | SG_OP_SURE | SG_OP_OVER,
     .vjp = softmax_vjp,
     .lower = softmax_lower,
 };
@@ -181,7 +181,7 @@ static const sg_op log_softmax_op = {
     .run = log_softmax_run,
     .shares = sg__row_shares,
     .batch = row_batch,
-    .flags = SG_OP_SPLIT | SG_OP_SURE,
+    .flags = SG_OP_SPLIT | SG_OP_SURE | SG_OP_OVER,
     .vjp = log_softmax_vjp,
     .lower = log_softmax_lower,
 };

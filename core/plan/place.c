@@ -1,7 +1,7 @@
 /* Placing: an offset in the workspace for every buffer, so that buffers alive at the same step do
  * not overlap. Free stretches are kept by size class and joined with free neighbours (as in TLSF,
  * Masmano et al. 2004), so that the cost of a placement does not grow with their number. A step by
- * element writes over an operand that nobody reads later. */
+ * element, or by row (SG_OP_OVER), writes over an operand that nobody reads later. */
 #include "core/plan/plan.h"
 
 #include <stdlib.h>
@@ -149,12 +149,20 @@ static void release(heap *h, uint32_t i)
     put_in(h, i);
 }
 
-/* The operand whose buffer result r of a program may be written over: as large, element for
- * element, and read for the last time before. */
+/* Whether no element of operand j is read after the same one of result r is written. */
+static bool read_before(const sg__step *s, int j, int r)
+{
+    if (s->program)
+        return sg__last_read(s->program, j) <= sg__first_write(s->program, r);
+    return j == 0 && s->op->flags & SG_OP_OVER;
+}
+
+/* The operand whose buffer result r of a step may be written over: as large, element for element,
+ * and read for the last time before. */
 static uint32_t heir(const sg__plan *p, uint32_t step, int r)
 {
     const sg__step *s = p->steps + step;
-    if (!s->program || !sg__is_whole(p, &s->at[r], &s->array[r]))
+    if (!sg__is_whole(p, &s->at[r], &s->array[r]))
         return SG__NONE;
     size_t bytes = p->buffers[s->at[r].buffer].bytes;
     for (int k = 0; k < s->n; k++) {
@@ -165,7 +173,7 @@ static uint32_t heir(const sg__plan *p, uint32_t step, int r)
             if (s->at[j].buffer == b)
                 fits = j < s->n && sg__is_whole(p, &s->at[j], &s->array[j]) &&
                        sg__dtype_size(s->array[j].dtype) == sg__dtype_size(s->array[r].dtype) &&
-                       sg__last_read(s->program, j) <= sg__first_write(s->program, r);
+                       read_before(s, j, r);
         if (fits)
             return b;
     }
