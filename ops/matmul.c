@@ -195,7 +195,10 @@ static sg_tensor *matmul_vjp(const sg_vjp_call *v, int i)
                 : sg_matmul(sg_transpose(x, -2, -1), v->g);
 }
 
-/* sum(x_t y_t) = [x_1 x_2 …] [y_1; y_2; …] */
+/* sum(x_t y_t) = [x_1 x_2 …] [y_1; y_2; …], which is faster unless the axis is long anyway; and
+ * operands that are joined must all be there at once. */
+enum { LONG = 1024 };
+
 static bool matmul_joint(const void *attr, const sg_shape *in, const sg_shape *out, sg_joint *j)
 {
     (void)attr;
@@ -209,7 +212,7 @@ static bool matmul_joint(const void *attr, const sg_shape *in, const sg_shape *o
         j->axis[k] = out->rank - 1 - k;
     }
     j->in_turn = true;
-    return true;
+    return in[0].dim[out->rank - 1] < LONG;
 }
 
 static double matmul_flops(const sg_call *c)

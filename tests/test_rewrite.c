@@ -254,6 +254,19 @@ Test(rewrite, a_weights_gradient_over_time_is_one_product)
     sg_close(g);
 }
 
+/* Products that are long by themselves are added: what they need is not kept until all is there. */
+Test(rewrite, long_products_are_not_joined)
+{
+    for (int rows = 1023; rows <= 1024; rows++) {
+        sg_context *g = sg_open();
+        sg_tensor *w = sg_param(g, "w", SG_SHAPE(2, 2)), *d;
+        sg_tensor *x = sg_full(g, SG_F32, SG_SHAPE(rows, 2), 0.5);
+        sg_grad(total_of_squares(sg_matmul(sg_tanh(sg_matmul(x, w)), w)), 1, &w, &d);
+        cr_expect_eq(steps_of("matmul", 1, &d), rows < 1024 ? 4 : 5, "%d rows", rows);
+        sg_close(g);
+    }
+}
+
 /* Asking for one of the products, too, changes no bit of their sum. */
 Test(rewrite, asking_for_more_changes_no_bit)
 {

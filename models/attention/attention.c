@@ -67,14 +67,17 @@ static sg_tensor *concat_keys(const sg_attention *a, sg_tensor *k)
 {
     return sg_expand_dims(sg_matmul(k, a->wk), 1); /* [B,1,T,A] */
 }
+/* Its inside, A features for each pair of a query and a key, is more than all else that a decoder
+ * would have to keep, and computed faster than written and read again. */
 static sg_tensor *concat_score(const sg_attention *a, sg_tensor *q, const sg_memory *m)
 {
-    sg_tensor *z = sg_add(sg_expand_dims(sg_matmul(q, a->wq), 2), m->keys); /* [B,Q,T,A] */
+    sg_tensor *in[] = {sg_expand_dims(sg_matmul(q, a->wq), 2), m->keys, m->coverage};
+    sg_tensor *z = sg_add(in[0], in[1]); /* [B,Q,T,A] */
     if (a->wc && m->coverage) {
         sg_tensor *c = sg_expand_dims(m->coverage, 2); /* [B,T,1] */
         z = sg_add(z, sg_expand_dims(sg_matmul(c, a->wc), 1));
     }
-    return sg_squeeze(sg_matmul(sg_tanh(z), a->v), 3);
+    return sg_checkpoint(sg_squeeze(sg_matmul(sg_tanh(z), a->v), 3), m->coverage ? 3 : 2, in);
 }
 
 static const struct {
