@@ -1,94 +1,221 @@
 /*
- * Plans of small models against recorded dumps: equal under every compiler, and a change of them is
- * seen. SEQGRAD_UPDATE_GOLDEN=1 in the environment records them anew.
+ * Plans of six small models against recorded dumps: equal under every compiler, and a change of
+ * them is seen. What each pass of the planner does is told by what the plans are without it, which
+ * is recorded too, in tests/golden/counts. SEQGRAD_UPDATE_GOLDEN=1 in the environment records all
+ * anew.
  */
-#include "models/models.h"
 #include "optim/optim.h"
+#include "tests/golden_models.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* What a training step evaluates: the loss, and the new value of each parameter. */
-static sg_tensor *regression(sg_context *g)
+/* Compares a text with a recorded one, or records it. */
+static void expect_recorded(const char *name, const char *text)
 {
-    sg_affine layer = sg_linear(g, "layer", .in = 3, .out = 2);
-    sg_tensor *x = sg_input(g, SG_F32, SG_SHAPE(4, 3), NULL);
-    sg_tensor *y = sg_input(g, SG_F32, SG_SHAPE(4, 2), NULL);
-    return sg_mean(sg_square(sg_sub(sg_apply(layer, x), y)), SG_ALL_AXES, false);
-}
-
-static sg_tensor *lstm(sg_context *g)
-{
-    sg_cell cell = sg_lstm(g, "lstm", .in = 3, .hidden = 4);
-    sg_tensor *x = sg_input(g, SG_F32, SG_SHAPE(2, 3, 3), NULL);
-    sg_tensor *h = sg_unroll(cell, x, .lengths = (int[]){3, 2});
-    return sg_sum(sg_square(sg_last(h, (int[]){3, 2})), SG_ALL_AXES, false);
-}
-
-static sg_tensor *translation(sg_context *g)
-{
-    sg_seq2seq m =
-        sg_make_seq2seq(g, "m", .source_count = 9, .target_count = 8, .embed = 3, .hidden = 4,
-                        .cell = SG_CELL_GRU, .score = SG_GENERAL, .reset = SG_RESET_AFTER);
-    static const int32_t ids[] = {4, 5, 6, 3, 7, 3, 0, 0};
-    static const int lengths[] = {4, 2};
-    sg_batch b = {.size = 2,
-                  .source_time = 4,
-                  .target_time = 4,
-                  .source = ids,
-                  .target_in = ids,
-                  .target_out = ids,
-                  .source_lengths = lengths,
-                  .target_lengths = lengths};
-    return sg_seq2seq_loss(&m, &b, 0).mean;
-}
-
-static char *read_all(const char *path)
-{
-    FILE *f = fopen(path, "rb");
-    char *text = calloc(1, 1 << 20);
-    if (f) {
-        size_t n = fread(text, 1, (1 << 20) - 1, f);
-        text[n] = 0;
-        fclose(f);
+    char path[512];
+    snprintf(path, sizeof path, "%s/tests/golden/%s", SG_SOURCE_DIR, name);
+    if (getenv("SEQGRAD_UPDATE_GOLDEN")) {
+        FILE *f = fopen(path, "wb");
+        cr_assert(f && fputs(text, f) >= 0 && fclose(f) == 0);
     }
+    char *recorded = calloc(1, 1 << 20);
+    FILE *f = fopen(path, "rb");
+    cr_expect(f && fread(recorded, 1, (1 << 20) - 1, f) > 0, "no %s", path);
+    if (f)
+        fclose(f);
+    cr_expect(strcmp(recorded, text) == 0, "%s is not as recorded:\n%s", name, text);
+    free(recorded);
+}
+
+/* Instruction sets differ in scratch. */
+static sg_context *open(const char *without)
+{
+    return sg_open(.isa = "generic", .threads = 1, .without = without);
+}
+
+static char *dump(sg_tensor *x)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *f = open_memstream(&text, &size);
+    sg_dump_plan(f, 1, &x);
+    fclose(f);
+    cr_assert(sg_ok(sg_context_of(x)), "%s", sg_errmsg(sg_context_of(x)));
     return text;
 }
 
 Test(plan, is_as_recorded)
 {
-    static const struct {
-        const char *name;
-        sg_tensor *(*model)(sg_context *g);
-    } rows[] = {{"regression", regression}, {"lstm", lstm}, {"translation", translation}};
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        sg_context *g = sg_open(.isa = "generic", .threads = 1); /* scratch differs */
-        char path[512], *text = NULL;
-        size_t size = 0;
-        sg_tensor *loss = rows[i].model(g), *xs[64], *d[64];
-        int n = 0;
-        for (sg_tensor *p = NULL; (p = sg_next_param(g, p, false)) && n < 64;)
-            xs[n++] = p;
-        sg_grad(loss, n, xs, d);
-        d[n] = loss;
-        FILE *f = open_memstream(&text, &size);
-        sg_dump_plan(f, n + 1, d);
-        fclose(f);
-        cr_assert(sg_ok(g), "%s", sg_errmsg(g));
-        snprintf(path, sizeof path, "%s/tests/golden/%s.plan", SG_SOURCE_DIR, rows[i].name);
-        if (getenv("SEQGRAD_UPDATE_GOLDEN")) {
-            f = fopen(path, "wb");
-            cr_assert(f && fwrite(text, 1, size, f) == size && fclose(f) == 0);
-        }
-        char *golden = read_all(path);
-        cr_expect(strcmp(golden, text) == 0, "the plan of \"%s\" is not the recorded one:\n%s",
-                  rows[i].name, text);
-        free(golden);
+    for (int m = 0; m < GOLDEN_MODELS; m++) {
+        sg_context *g = open("");
+        char name[64], *text = dump(golden_training(g, &golden_models[m], 1));
+        snprintf(name, sizeof name, "%s.plan", golden_models[m].name);
+        expect_recorded(name, text);
         free(text);
         sg_close(g);
     }
 }
+
+/* ---- what each pass does --------------------------------------------------------------------- */
+
+enum { ALL, NO_REWRITE, NO_BATCH, NO_SPARSE, NO_LAYOUT, NO_FUSE, NO_ASSIGN, NO_SPLIT, PASSES };
+static const char *const passes[PASSES] = {"",       "rewrite", "batch",  "sparse",
+                                           "layout", "fuse",    "assign", "split"};
+
+/* Of plans with all passes, or without one. */
+typedef struct counts {
+    sg_plan_info i;
+    int meetings; /* of two threads, where the model is wide */
+    int assigned; /* parameters that get a new value, */
+    int in_place; /* where they are, */
+    int rows;     /* and in some rows only */
+} counts;
+
+static int occurrences(const char *text, const char *words)
+{
+    int n = 0;
+    for (; (text = strstr(text, words)); text++)
+        n++;
+    return n;
+}
+
+static counts count(const golden_model *m, const char *without)
+{
+    enum { WIDE = 32 };
+    sg_context *g = open(without), *h = sg_open(.threads = 2, .without = without);
+    sg_tensor *x = golden_training(g, m, 1), *wide = golden_training(h, m, WIDE);
+    counts c = {sg_plan_infos(1, &x), (int)sg_plan_infos(1, &wide).meetings};
+    char *text = dump(x);
+    c.assigned = occurrences(text, "\nassigned value");
+    for (const char *at = text; (at = strstr(at, "\nassigned value")); at++)
+        c.in_place += strncmp(strstr(at, " in "), " in leaf", 8) == 0;
+    c.rows = occurrences(text, "update_rows");
+    cr_assert(sg_ok(h), "%s", sg_errmsg(h));
+    free(text);
+    sg_close(g);
+    sg_close(h);
+    return c;
+}
+
+static void print_counts(FILE *f, const char *name, const char *without, const counts *c)
+{
+    char line[40];
+    snprintf(line, sizeof line, *without ? "  without %s" : "%.0s%s", without, name);
+    fprintf(f, "%-18s %6d %9d %13d %9d %7d %9d %10d\n", line, (int)c->i.steps, (int)c->i.programs,
+            (int)c->i.instructions, (int)c->i.products, (int)c->i.copies, c->in_place,
+            (int)c->i.workspace);
+}
+
+/*
+ * By hand. Forward, backward to what is no input or first state, and backward to weights:
+ *
+ *   regression   2, 1, 2
+ *   lstm         x Wx of all steps 1, 0, 1; h Wh 3, 2, 1 with the steps' 2 further ones joined
+ *   tagger       the same in both directions, with 1 more to the embeddings; the labels' 1, 1, 1
+ *   transformer  q k v, scores, contexts, their way out, wide and narrow: 6, 6, 6
+ *   tree         leaves 3, 0, 3; nodes 2, 2, 1 with 1 joined
+ */
+static const struct expected {
+    const char *name;
+    int products, joined; /* calls, and how many more there are without rewriting */
+    int copies, rows;     /* instructions; tables that are updated by rows */
+    int meetings;         /* at most */
+} expected[GOLDEN_MODELS] = {
+    {"regression", 5, 0, 0, 0, 8},    {"lstm", 8, 2, 3, 0, 12},
+    {"tagger", 21, 4, 7, 1, 24},      {"translation", 52, 6, 26, 2, 48},
+    {"transformer", 18, 0, 5, 0, 24}, {"tree", 11, 1, 4, 0, 24},
+};
+
+static void check(const struct expected *e, const counts *c)
+{
+    const counts *all = &c[ALL];
+    cr_expect(all->i.products == e->products, "%s: products", e->name);
+    cr_expect(c[NO_REWRITE].i.products == e->products + e->joined, "%s: more products", e->name);
+    cr_expect(all->i.copies == e->copies, "%s: copies", e->name);
+    cr_expect(c[NO_LAYOUT].i.copies > e->copies || !e->copies, "%s: more copies", e->name);
+    cr_expect(2 * all->i.programs <= c[NO_FUSE].i.programs, "%s: programs", e->name);
+    cr_expect(c[NO_FUSE].i.programs == c[NO_FUSE].i.instructions, "%s: one by one", e->name);
+    cr_expect(all->in_place >= all->assigned - 1, "%s: in place", e->name);
+    cr_expect(c[NO_ASSIGN].in_place == e->rows, "%s: beside", e->name);
+    cr_expect(all->rows == e->rows && c[NO_SPARSE].rows == 0, "%s: rows", e->name);
+    cr_expect(all->meetings <= e->meetings, "%s: %d meetings", e->name, all->meetings);
+    cr_expect(c[NO_SPLIT].meetings == 0, "%s: one thread", e->name);
+}
+
+Test(plan, each_pass_does_its_part)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *f = open_memstream(&text, &size);
+    fprintf(f, "%-18s %6s %9s %13s %9s %7s %9s %10s\n", "", "steps", "programs", "instructions",
+            "products", "copies", "in place", "workspace");
+    for (int m = 0; m < GOLDEN_MODELS; m++) {
+        counts c[PASSES];
+        for (int p = 0; p < PASSES; p++) {
+            c[p] = count(&golden_models[m], passes[p]);
+            print_counts(f, golden_models[m].name, passes[p], &c[p]);
+        }
+        cr_assert_str_eq(golden_models[m].name, expected[m].name);
+        check(&expected[m], c);
+    }
+    fclose(f);
+    expect_recorded("counts", text);
+    free(text);
+}
+
+/* A step of an LSTM: what enters the gates is a program over all four of them, and all that is
+ * computed of that is another, forward and backward. */
+Test(plan, a_cell_is_one_program)
+{
+    enum { BATCH = 2, H = 4 };
+    sg_context *g = open("");
+    sg_cell cell = sg_lstm(g, "cell", .in = 3, .hidden = H);
+    sg_tensor *x = sg_input(g, SG_F32, SG_SHAPE(BATCH, 3), NULL);
+    sg_tensor *h = sg_input(g, SG_F32, SG_SHAPE(BATCH, H), NULL);
+    sg_state s = sg_cell_step(&cell, x, (sg_state){h, h});
+    sg_plan_info i = sg_plan_infos(2, (sg_tensor *[]){s.h, s.c});
+    cr_expect(i.products == 2 && i.programs == 2 && i.copies == 0, "%d programs", (int)i.programs);
+    sg_tensor *d[2];
+    sg_vjp(s.h, h, 2, (sg_tensor *[]){h, cell.wh}, d);
+    i = sg_plan_infos(4, (sg_tensor *[]){s.h, s.c, d[0], d[1]});
+    cr_expect(i.products == 4 && i.programs == 3 && i.copies == 0, "%d programs", (int)i.programs);
+    sg_close(g);
+}
+
+/* The gradient by the logits is where the logits were. */
+Test(plan, a_row_may_be_overwritten)
+{
+    enum { ROWS = 64, CLASSES = 500 };
+    sg_context *g = open("");
+    sg_tensor *w = sg_param(g, "w", SG_SHAPE(3, CLASSES)), *x, *d;
+    x = sg_input(g, SG_F32, SG_SHAPE(ROWS, 3), NULL);
+    sg_tensor *labels = sg_input(g, SG_I32, SG_SHAPE(ROWS), NULL);
+    sg_grad(sg_mean(sg_cross_entropy(sg_matmul(x, w), labels), 0, false), 1, &w, &d);
+    size_t workspace = sg_plan_infos(1, &d).workspace, logits = ROWS * CLASSES * sizeof(float);
+    cr_expect(workspace < 3 * logits / 2, "%zu bytes for logits of %zu", workspace, logits);
+    sg_close(g);
+}
+
+/* What is read by index, and may fail, comes later than the gradient of w. */
+Test(plan, parameters_are_updated_once_nothing_can_fail)
+{
+    sg_context *g = open("");
+    sg_tensor *w = sg_param(g, "w", SG_SHAPE(3, 3)), *table = sg_param(g, "t", SG_SHAPE(4, 3)),
+              *d[2];
+    sg_tensor *i = sg_input(g, SG_I32, SG_SHAPE(5), NULL);
+    sg_tensor *loss = sg_sum(sg_square(sg_matmul(sg_take(table, i), w)), SG_ALL_AXES, false);
+    sg_grad(loss, 2, (sg_tensor *[]){w, table}, d);
+    sg_assign(w, sg_sub(w, d[0]));
+    sg_assign(table, sg_sub(table, d[1]));
+    char *text = dump(loss);
+    cr_expect_eq(occurrences(text, " in leaf"), 2, "%s", text);
+    free(text);
+    sg_close(g);
+}
+
+/* ---- regions --------------------------------------------------------------------------------- */
 
 /* How often two threads meet in a step of a language model of so much time. */
 static int meetings(int time)
