@@ -64,6 +64,8 @@ static void find_updates(const sg__graph *gr, bool *update)
 {
     for (uint32_t k = 0; k < gr->ordered; k++)
         update[gr->order[k]] = true;
+    for (size_t k = 0; k < gr->root_count; k++)
+        update[gr->roots[k]] = false;
     for (uint32_t k = gr->ordered; k-- > 0;) {
         const sg__item *x = gr->x + gr->order[k];
         bool root = x->op && x->op->flags & SG_OP_ROOT, map = x->op && x->op->map;
