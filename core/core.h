@@ -315,6 +315,9 @@ SG_API sg_status sg_load_tensors(sg_context *g, const char *path, const char *pr
 SG_API void sg_dump(FILE *f, int n, sg_tensor *const *x);      /* the tape, a line a node */
 SG_API void sg_dump_dot(FILE *f, int n, sg_tensor *const *x);  /* the tape, for Graphviz */
 SG_API void sg_dump_plan(FILE *f, int n, sg_tensor *const *x); /* the plan: steps and places */
+/* What of the graph is computed together, as rows of one array: the largest groups, with the shapes
+ * of one item; and how much stays alone, and why. */
+SG_API void sg_dump_batches(FILE *f, int n, sg_tensor *const *x);
 
 /* From now on, or no longer, every step that runs is timed; what was timed before is forgotten. */
 SG_API sg_status sg_profile(sg_context *g, bool on);

@@ -181,3 +181,22 @@ Test(batch, of_trees_takes_the_steps_of_levels)
     cr_expect(a.steps < c.steps, "%d steps, not %d; %d without", (int)a.steps, (int)b.steps,
               (int)c.steps);
 }
+
+/* What is together, and what is not, is told. */
+Test(batch, is_told)
+{
+    char *text = NULL;
+    size_t size = 0;
+    sg_context *g = sg_open();
+    sg_tensor *x[MOST];
+    int n = record(g, &programs[4], x), joined = 0, all = 0;
+    FILE *f = open_memstream(&text, &size);
+    sg_dump_batches(f, n, x);
+    fclose(f);
+    cr_assert(sg_ok(g) && sscanf(text, "batches: %d of %d items", &joined, &all) == 2, "%s", text);
+    cr_expect(joined > all / 2 && joined < all, "%s", text);
+    cr_expect(strstr(text, "matmul        [1,10], [10,25] -> [1,25]\n"), "%s", text);
+    cr_expect(strstr(text, "alone: no other stands in its place"), "%s", text);
+    free(text);
+    sg_close(g);
+}

@@ -41,22 +41,25 @@ static bool is_anchor(const sg__member *m)
 
 /* ---- groups ---------------------------------------------------------------------------------- */
 
-/* The group of an item, told by what `at` has added to words[4…]. */
+/* The group of an item, and its role, told by its place and by what `at` has added to words[4…].
+ * What is not joined with others still plays its role, whatever its shape. */
 static bool join_group(sg__batcher *b, uint32_t i, uint64_t *words, uint64_t *at)
 {
     sg__member *m = b->of + i;
     uint32_t form = sg__kind_of(b, i)->form;
+    bool alone = form == SG__NONE || m->solo;
     words[0] = m->when;
-    words[1] = form;
-    if (form == SG__NONE || m->solo) {
-        words[2] = i;
-        at = words + 3;
-    } else {
-        words[2] = UINT64_MAX;
+    words[1] = alone ? (uint64_t)(uintptr_t)item(b, i)->op : form;
+    words[2] = alone;
+    if (!alone)
         at = sg__batch_shared(b, i, at);
+    m->role = sg__batch_number(b, &b->group_numbers, (uint32_t)(at - words), words);
+    m->group = m->role;
+    if (alone) {
+        words[0] = i;
+        m->group = sg__batch_number(b, &b->group_numbers, 1, words);
     }
-    m->group = sg__batch_number(b, &b->group_numbers, (uint32_t)(at - words), words);
-    return m->group != SG__NONE;
+    return m->role != SG__NONE && m->group != SG__NONE;
 }
 
 /* ---- early ----------------------------------------------------------------------------------- */
@@ -89,7 +92,7 @@ static bool group_early(sg__batcher *b, uint32_t i)
         if (y->up != m->up)
             continue;
         int64_t row = sg__kind_of(b, y->root)->row;
-        at[-1] = (uint64_t)(r->group + 1) << 32 | (uint64_t)(y->start % (row ? row : 1));
+        at[-1] = (uint64_t)(r->role + 1) << 32 | (uint64_t)(y->start % (row ? row : 1));
         m->owner = m->when ? m->owner : r->owner;
         m->when = r->when >= m->when ? r->when + 1 : m->when;
     }
@@ -140,6 +143,16 @@ static void need(sg__batcher *b, uint32_t i, uint64_t time, uint64_t who, uint32
     m->owner = owner;
 }
 
+/* Whether it is no matter which operand of x something is: they are many, or rows of it. */
+static bool are_alike(const sg__batcher *b, const sg__item *x)
+{
+    if (x->n < 2 || x->n >= MANY || !x->op->parts)
+        return x->n >= MANY;
+    const sg_shape *out = &x->dims->shape, *in = &item(b, x->in[0])->dims->shape;
+    return out->rank > 1 && in->rank == out->rank &&
+           in->dim[in->rank - 1] == out->dim[out->rank - 1];
+}
+
 static bool group_late(sg__batcher *b, uint32_t i)
 {
     uint64_t *words = sg__batch_words(b, 40);
@@ -159,7 +172,7 @@ static bool find_late(sg__batcher *b)
     for (uint32_t k = 0; k < gr->root_count; k++) {
         uint32_t i = b->of[gr->roots[k]].root;
         b->of[i].solo = !is_anchor(b->of + i); /* has a place of its own */
-        need(b, i, when(b->levels, MIDDLE), 0, b->anchor_count);
+        need(b, i, when(b->levels, MIDDLE), k, b->anchor_count);
     }
     for (uint32_t k = gr->ordered; k-- > 0;) {
         uint32_t i = gr->order[k];
@@ -171,9 +184,10 @@ static bool find_late(sg__batcher *b)
             b->of[i].when = 0;
         if (!m->early && !is_anchor(m) && !group_late(b, i))
             return false;
+        const bool alike = are_alike(b, x);
         for (uint32_t j = 0; j < x->n; j++)
             need(b, b->of[x->in[j]].root, m->when - 1,
-                 (uint64_t)(m->group + 1) << 8 | (x->n < MANY ? j : MANY), m->owner);
+                 (uint64_t)(m->role + 1) << 32 | (alike ? MANY : j), m->owner);
     }
     return true;
 }
@@ -243,13 +257,15 @@ static int by_time(const void *p, const void *q)
 static bool compute_all(sg__batcher *b)
 {
     const uint32_t groups = b->group_numbers.count;
+    uint32_t n = 0;
     turn *turns = sg__batch_alloc(b, groups, sizeof *turns);
     if (!turns)
         return false;
     for (uint32_t g = 0; g < groups; g++)
-        turns[g] = (turn){b->groups[g].when, g};
-    qsort(turns, groups, sizeof *turns, by_time);
-    for (uint32_t k = 0; k < groups; k++)
+        if (b->groups[g].count)
+            turns[n++] = (turn){b->groups[g].when, g};
+    qsort(turns, n, sizeof *turns, by_time);
+    for (uint32_t k = 0; k < n; k++)
         if (!sg__compute_group(b, b->groups + turns[k].group))
             return false;
     return true;
@@ -257,21 +273,29 @@ static bool compute_all(sg__batcher *b)
 
 /* ---- the pass -------------------------------------------------------------------------------- */
 
+bool sg__batch_groups(sg__batcher *b)
+{
+    b->of = sg__batch_alloc(b, b->gr->n, sizeof *b->of);
+    if (!b->of || !sg__batch_kinds(b) || !sg__order_anchors(b) || !find_early(b) || !find_late(b) ||
+        !list_members(b))
+        return false;
+    b->worth = is_worth_it(b);
+    return true;
+}
+
 bool sg__batch(sg__graph *gr, sg__arena *lasting)
 {
     sg__batcher b = {.gr = gr, .lasting = lasting, .n = (uint32_t)gr->n};
     if (sg__without(gr->g, SG__BATCH) || gr->checkpoints > gr->kept)
         return true; /* what is computed a second time must not be taken for the first */
-    b.of = sg__batch_alloc(&b, gr->n, sizeof *b.of);
-    if (!b.of || !sg__batch_kinds(&b) || !sg__order_anchors(&b) || !find_early(&b) ||
-        !find_late(&b) || !list_members(&b))
+    if (!sg__batch_groups(&b))
         return false;
-    if (!is_worth_it(&b))
+    if (!b.worth)
         return true;
     if (!compute_all(&b))
         return false;
-    for (size_t k = 0; b.changed && k < gr->root_count; k++)
+    for (size_t k = 0; k < gr->root_count; k++)
         if ((gr->roots[k] = sg__batch_alone(&b, gr->roots[k])) == SG__NONE)
             return false;
-    return !b.changed || sg__graph_needed(gr);
+    return sg__graph_needed(gr);
 }

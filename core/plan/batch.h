@@ -4,6 +4,8 @@
 
 #include "core/plan/plan.h"
 
+enum { SG__BATCHED = 16384 }; /* elements: what has more, products apart, is as fast alone */
+
 /* Numbers for strings of words: equal ones have one number, counted from 0. */
 typedef struct sg__numbers {
     struct sg__numbered {
@@ -33,12 +35,13 @@ typedef struct sg__member {
     uint32_t root;            /* what it is a stretch of, or itself: from element */
     int64_t start;            /* `start` on */
     uint32_t group;           /* of a root: in which it is computed, */
+    uint32_t role;            /* equal for what stands in one place of equal formulas */
     uint32_t self;            /* a new item that is this one alone; SG__NONE: not made */
     int64_t at;               /* and from which element on it lies in its group */
     uint32_t anchor;          /* SG__NONE: it is none */
     uint32_t owner;           /* rank of the anchor that it is computed for, or with */
     uint64_t when;            /* level, and place in it: see batch.c */
-    uint64_t who;             /* the operand of a group that it is */
+    uint64_t who;             /* which operand it is, of what role */
     uint64_t near, other, to; /* see batch_order.c */
     uint32_t up; /* 1 + the highest level of an anchor that it is computed from, without others
                     between; 0: none */
@@ -53,7 +56,7 @@ typedef struct sg__group {
     uint32_t *members;
     uint64_t when;
     int64_t row;             /* elements of a row of its result */
-    uint32_t gather, source; /* the last one that takes from it, and which operand it is there */
+    uint32_t gather, source; /* the last one that takes from it, from 1, and which operand it is */
 } sg__group;
 
 /* An item worth waiting for, so that others of its sort run with it. */
@@ -70,15 +73,15 @@ typedef struct sg__batcher {
     sg__member *of;
     sg__kind *kinds;
     size_t kind_capacity;
-    sg__numbers kind_numbers, form_numbers, group_numbers;
+    sg__numbers kind_numbers, form_numbers, group_numbers, gather_numbers;
     uint64_t *words;
     size_t word_capacity;
     sg__anchor *anchors;
     uint32_t anchor_count, levels;
     uint32_t *next; /* of each chain: the next one that needs it */
     sg__group *groups;
-    uint32_t gathers;
-    bool changed;
+    uint32_t *gathered; /* items, by number */
+    bool worth;         /* joining its groups */
 } sg__batcher;
 
 static inline const sg__item *sg__old(const sg__batcher *b, uint32_t i)
@@ -115,6 +118,9 @@ static inline uint32_t sg__chain_to(uint64_t to) /* SG__NONE: none */
 {
     return ~(uint32_t)(to >> 32);
 }
+
+/* batch.c: false after raising an error */
+bool sg__batch_groups(sg__batcher *b);
 
 /* batch_join.c: new items; SG__NONE or false after raising an error */
 uint32_t sg__batch_alone(sg__batcher *b, uint32_t i);

@@ -4,6 +4,8 @@
 #include "core/plan/batch.h"
 #include "core/plan/gather.h"
 
+enum { GATHERS = 1024 }; /* room for so many at a time */
+
 static const sg__item *item(const sg__batcher *b, uint32_t i)
 {
     return b->gr->x + i;
@@ -140,20 +142,51 @@ static uint32_t piece_item(sg__batcher *b, const piece *p, sg_shape rest)
     return i == SG__NONE ? i : reshape(b, i, &rest);
 }
 
-/* All pieces as one array, copied. */
+/* The number of these pieces in this shape; new ones have no item yet. */
+static uint32_t number_of(sg__batcher *b, uint32_t n, const piece *p, const sg_shape *shape)
+{
+    uint64_t *words = sg__batch_words(b, SG_MAX_RANK + 5 * (size_t)n), *at = words;
+    const uint32_t known = b->gather_numbers.count;
+    if (!words)
+        return SG__NONE;
+    for (int k = 0; k < shape->rank; k++)
+        *at++ = (uint64_t)shape->dim[k];
+    for (uint32_t k = 0; k < n; k++) {
+        *at++ = p[k].group | (uint64_t)p[k].column << 32;
+        *at++ = (uint64_t)p[k].at;
+        *at++ = (uint64_t)p[k].size;
+        *at++ = (uint64_t)p[k].count;
+    }
+    uint32_t i = sg__batch_number(b, &b->gather_numbers, (uint32_t)(at - words), words);
+    if (i == known && i % GATHERS == 0) {
+        uint32_t *items = sg__graph_list(b->gr, i + GATHERS);
+        if (!items)
+            return SG__NONE;
+        if (i)
+            memcpy(items, b->gathered, i * sizeof *items);
+        b->gathered = items;
+    }
+    if (i == known)
+        b->gathered[i] = SG__NONE;
+    return i;
+}
+
+/* All pieces as one array, copied; the same one for the same pieces. */
 static uint32_t gather(sg__batcher *b, uint32_t n, const piece *p, const sg_shape *shape)
 {
+    uint32_t number = number_of(b, n, p, shape), sources = 0;
+    if (number == SG__NONE || b->gathered[number] != SG__NONE)
+        return number == SG__NONE ? number : b->gathered[number];
     sg__piece *of = sg__alloc(b->lasting, n * sizeof *of);
-    uint32_t *in = sg__graph_list(b->gr, n), sources = 0;
+    uint32_t *in = sg__graph_list(b->gr, n);
     sg__gather g = {of, n};
     int64_t to = 0;
     if (!of || !in)
         return no_memory(b), SG__NONE;
-    b->gathers++;
     for (uint32_t k = 0; k < n; k++) {
         sg__group *from = b->groups + p[k].group;
-        if (from->gather != b->gathers) {
-            from->gather = b->gathers;
+        if (from->gather != number + 1) {
+            from->gather = number + 1;
             from->source = sources;
             in[sources++] = from->item;
         }
@@ -161,7 +194,8 @@ static uint32_t gather(sg__batcher *b, uint32_t n, const piece *p, const sg_shap
         of[k] = (sg__piece){from->source, p[k].at, p[k].size, count, from->row, to};
         to += count * p[k].size;
     }
-    return sg__graph_new(b->gr, item(b, in[0]), &sg__gather_op, &g, *shape, sources, in);
+    uint32_t i = sg__graph_new(b->gr, item(b, in[0]), &sg__gather_op, &g, *shape, sources, in);
+    return b->gathered[number] = i;
 }
 
 /* Items one after the other, item k as rows[k] rows, of the sizes that `rest` has behind axis 0. */
@@ -217,11 +251,20 @@ static bool in_order(sg__batcher *b, const sg__item *x, int64_t *rows, sg_shape 
     return before == x->dims->size;
 }
 
+/* Whether x is made of arrays of their own, which can be computed right in it. */
+static bool is_made_of_wholes(const sg__batcher *b, const sg__item *x)
+{
+    for (uint32_t k = 0; k < x->n; k++)
+        if (item(b, group_of(b, x->in[k])->item)->dims->size != item(b, x->in[k])->dims->size)
+            return false;
+    return true;
+}
+
 static uint32_t anew(sg__batcher *b, uint32_t i)
 {
     sg__item x = *item(b, i);
     sg_shape rest;
-    if (x.op->parts && x.n > 1) {
+    if (x.op->parts && x.n > 1 && !is_made_of_wholes(b, &x)) {
         int64_t *rows = sg__alloc(&b->gr->g->scratch, x.n * sizeof *rows);
         if (!rows)
             return no_memory(b), SG__NONE;
@@ -311,7 +354,6 @@ static bool compute_together(sg__batcher *b, sg__group *g)
         b->of[members[i]].at = at;
         at += rows[i] * kind->row;
     }
-    b->changed = true;
     return g->item != SG__NONE;
 }
 

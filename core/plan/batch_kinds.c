@@ -2,10 +2,7 @@
  * once for each op with its attributes and shapes. */
 #include "core/plan/batch.h"
 
-enum {
-    OPERANDS = 16,   /* what has more is not computed together with others */
-    ELEMENTS = 16384 /* of one item: what has more is as fast alone */
-};
+enum { OPERANDS = 16 }; /* what has more is not computed together with others */
 
 void *sg__batch_alloc(const sg__batcher *b, size_t n, size_t size)
 {
@@ -258,7 +255,7 @@ static bool make_kind(sg__batcher *b, uint32_t i, sg__kind *kind)
             return false;
         memcpy(kind->how.attr, x->attr, x->op->attr_size);
     }
-    if (!find_rows(b, x, kind) || (x->dims->size > ELEMENTS && !kind->how.gains))
+    if (!find_rows(b, x, kind) || (x->dims->size > SG__BATCHED && !kind->how.gains))
         return true;
     kind->form = number_form(b, kind);
     return kind->form != SG__NONE;

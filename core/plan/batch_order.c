@@ -153,18 +153,20 @@ static bool is_linked(const sorting *s, uint64_t near)
     return near && s->linked >> sg__chain_near(near) & 1;
 }
 
-/* Of the anchors that an item is computed from, without others between: `near` is of the last
- * chain, and there the one with most steps before it; `other` of the last linked chain but that. */
-static void meet(const sorting *s, sg__member *m, uint64_t near)
+/* Of the anchors that an item is computed from, without others between, `near` is the last: of the
+ * last chain, and there with most steps before it. `other` is the last of another linked chain that
+ * is met on the way from there, but not what was met before: a gradient passes many states on its
+ * way, and those of this very step are the ones to go by. */
+static void meet(const sorting *s, sg__member *m, uint64_t near, uint64_t other)
 {
-    uint64_t second = near;
-    if (near >> 56 >= m->near >> 56) {
-        second = near >> 56 == m->near >> 56 ? 0 : m->near;
-        m->other = near >> 56 == m->other >> 56 ? 0 : m->other;
-        m->near = near > m->near ? near : m->near;
-    }
-    if (second > m->other && is_linked(s, second))
-        m->other = second;
+    uint64_t less = near < m->near ? near : m->near;
+    if (near > m->near)
+        m->other = other;
+    else if (near == m->near && other > m->other)
+        m->other = other;
+    m->near = near > m->near ? near : m->near;
+    if (less >> 56 != m->near >> 56 && less > m->other && is_linked(s, less))
+        m->other = less;
 }
 
 /* A chain and the steps before it in one number: later chains are greater; and a chain and the
@@ -180,12 +182,11 @@ static void find_steps(sorting *s)
         for (uint32_t j = 0; j < x->n; j++) {
             const sg__member *y = b->of + x->in[j];
             const sg__anchor *a = y->anchor == SG__NONE ? NULL : b->anchors + y->anchor;
-            if (a) {
-                meet(s, m, (uint64_t)(a->chain + 1) << 56 | (uint64_t)a->first << 32 | y->anchor);
-            } else if (y->near) {
-                meet(s, m, y->near);
-                meet(s, m, y->other);
-            }
+            if (a)
+                meet(s, m, (uint64_t)(a->chain + 1) << 56 | (uint64_t)a->first << 32 | y->anchor,
+                     0);
+            else if (y->near)
+                meet(s, m, y->near, y->other);
         }
         if (m->anchor == SG__NONE)
             continue;
@@ -281,20 +282,17 @@ static int by_place(const void *p, const void *q)
     return (x->anchor > y->anchor) - (x->anchor < y->anchor);
 }
 
-/* In the order of what they are computed from, that of the last level first; where that is no step
- * of a chain, those with the longest way to go come first, so that the others leave no gap when
- * they are through. */
+/* In the order of what they are computed from, that of the last level first; and where that is one
+ * for several, or no step of a chain, those with the longest way to go come first, so that the
+ * others leave no gap when they are through. */
 static row place_of(const sorting *s, uint32_t anchor)
 {
     const sg__anchor *a = s->b->anchors + anchor;
     const sg__member *m = s->b->of + a->item;
-    uint64_t near = is_linked(s, m->near) ? m->near : is_linked(s, m->other) ? m->other : 0;
-    const sg__anchor *from =
-        near || m->near ? s->b->anchors + (uint32_t)(near ? near : m->near) : NULL;
-    uint64_t level = near ? from->level + 1 : 0, more = near ? 0 : a->first + a->last;
-    row r = {(uint64_t)a->sort << 56 | (~level & 0xFFFFFF) << 32 | (~more & 0xFFFFFFFF), 0, anchor};
-    r.after = from ? from->rank : 0;
-    return r;
+    uint64_t near = is_linked(s, m->near) ? m->near : m->other, more = a->first + a->last;
+    const sg__anchor *from = near ? s->b->anchors + (uint32_t)near : NULL;
+    uint64_t level = from ? from->level + 1 : 0, rank = from ? from->rank : 0;
+    return (row){(uint64_t)a->sort << 56 | (~level & 0xFFFFFF) << 32 | rank, ~more, anchor};
 }
 
 static bool give_ranks(sorting *s)
