@@ -13,6 +13,8 @@
 
 enum {
     ROWS = 240,
+    GROUP = 512,      /* columns of B, packed for all rows where these are more: read from L3, which
+                         is soon done, beside what a block of A has to do with them */
     PANELS = 4,       /* of C, computed beside it in one go when they have few rows */
     TURN_A_FROM = 64, /* so many columns of C: a transposed A is turned into rows first, since a
                          tile would read a line for a few elements at each k */
@@ -31,6 +33,7 @@ typedef struct way {
     bool turns;
     bool far;
     bool spreads;            /* columns of C are not adjacent: compute beside it */
+    int64_t group;           /* columns of B that are packed for all rows of A; 0: for a block */
     int64_t columns;         /* of C, in one go */
     int64_t a_width;         /* from row to row of A turned around; 0 where A is in place */
     size_t size;             /* of an element */
@@ -119,11 +122,13 @@ static way choose(sg__gemm_call *p)
             w.a_bytes = aligned(w.a_width * lesser(p->m, ROWS), w.size);
         }
     }
-    w.b_bytes = aligned(k * w.width, w.size) + SG__GEMM_BEHIND;
     w.spreads = p->c_col != 1;
     w.columns = p->n;
-    if (w.packs || w.spreads)
+    if (w.packs && !w.spreads && p->m > ROWS)
+        w.columns = w.group = lesser((p->n + w.width - 1) / w.width * w.width, GROUP);
+    else if (w.packs || w.spreads)
         w.columns = w.width * (w.packs || p->m > w.few ? 1 : PANELS);
+    w.b_bytes = aligned(k * (w.group ? w.group : w.width), w.size) + SG__GEMM_BEHIND;
     return w;
 }
 
@@ -157,25 +162,48 @@ static void spread(const sg__gemm_call *p, const sg__gemm_block *t, char *c, boo
 }
 
 /* The columns of some rows of C, by one block of k: p says where they start, t->m and t->k end. */
-static void by_columns(const sg__gemm_call *p, const way *w, sg__gemm_block *t, bool accumulate)
+static void by_columns(const sg__gemm_call *p, const way *w, sg__gemm_block *t)
 {
     char *packed = (char *)p->scratch + w->a_bytes, *beside = packed + w->b_bytes;
     t->b_row = w->packs ? w->width : p->b_row;
     t->b_panel = w->packs ? t->k * w->width : w->turns ? p->b_col : w->width;
     t->c_row = w->spreads ? w->columns : p->c_row;
-    t->accumulate = accumulate && !w->spreads;
+    t->accumulate = p->accumulate && !w->spreads;
     for (int64_t j = 0; j < p->n; j += w->columns) {
         char *c = (char *)p->c + j * p->c_col * (int64_t)w->size;
         t->n = lesser(p->n - j, w->columns);
-        t->b = offset(p->b, j * p->b_col, w->size);
+        t->b = w->packs ? packed : offset(p->b, j * p->b_col, w->size);
         t->c = w->spreads ? beside : c;
-        if (w->packs) {
-            w->own->pack(t->k, t->n, t->b, p->b_row, p->b_col, w->width, packed);
-            t->b = packed;
-        }
+        if (w->packs && !w->group)
+            w->own->pack(t->k, t->n, offset(p->b, j * p->b_col, w->size), p->b_row, p->b_col,
+                         w->width, packed);
         w->block(t);
         if (w->spreads)
-            spread(p, t, c, accumulate);
+            spread(p, t, c, p->accumulate);
+    }
+}
+
+/* One block of k, of the columns of p, in blocks of rows */
+static void by_rows(const sg__gemm_call *p, const way *w)
+{
+    if (w->group)
+        w->own->pack(p->k, p->n, p->b, p->b_row, p->b_col, w->width,
+                     (char *)p->scratch + w->a_bytes);
+    for (int64_t i = 0; i < p->m; i += ROWS) {
+        sg__gemm_call part = *p;
+        part.c = (char *)p->c + i * p->c_row * (int64_t)w->size;
+        sg__gemm_block t = {.m = lesser(p->m - i, ROWS), .k = p->k, .far = w->far};
+        t.a = offset(p->a, i * p->a_row, w->size);
+        t.a_row = p->a_row, t.a_col = p->a_col;
+        if (w->strip) {
+            sg__gemm_pack_strips(&t, w->strip, w->size, p->scratch);
+            t.a = p->scratch;
+        } else if (w->a_width) {
+            w->own->pack(t.m, t.k, t.a, t.a_row, t.a_col, (int)w->a_width, p->scratch);
+            t.a = p->scratch;
+            t.a_row = w->a_width, t.a_col = 1;
+        }
+        by_columns(&part, w, &t);
     }
 }
 
@@ -199,23 +227,15 @@ void sg__gemm(const sg__gemm_call *call)
     sg__gemm_call all = *call;
     const way w = choose(&all);
     const int64_t k_block = SG__GEMM_K_BYTES / (int64_t)w.size;
-    for (int64_t i = 0; i < all.m; i += ROWS)
+    const int64_t group = w.group ? w.group : all.n;
+    for (int64_t j = 0; j < all.n; j += group)
         for (int64_t k = 0; k < all.k; k += k_block) {
             sg__gemm_call part = all;
-            part.b = offset(all.b, k * all.b_row, w.size);
-            part.c = (char *)all.c + i * all.c_row * (int64_t)w.size;
-            sg__gemm_block t = {
-                .m = lesser(all.m - i, ROWS), .k = lesser(all.k - k, k_block), .far = w.far};
-            t.a = offset(all.a, i * all.a_row + k * all.a_col, w.size);
-            t.a_row = all.a_row, t.a_col = all.a_col;
-            if (w.strip) {
-                sg__gemm_pack_strips(&t, w.strip, w.size, all.scratch);
-                t.a = all.scratch;
-            } else if (w.a_width) {
-                w.own->pack(t.m, t.k, t.a, t.a_row, t.a_col, (int)w.a_width, all.scratch);
-                t.a = all.scratch;
-                t.a_row = w.a_width, t.a_col = 1;
-            }
-            by_columns(&part, &w, &t, all.accumulate || k > 0);
+            part.n = lesser(all.n - j, group), part.k = lesser(all.k - k, k_block);
+            part.a = offset(all.a, k * all.a_col, w.size);
+            part.b = offset(all.b, k * all.b_row + j * all.b_col, w.size);
+            part.c = (char *)all.c + j * all.c_col * (int64_t)w.size;
+            part.accumulate = all.accumulate || k > 0;
+            by_rows(&part, &w);
         }
 }
