@@ -88,6 +88,16 @@ void sg__arena_reset(sg__arena *a)
         enter(a, a->first);
 }
 
+void sg__arena_part(sg__arena *a, sg__arena *rest)
+{
+    *rest = (sg__arena){.first = a->now ? a->now->next : a->first};
+    if (a->now)
+        a->now->next = NULL;
+    else
+        a->first = NULL;
+    sg__arena_reset(rest);
+}
+
 sg__mark sg__arena_mark(const sg__arena *a)
 {
     return (sg__mark){a->now, a->at, a->end};

@@ -32,7 +32,7 @@ static sg_context *open(sg__registry *shared)
     g->root.kind = g->root.name = (char *)(uintptr_t) "";
     g->registry = shared ? shared : calloc(1, sizeof *g->registry);
     g->nil = sg__alloc(&g->lasting, sizeof *g->nil);
-    g->cache = sg__cache_open();
+    g->cache = sg__cache_open(g);
     if (g->registry)
         g->registry->contexts++;
     if (!g->registry || !g->nil || !g->cache) {
@@ -117,6 +117,8 @@ void sg_close(sg_context *g)
     free(g->code);
     free(g->items);
     free(g->steps);
+    free(g->buffers);
+    sg__arena_free(&g->spare);
     free(g->bases);
     sg__arena_free(&g->lasting);
     free(g);

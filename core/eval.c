@@ -38,6 +38,24 @@ sg__plan *sg__plan_of(const sg__request *r)
     return p;
 }
 
+static void find_offset(const sg__plan *p, sg__place *at)
+{
+    if (at->buffer != SG__NONE)
+        at->offset += (int64_t)p->buffers[at->buffer].offset;
+    at->buffer = SG__NONE;
+}
+
+/* When all is placed, buffers are offsets in the workspace. */
+static void finish(sg__plan *p)
+{
+    for (size_t i = 0; i < p->step_count; i++)
+        for (int k = 0; k < p->steps[i].n + p->steps[i].m; k++)
+            find_offset(p, &p->steps[i].at[k]);
+    for (size_t i = 0; i < p->root_count; i++)
+        find_offset(p, &p->roots[i].place);
+    p->buffers = NULL;
+}
+
 /* Inside of `kept` checkpoints all is kept, inside of others it is computed again. */
 static sg__plan *make(const sg__request *r, size_t kept)
 {
@@ -46,10 +64,8 @@ static sg__plan *make(const sg__request *r, size_t kept)
         sg__no_memory(r->g, "a plan");
         return NULL;
     }
-    p->steps = r->g->steps;
-    p->step_capacity = r->g->step_capacity;
-    r->g->steps = NULL;
-    r->g->step_capacity = 0;
+    p->arena = r->g->spare;
+    r->g->spare = (sg__arena){0};
     sg__graph gr;
     bool ok = sg__graph_open(r, kept, &gr);
     p->checkpoints = gr.checkpoints;
@@ -67,9 +83,10 @@ static sg__plan *make(const sg__request *r, size_t kept)
     }
 #endif
     if (!ok) {
-        sg__plan_free(p);
+        sg__plan_free(r->g, p);
         return NULL;
     }
+    finish(p);
     return p;
 }
 
@@ -79,16 +96,16 @@ static sg__plan *make_within(const sg__request *r, sg__plan *p)
 {
     size_t low = 0, high = p->checkpoints; /* of those kept, low are enough and high too many */
     sg__plan *found = make(r, 0);
-    sg__plan_free(p);
+    sg__plan_free(r->g, p);
     while (found && found->workspace <= r->g->memory && high - low > 1) {
         size_t kept = (low + high) / 2;
         if (!(p = make(r, kept))) {
-            sg__plan_free(found);
+            sg__plan_free(r->g, found);
             return NULL;
         }
         bool enough = p->workspace <= r->g->memory;
         *(enough ? &low : &high) = kept;
-        sg__plan_free(enough ? found : p);
+        sg__plan_free(r->g, enough ? found : p);
         found = enough ? p : found;
     }
     return found;
@@ -114,22 +131,26 @@ sg__plan *sg__plan_make(const sg__request *r)
     sg_fail(r->g, SG_NO_MEMORY,
             "a plan needs %zu bytes of workspace%s; the option memory allows %zu", p->workspace,
             text, most);
-    sg__plan_free(p);
+    sg__plan_free(r->g, p);
     return NULL;
 }
 
-void sg__plan_free(sg__plan *p)
+/* The memory of one plan is kept for the next: new pages would be cleared by the system first. */
+void sg__plan_free(sg_context *g, sg__plan *p)
 {
-    free(p->steps);
-    free(p->buffers);
-    sg__arena_free(&p->arena);
+    sg__arena least = p->arena;
+    if (sg__arena_bytes(&p->arena) > sg__arena_bytes(&g->spare)) {
+        least = g->spare;
+        g->spare = p->arena;
+        sg__arena_reset(&g->spare);
+    }
+    sg__arena_free(&least);
     free(p);
 }
 
 size_t sg__plan_size(const sg__plan *p)
 {
-    return sizeof *p + p->key_bytes + p->step_capacity * sizeof *p->steps +
-           p->buffer_capacity * sizeof *p->buffers + sg__arena_bytes(&p->arena);
+    return sizeof *p + sg__arena_bytes(&p->arena);
 }
 
 /* ---- running a request ----------------------------------------------------------------------- */

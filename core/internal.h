@@ -41,6 +41,7 @@ typedef struct sg__mark {
     sg__chunk *now;
     char *at, *end;
 } sg__mark;
+void sg__arena_part(sg__arena *a, sg__arena *rest); /* which gets the chunks that were not needed */
 sg__mark sg__arena_mark(const sg__arena *a);
 void sg__arena_release(sg__arena *a, sg__mark m);
 size_t sg__arena_bytes(const sg__arena *a);
@@ -267,8 +268,9 @@ struct sg_context {
     sg__cache *cache;
     sg__pool *pool;    /* with more than one thread, once there was work for it */
     sg__arena scratch; /* for the making of a plan; lists that are long there: */
-    void *items, *steps;
-    size_t item_capacity, step_capacity;
+    void *items, *steps, *buffers;
+    size_t item_capacity, step_capacity, buffer_capacity;
+    sg__arena spare;  /* of a plan that was dropped, for the next one */
     sg__arena sweeps; /* for gradients under way, one inside another */
     void *workspace;  /* of all plans, 64-byte aligned */
     size_t workspace_bytes;

@@ -13,21 +13,18 @@ bool sg__is_whole(const sg__plan *p, const sg__place *at, const sg_array *a)
            (at->buffer == SG__NONE || bytes == p->buffers[at->buffer].bytes);
 }
 
-int sg__last_read(const sg__program *p, int array)
+void sg__uses_of(const sg__program *p, sg__use *uses)
 {
-    for (int c = p->count - 1; c >= 0; c--)
-        for (int k = 0; k < p->code[c].n; k++)
-            if (p->code[c].in[k] == array)
-                return c;
-    return -1;
-}
-
-int sg__first_write(const sg__program *p, int array)
-{
-    int c = 0;
-    while (p->code[c].out != array)
-        c++;
-    return p->code[c].fold ? -1 : c;
+    for (int i = 0; i < SG__ARRAYS; i++)
+        uses[i] = (sg__use){-1, -1};
+    for (int c = p->count - 1; c >= 0; c--) {
+        const sg__instruction *x = p->code + c;
+        if (x->out >= 0)
+            uses[x->out].first_write = x->fold ? -1 : c;
+        for (int k = 0; k < x->n; k++)
+            if (x->in[k] >= 0 && uses[x->in[k]].last_read < c)
+                uses[x->in[k]].last_read = c;
+    }
 }
 
 typedef struct finder {
@@ -84,12 +81,13 @@ static bool may_replace(const finder *f, uint32_t step, int k, uint32_t param)
     if (f->writers[b] != 1 || f->last_read[param] > step + 1 ||
         !sg__is_whole(f->p, &s->at[k], &s->array[k]))
         return false;
+    sg__use uses[SG__ARRAYS];
+    sg__uses_of(s->program, uses);
     for (int j = 0; j < s->n; j++)
         if (s->at[j].buffer == SG__NONE && s->at[j].base == param &&
             (!sg__is_whole(f->p, &s->at[j], &s->array[j]) ||
              sg__elements(&s->array[j]) != sg__elements(&s->array[k]) ||
-             s->array[j].dtype != s->array[k].dtype ||
-             sg__last_read(s->program, j) > sg__first_write(s->program, k)))
+             s->array[j].dtype != s->array[k].dtype || uses[j].last_read > uses[k].first_write))
             return false;
     return true;
 }

@@ -22,10 +22,10 @@ static size_t bytes_of(const sg__item *x)
 static bool new_buffer(sg__emitter *e, size_t bytes, sg__place *place)
 {
     sg__plan *p = e->p;
-    void *b = p->buffers;
-    if (!sg__grow(&b, &p->buffer_capacity, p->buffer_count + 1, sizeof *p->buffers))
+    sg_context *g = e->r->g;
+    if (!sg__grow(&g->buffers, &g->buffer_capacity, p->buffer_count + 1, sizeof *p->buffers))
         return sg__emit_fail(e);
-    p->buffers = b;
+    p->buffers = g->buffers;
     p->buffers[p->buffer_count] =
         (sg__buffer){.bytes = bytes ? bytes : 1, .first = SG__NONE, .inherits = SG__NONE};
     *place = (sg__place){0, (uint32_t)p->buffer_count++, 0};
@@ -35,16 +35,16 @@ static bool new_buffer(sg__emitter *e, size_t bytes, sg__place *place)
 sg__step *sg__new_step(sg__emitter *e, uint32_t i, const sg_op *op, int n)
 {
     sg__plan *p = e->p;
-    void *s = p->steps;
-    if (!sg__grow(&s, &p->step_capacity, p->step_count + 1, sizeof *p->steps)) {
+    sg_context *g = e->r->g;
+    if (!sg__grow(&g->steps, &g->step_capacity, p->step_count + 1, sizeof *p->steps)) {
         sg__emit_fail(e);
         return NULL;
     }
-    p->steps = s;
+    p->steps = g->steps;
     sg__step *step = p->steps + p->step_count;
     *step = (sg__step){.op = op, .node = sg__item_of(e, i)->origin, .n = n, .m = 1};
-    step->at = sg__alloc(&e->gr->g->scratch, (size_t)(n + 1) * sizeof *step->at);
-    step->array = sg__alloc(&e->gr->g->scratch, (size_t)(n + 1) * sizeof *step->array);
+    step->at = sg__alloc(&g->scratch, (size_t)(n + 1) * sizeof *step->at);
+    step->array = sg__alloc(&g->scratch, (size_t)(n + 1) * sizeof *step->array);
     if (!step->at || !step->array) {
         sg__emit_fail(e);
         return NULL;

@@ -13,22 +13,31 @@
 
 enum { OPEN = 4 };
 
+typedef struct memory { /* a buffer, or the array of a base, and the open groups that have it */
+    unsigned char reads, writes;
+    int8_t track[OPEN]; /* of a group that has it, the last array that lies there */
+} memory;
+
 typedef struct fuser {
     sg_context *g;
     sg__plan *p;
     sg__group *open[OPEN]; /* NULL: free */
     unsigned age[OPEN], clock;
     sg__group *pool;
-    sg__step *steps; /* as they come out */
-    size_t count;
-    unsigned char *reads, *writes; /* by memory: which open groups do */
-    uint32_t *accesses;            /* by buffer: how many, of all steps */
+    size_t count; /* of steps that came out: never more than went in, so they are put there */
+    memory *memories;
+    uint32_t *accesses; /* by buffer: how many, of all steps */
 } fuser;
 
 /* Buffers and bases as one numbering. */
-static size_t memory_of(const fuser *f, const sg__place *at)
+static memory *memory_of(const fuser *f, const sg__place *at)
 {
-    return at->buffer != SG__NONE ? at->buffer : f->p->buffer_count + at->base;
+    return f->memories + (at->buffer != SG__NONE ? at->buffer : f->p->buffer_count + at->base);
+}
+
+static bool has(const memory *m, int slot)
+{
+    return (m->reads | m->writes) >> slot & 1;
 }
 
 /* ---- arrays ---------------------------------------------------------------------------------- */
@@ -106,23 +115,27 @@ static const sg_array *ground(const sg__step *s)
     return &s->array[s->map ? s->n : 0];
 }
 
-static sg__seen track_of(const sg__step *s, int k)
+static void tracks_of(const sg__step *s, sg__seen *t)
 {
-    sg__seen t = {.at = s->at[k], .array = s->array[k], .first_write = -1, .last_use = -1};
-    t.folded = k == s->n && !s->map;
-    strides_along(&s->array[k], ground(s), t.stride);
-    return t;
+    const sg_array *over = ground(s);
+    for (int k = 0; k <= s->n; k++) {
+        t[k].at = s->at[k];
+        t[k].array = s->array[k];
+        t[k].first_write = t[k].last_use = -1;
+        t[k].folded = k == s->n && !s->map;
+        strides_along(&s->array[k], over, t[k].stride);
+    }
 }
 
 /* The group's array that is this one; -1 if there is none, -2 if another one may share elements
  * with it, one of the two being written. */
-static int find(const sg__group *gr, const sg__seen *t, bool write)
+static int find(const fuser *f, int slot, const sg__seen *t, bool write)
 {
+    const sg__group *gr = f->open[slot];
+    const memory *m = memory_of(f, &t->at);
     int found = -1;
-    for (int i = 0; i < gr->arrays; i++) {
+    for (int i = has(m, slot) ? m->track[slot] : -1; i >= 0; i = gr->track[i].next) {
         const sg__seen *u = &gr->track[i];
-        if (u->at.base != t->at.base || u->at.buffer != t->at.buffer)
-            continue;
         if (same_track(u, t, gr->over.rank))
             found = i;
         else if ((write || u->first_write >= 0) && !apart(u, t, &gr->over))
@@ -131,13 +144,13 @@ static int find(const sg__group *gr, const sg__seen *t, bool write)
     return found;
 }
 
-static bool fits(const sg__group *gr, const sg__step *s, sg__seen *t, int *index)
+static bool fits(const fuser *f, int slot, const sg__step *s, const sg__seen *t, int *index)
 {
+    const sg__group *gr = f->open[slot];
     if (gr->full || gr->members == SG__MEMBERS || gr->arrays + s->n + 1 > SG__TRACKS)
         return false;
     for (int k = 0; k <= s->n; k++) {
-        t[k] = track_of(s, k);
-        index[k] = find(gr, &t[k], k == s->n);
+        index[k] = find(f, slot, &t[k], k == s->n);
         if (index[k] == -2 || (index[k] >= 0 && gr->track[index[k]].folded))
             return false;
     }
@@ -183,6 +196,7 @@ static void join(fuser *f, int slot, uint32_t step, const sg__seen *t, int *inde
     }
     for (int k = 0; k <= s->n; k++) {
         bool write = k == s->n;
+        memory *m = memory_of(f, &t[k].at);
         for (int j = 0; index[k] < 0 && j < k; j++) /* an operand of the same step */
             if (index[j] >= 0 && same_track(&gr->track[index[j]], &t[k], gr->over.rank))
                 index[k] = index[j];
@@ -190,15 +204,17 @@ static void join(fuser *f, int slot, uint32_t step, const sg__seen *t, int *inde
             index[k] = gr->arrays++;
             gr->track[index[k]] = t[k];
             gr->track[index[k]].read_first = !write;
+            gr->track[index[k]].next = has(m, slot) ? m->track[slot] : -1;
+            m->track[slot] = (int8_t)index[k];
         }
         sg__seen *u = &gr->track[index[k]];
         if (write && u->first_write < 0)
             u->first_write = gr->members;
         u->last_use = gr->members;
         *(write ? &c->out : &c->in[k]) = (int16_t)index[k];
-        *((write ? f->writes : f->reads) + memory_of(f, &t[k].at)) |= (unsigned char)(1u << slot);
+        *(write ? &m->writes : &m->reads) |= (unsigned char)(1u << slot);
     }
-    gr->step[gr->members++] = step;
+    gr->node[gr->members++] = s->node;
 }
 
 /* Ends a group: its program is the next step. */
@@ -209,12 +225,12 @@ static bool put_down(fuser *f, int slot)
         return true;
     unsigned char others = (unsigned char)~(1u << slot);
     for (int i = 0; i < gr->arrays; i++) {
-        size_t m = memory_of(f, &gr->track[i].at);
-        f->reads[m] &= others;
-        f->writes[m] &= others;
+        memory *m = memory_of(f, &gr->track[i].at);
+        m->reads &= others;
+        m->writes &= others;
     }
     f->open[slot] = NULL;
-    return sg__make_program(f->g, f->p, f->accesses, gr, f->steps + f->count++);
+    return sg__make_program(f->g, f->p, f->accesses, gr, f->p->steps + f->count++);
 }
 
 /* Closes the groups that must run before step s, if s is in none of them but in `mine`. */
@@ -222,8 +238,8 @@ static bool close_for(fuser *f, const sg__step *s, int mine)
 {
     unsigned must = 0;
     for (int k = 0; k < s->n + s->m; k++) {
-        size_t m = memory_of(f, &s->at[k]);
-        must |= k < s->n ? f->writes[m] : f->writes[m] | f->reads[m];
+        const memory *m = memory_of(f, &s->at[k]);
+        must |= k < s->n ? m->writes : m->writes | m->reads;
     }
     for (int i = 0; i < OPEN; i++)
         if (must >> i & 1 && i != mine && !put_down(f, i))
@@ -257,8 +273,9 @@ static bool take_map(fuser *f, uint32_t step)
     sg__axes over = axes_of(&s->array[s->n]);
     if (sg__elements(&s->array[s->n]) == 0)
         return true;
+    tracks_of(s, t);
     for (int i = 0; i < OPEN && slot < 0; i++)
-        if (f->open[i] && same_axes(&f->open[i]->over, &over) && fits(f->open[i], s, t, index))
+        if (f->open[i] && same_axes(&f->open[i]->over, &over) && fits(f, i, s, t, index))
             slot = i;
     if (!close_for(f, s, slot))
         return false;
@@ -266,7 +283,7 @@ static bool take_map(fuser *f, uint32_t step)
         slot = open_group(f, &over);
         if (slot < 0)
             return false;
-        fits(f->open[slot], s, t, index);
+        fits(f, slot, s, t, index);
     }
     f->age[slot] = ++f->clock;
     join(f, slot, step, t, index);
@@ -281,9 +298,11 @@ static bool take_fold(fuser *f, uint32_t step)
     sg__seen t[SG__MAP_OPERANDS + 1];
     int index[SG__MAP_OPERANDS + 1];
     sg__axes over = axes_of(ground(s));
+    tracks_of(s, t);
     for (int i = 0; i < OPEN; i++) {
         sg__group *gr = f->open[i];
-        if (!gr || !same_axes(&gr->over, &over) || !fits(gr, s, t, index) || !reduces(gr, t, index))
+        if (!gr || !same_axes(&gr->over, &over) || !fits(f, i, s, t, index) ||
+            !reduces(gr, t, index))
             continue;
         if (!close_for(f, s, i))
             return false;
@@ -305,8 +324,8 @@ static bool take_step(fuser *f, uint32_t step)
         return false;
     if (!close_for(f, s, -1))
         return false;
-    f->steps[f->count] = *s;
-    return sg__keep_arrays(f->g, f->p, &f->steps[f->count++]);
+    f->p->steps[f->count] = *s;
+    return sg__keep_arrays(f->g, f->p, &f->p->steps[f->count++]);
 }
 
 static bool no_memory(const fuser *f)
@@ -320,14 +339,11 @@ static bool prepare(fuser *f)
     sg__plan *p = f->p;
     size_t memories = p->buffer_count + p->bases;
     f->pool = sg__alloc(&f->g->scratch, OPEN * sizeof *f->pool);
-    f->reads = sg__alloc(&f->g->scratch, memories);
-    f->writes = sg__alloc(&f->g->scratch, memories);
+    f->memories = sg__alloc(&f->g->scratch, memories * sizeof *f->memories);
     f->accesses = sg__alloc(&f->g->scratch, (p->buffer_count + 1) * sizeof *f->accesses);
-    f->steps = malloc((p->step_count + 1) * sizeof *f->steps);
-    if (!f->pool || !f->reads || !f->writes || !f->accesses || !f->steps)
+    if (!f->pool || !f->memories || !f->accesses)
         return no_memory(f);
-    memset(f->reads, 0, memories);
-    memset(f->writes, 0, memories);
+    memset(f->memories, 0, memories * sizeof *f->memories);
     memset(f->accesses, 0, (p->buffer_count + 1) * sizeof *f->accesses);
     for (size_t i = 0; i < p->step_count; i++)
         for (int k = 0; k < p->steps[i].n + p->steps[i].m; k++)
@@ -347,14 +363,12 @@ bool sg__fuse(sg_context *g, sg__plan *p)
         ok = take_step(&f, i);
     for (int i = 0; ok && i < OPEN; i++)
         ok = put_down(&f, i);
-    if (ok) {
-        g->steps = p->steps; /* for the next plan's */
-        g->step_capacity = p->step_capacity;
-        p->steps = f.steps;
-        p->step_count = f.count;
-        p->step_capacity = f.count;
-    } else {
-        free(f.steps);
-    }
+    sg__step *steps = ok ? sg__alloc(&p->arena, f.count * sizeof *steps) : NULL;
+    if (ok && !steps)
+        return no_memory(&f);
+    if (ok && f.count)
+        memcpy(steps, p->steps, f.count * sizeof *steps);
+    p->steps = steps;
+    p->step_count = ok ? f.count : 0;
     return ok;
 }

@@ -20,11 +20,12 @@ typedef struct sg__seen { /* an array as a program sees it */
     bool read_first;             /* what was there before is read */
     bool folded;                 /* the result of a reduction */
     int number;                  /* of the array in the step, or ~register */
+    int next;                    /* of the group that lies in the same memory; -1: none */
 } sg__seen;
 
 typedef struct sg__group {
     sg__axes over;
-    uint32_t step[SG__MEMBERS];
+    uint32_t node[SG__MEMBERS];
     int members, arrays;
     bool full; /* nothing may join it any more */
     sg__instruction code[SG__MEMBERS];

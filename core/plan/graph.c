@@ -25,9 +25,11 @@ static uint64_t hash_of(const sg__item *x)
     uint64_t h = mix((uint64_t)(uintptr_t)x->op, (uint64_t)(uintptr_t)x->dims ^ x->n);
     for (uint32_t i = 0; i < x->n; i++)
         h = mix(h, x->in[i]);
-    const unsigned char *a = x->attr;
-    for (size_t i = 0; a && i < x->op->attr_size; i++)
-        h = (h ^ a[i]) * UINT64_C(0x100000001B3);
+    for (size_t i = 0, size = x->attr ? x->op->attr_size : 0; i < size; i += sizeof(uint64_t)) {
+        uint64_t word = 0;
+        memcpy(&word, (const char *)x->attr + i, size - i < sizeof word ? size - i : sizeof word);
+        h = mix(h, word);
+    }
     return mix(h, x->dtype);
 }
 

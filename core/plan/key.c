@@ -19,15 +19,19 @@ typedef struct entry {
 enum { SLOTS = 1024, MOST_BYTES = 256 << 20 }; /* of all plans together */
 
 struct sg__cache {
+    sg_context *g;
     entry *slots[SLOTS];
     entry *newest, *oldest;
     size_t count, limit, bytes;
     uint64_t last; /* hash of what was used last */
 };
 
-sg__cache *sg__cache_open(void)
+sg__cache *sg__cache_open(sg_context *g)
 {
-    return calloc(1, sizeof(sg__cache));
+    sg__cache *c = calloc(1, sizeof *c);
+    if (c)
+        c->g = g;
+    return c;
 }
 
 static void unlink_use(sg__cache *c, entry *e)
@@ -65,9 +69,7 @@ static void drop(sg__cache *c, entry *e)
     unlink_use(c, e);
     c->count--;
     c->bytes -= sg__plan_size(e->plan);
-    sg__plan_free(e->plan);
-    free(e->words);
-    free(e);
+    sg__plan_free(c->g, e->plan); /* e is in its arena */
 }
 
 static void shrink(sg__cache *c, size_t plans)
@@ -106,20 +108,18 @@ void sg__cache_close(sg__cache *c)
 
 bool sg__cache_add(sg__cache *c, const sg__code *code, sg__plan *p)
 {
-    entry *e = malloc(sizeof *e);
-    uint64_t *words = malloc(code->n * sizeof *words);
+    entry *e = sg__alloc(&p->arena, sizeof *e);
+    uint64_t *words = sg__alloc(&p->arena, code->n * sizeof *words);
     if (!e || !words) {
-        free(e);
-        free(words);
-        sg__plan_free(p);
+        sg__plan_free(c->g, p);
         return false;
     }
+    sg__arena_part(&p->arena, &c->g->spare);
     memcpy(words, code->words, code->n * sizeof *words);
     *e = (entry){code->hash, code->n, words, p, c->slots[code->hash % SLOTS], NULL, NULL, 0};
     c->slots[code->hash % SLOTS] = e;
     link_use(c, e);
     c->count++;
-    p->key_bytes = sizeof *e + code->n * sizeof *words;
     c->bytes += sg__plan_size(p);
     while ((c->count > c->limit || c->bytes > MOST_BYTES) && c->oldest != e)
         drop(c, c->oldest);

@@ -149,70 +149,119 @@ static void release(heap *h, uint32_t i)
     put_in(h, i);
 }
 
-/* Whether no element of operand j is read after the same one of result r is written. */
-static bool read_before(const sg__step *s, int j, int r)
+/* ---- results over operands ------------------------------------------------------------------- */
+
+/* A buffer that a step reads for the last time, all of it: a result that comes after may be written
+ * over it, if it is as large, element for element. */
+typedef struct legacy {
+    uint32_t buffer;
+    size_t width;  /* of an element; 0: not over this one */
+    int last_read; /* instruction */
+} legacy;
+
+typedef struct placer {
+    sg__plan *p;
+    heap h;
+    uint32_t *record; /* by buffer: its stretch; SG__NONE: not now */
+    uint32_t *number; /* by buffer: that in the list of what the step at hand leaves: */
+    legacy left[SG__ARRAYS];
+    uint32_t count;
+    sg__use uses[SG__ARRAYS];
+} placer;
+
+static legacy *legacy_of(placer *x, uint32_t buffer)
 {
-    if (s->program)
-        return sg__last_read(s->program, j) <= sg__first_write(s->program, r);
-    return j == 0 && s->op->flags & SG_OP_OVER;
+    const uint32_t i = x->number[buffer];
+    return i < x->count && x->left[i].buffer == buffer ? &x->left[i] : NULL;
 }
 
-/* The operand whose buffer result r of a step may be written over: as large, element for element,
- * and read for the last time before. */
-static uint32_t heir(const sg__plan *p, uint32_t step, int r)
+/* In what order a step reads and writes; false if no result may be over an operand. */
+static bool list_uses(placer *x, const sg__step *s)
 {
-    const sg__step *s = p->steps + step;
-    if (!sg__is_whole(p, &s->at[r], &s->array[r]))
+    if (s->program)
+        sg__uses_of(s->program, x->uses);
+    else if (s->op->flags & SG_OP_OVER)
+        for (int k = 0; k < s->n + s->m; k++) /* each element of the first one before that */
+            x->uses[k] = (sg__use){k == 0 ? -1 : 0, -1};
+    return s->program || s->op->flags & SG_OP_OVER;
+}
+
+static void list_legacies(placer *x, uint32_t step)
+{
+    const sg__step *s = x->p->steps + step;
+    x->count = 0;
+    if (!list_uses(x, s))
+        return;
+    for (int k = 0; k < s->n + s->m; k++) {
+        const uint32_t b = s->at[k].buffer;
+        const size_t width = sg__dtype_size(s->array[k].dtype);
+        const int last_read = x->uses[k].last_read;
+        if (b == SG__NONE || x->p->buffers[b].last != step || x->p->buffers[b].first == step)
+            continue;
+        legacy *l = legacy_of(x, b);
+        if (!l) {
+            l = &x->left[x->count];
+            *l = (legacy){b, width, last_read};
+            x->number[b] = x->count++;
+        }
+        l->last_read = last_read > l->last_read ? last_read : l->last_read;
+        if (k >= s->n || width != l->width || !sg__is_whole(x->p, &s->at[k], &s->array[k]))
+            l->width = 0;
+    }
+}
+
+/* The buffer in whose place that of result r may be; or SG__NONE. */
+static uint32_t heir_of(const placer *x, const sg__step *s, int r)
+{
+    const sg__buffer *buffers = x->p->buffers;
+    if (!x->count || r < s->n || !sg__is_whole(x->p, &s->at[r], &s->array[r]))
         return SG__NONE;
-    size_t bytes = p->buffers[s->at[r].buffer].bytes;
-    for (int k = 0; k < s->n; k++) {
-        uint32_t b = s->at[k].buffer;
-        bool fits = b != SG__NONE && p->buffers[b].last == step && !p->buffers[b].inherited &&
-                    p->buffers[b].bytes == bytes;
-        for (int j = 0; fits && j < s->n + s->m; j++)
-            if (s->at[j].buffer == b)
-                fits = j < s->n && sg__is_whole(p, &s->at[j], &s->array[j]) &&
-                       sg__dtype_size(s->array[j].dtype) == sg__dtype_size(s->array[r].dtype) &&
-                       read_before(s, j, r);
-        if (fits)
-            return b;
+    const size_t width = sg__dtype_size(s->array[r].dtype);
+    for (uint32_t i = 0; i < x->count; i++) {
+        const legacy *l = &x->left[i];
+        if (l->width == width && buffers[l->buffer].bytes == buffers[s->at[r].buffer].bytes &&
+            !buffers[l->buffer].inherited && l->last_read <= x->uses[r].first_write)
+            return l->buffer;
     }
     return SG__NONE;
 }
 
-typedef struct lists { /* of buffers by step: those it begins with, those that end with it */
-    uint32_t *born, *next_born, *dead, *next_dead, *record;
-} lists;
+/* ---- from step to step ----------------------------------------------------------------------- */
 
-static bool begin(sg__plan *p, heap *h, lists *l, uint32_t step, uint32_t b)
+static bool begin(placer *x, const sg__step *s, int k)
 {
-    sg__buffer *x = p->buffers + b;
-    const sg__step *s = p->steps + step;
-    for (int r = s->n; r < s->n + s->m && x->inherits == SG__NONE; r++)
-        if (s->at[r].buffer == b)
-            x->inherits = heir(p, step, r);
-    if (x->inherits != SG__NONE) {
-        p->buffers[x->inherits].inherited = true;
-        l->record[b] = l->record[x->inherits];
-        l->record[x->inherits] = SG__NONE;
+    const uint32_t b = s->at[k].buffer;
+    sg__buffer *buffer = x->p->buffers + b;
+    buffer->inherits = heir_of(x, s, k);
+    if (buffer->inherits != SG__NONE) {
+        x->p->buffers[buffer->inherits].inherited = true;
+        x->record[b] = x->record[buffer->inherits];
+        x->record[buffer->inherits] = SG__NONE;
     } else {
-        l->record[b] = reserve(h, x->bytes);
+        x->record[b] = reserve(&x->h, buffer->bytes);
     }
-    if (l->record[b] == SG__NONE)
+    if (x->record[b] == SG__NONE)
         return false;
-    x->offset = h->s[l->record[b]].offset * UNIT;
+    buffer->offset = x->h.s[x->record[b]].offset * UNIT;
     return true;
 }
 
-static bool place_all(sg__plan *p, heap *h, lists *l)
+static bool place_step(placer *x, uint32_t step)
 {
-    for (uint32_t step = 0; step < p->step_count; step++) {
-        for (uint32_t b = l->born[step]; b != SG__NONE; b = l->next_born[b])
-            if (!begin(p, h, l, step, b))
-                return false;
-        for (uint32_t b = l->dead[step]; b != SG__NONE; b = l->next_dead[b])
-            if (l->record[b] != SG__NONE)
-                release(h, l->record[b]);
+    const sg__step *s = x->p->steps + step;
+    list_legacies(x, step);
+    for (int k = 0; k < s->n + s->m; k++) {
+        const uint32_t b = s->at[k].buffer;
+        if (b != SG__NONE && x->p->buffers[b].first == step && x->record[b] == SG__NONE &&
+            !begin(x, s, k))
+            return false;
+    }
+    for (int k = 0; k < s->n + s->m; k++) {
+        const uint32_t b = s->at[k].buffer;
+        if (b == SG__NONE || x->p->buffers[b].last != step || x->record[b] == SG__NONE)
+            continue;
+        release(&x->h, x->record[b]);
+        x->record[b] = SG__NONE;
     }
     return true;
 }
@@ -240,39 +289,22 @@ static void find_lives(sg__plan *p)
             p->buffers[p->roots[i].place.buffer].last = (uint32_t)p->step_count;
 }
 
-static bool make_lists(sg__plan *p, sg__arena *a, lists *l)
-{
-    size_t steps = p->step_count + 1, buffers = p->buffer_count;
-    l->born = sg__alloc(a, steps * sizeof *l->born);
-    l->dead = sg__alloc(a, steps * sizeof *l->dead);
-    l->next_born = sg__alloc(a, buffers * sizeof *l->next_born);
-    l->next_dead = sg__alloc(a, buffers * sizeof *l->next_dead);
-    l->record = sg__alloc(a, buffers * sizeof *l->record);
-    if (!l->born || !l->dead || !l->next_born || !l->next_dead || !l->record)
-        return false;
-    memset(l->born, 0xFF, steps * sizeof *l->born);
-    memset(l->dead, 0xFF, steps * sizeof *l->dead);
-    for (uint32_t b = (uint32_t)buffers; b-- > 0;) {
-        const sg__buffer *x = p->buffers + b;
-        if (x->first == SG__NONE)
-            continue; /* lives in registers, or is empty */
-        l->next_born[b] = l->born[x->first];
-        l->born[x->first] = b;
-        l->next_dead[b] = l->dead[x->last];
-        l->dead[x->last] = b;
-    }
-    return true;
-}
-
 bool sg__place_all(sg_context *g, sg__plan *p)
 {
-    heap h = {.last = SG__NONE, .unused = SG__NONE};
-    lists l;
-    memset(h.head, 0xFF, sizeof h.head);
+    placer x = {.p = p, .h = {.last = SG__NONE, .unused = SG__NONE}};
+    memset(x.h.head, 0xFF, sizeof x.h.head);
     find_lives(p);
-    bool ok = make_lists(p, &g->scratch, &l) && place_all(p, &h, &l);
-    p->workspace = h.top * UNIT + (size_t)g->threads * p->own;
-    free(h.s);
+    x.record = sg__alloc(&g->scratch, p->buffer_count * sizeof *x.record);
+    x.number = sg__alloc(&g->scratch, p->buffer_count * sizeof *x.number);
+    bool ok = x.record && x.number;
+    if (ok) {
+        memset(x.record, 0xFF, p->buffer_count * sizeof *x.record);
+        memset(x.number, 0xFF, p->buffer_count * sizeof *x.number);
+    }
+    for (uint32_t i = 0; ok && i < p->step_count; i++)
+        ok = place_step(&x, i);
+    p->workspace = x.h.top * UNIT + (size_t)g->threads * p->own;
+    free(x.h.s);
     if (!ok)
         sg__no_memory(g, "a plan");
     return ok;

@@ -41,7 +41,7 @@ unsigned sg__passes_named(sg_context *g, const char *names);
  * leaves, then the roots' own arrays. */
 typedef struct sg__place {
     uint32_t base;
-    uint32_t buffer; /* if base is 0; SG__NONE otherwise */
+    uint32_t buffer; /* if base is 0 and the plan not finished; SG__NONE otherwise */
     int64_t offset;
 } sg__place;
 #define SG__NONE UINT32_MAX
@@ -125,15 +125,14 @@ typedef struct sg__root {
 } sg__root;
 
 typedef struct sg__plan {
-    sg__arena arena; /* all of it */
+    sg__arena arena; /* all of it, and its key in the cache */
     uint32_t nodes, leaves, bases;
     sg__step *steps;
-    size_t step_count, step_capacity;
-    sg__buffer *buffers;
-    size_t buffer_count, buffer_capacity;
+    size_t step_count;
+    sg__buffer *buffers; /* while it is made, of the context; places are offsets then */
+    size_t buffer_count;
     sg__root *roots;
     size_t root_count;
-    size_t key_bytes;         /* of its key in the cache */
     size_t workspace;         /* bytes; at its end, for each thread, */
     size_t own;               /* bytes of its own: for registers, or the scratch of an op */
     bool split;               /* more than one thread has something to do */
@@ -224,7 +223,7 @@ typedef struct sg__code {
     size_t n;
     uint64_t hash;
 } sg__code;
-sg__cache *sg__cache_open(void);
+sg__cache *sg__cache_open(sg_context *g);
 void sg__cache_close(sg__cache *c);
 void sg__cache_limit(sg__cache *c, size_t plans);
 void sg__cache_clear(sg__cache *c);
@@ -245,10 +244,12 @@ bool sg__place_all(sg_context *g, sg__plan *p);
 bool sg__split(sg_context *g, sg__plan *p);
 /* Whether an array is all of its buffer, in order; or as many elements without a gap. */
 bool sg__is_whole(const sg__plan *p, const sg__place *at, const sg_array *a);
-/* The last instruction that reads an array of a program, -1: none; the first that writes one, -1:
- * it is a reduction, which writes while others are to be read for further rows. */
-int sg__last_read(const sg__program *p, int array);
-int sg__first_write(const sg__program *p, int array);
+/* Of an array of a program the last instruction that reads it, -1: none; and the first that writes
+ * it, -1: none, or a reduction, which writes while others are to be read for further rows. */
+typedef struct sg__use {
+    int last_read, first_write;
+} sg__use;
+void sg__uses_of(const sg__program *p, sg__use *uses); /* SG__ARRAYS */
 /* share.c: how a step's result may be cut between threads; n is 0 where it cannot be. */
 sg_shares sg__step_shares(const sg_context *g, const sg__step *s, int64_t *pieces);
 /* The bytes of array k, from the start of its base, that a part of a step touches, or all of it
@@ -258,7 +259,7 @@ typedef struct sg__stretch {
 } sg__stretch;
 sg__stretch sg__stretch_of(const sg__plan *p, const sg__step *s, int k, const sg_shares *shares,
                            int part, int parts);
-void sg__plan_free(sg__plan *p);
+void sg__plan_free(sg_context *g, sg__plan *p);
 size_t sg__plan_size(const sg__plan *p); /* bytes that it takes itself, with its key */
 /* debug builds: NULL if the plan keeps its promises, else what it breaks */
 const char *sg__verify(const sg__plan *p);

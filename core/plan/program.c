@@ -196,12 +196,12 @@ static void give_tiles(sg__plan *plan, const sg__group *gr, sg__program *p)
 
 /* The node that names the program: one of the scope that most of its steps are of, if there is one
  * (Boyer & Moore's vote). */
-static uint32_t main_node(const sg_context *g, const sg__plan *plan, const sg__group *gr)
+static uint32_t main_node(const sg_context *g, const sg__group *gr)
 {
     uint32_t node = 0;
     int votes = 0;
     for (int i = 0; i < gr->members; i++) {
-        uint32_t now = plan->steps[gr->step[i]].node;
+        uint32_t now = gr->node[i];
         node = votes ? node : now;
         votes += g->order.x[now]->scope == g->order.x[node]->scope ? 1 : -1;
     }
@@ -211,7 +211,7 @@ static uint32_t main_node(const sg_context *g, const sg__plan *plan, const sg__g
 bool sg__make_program(sg_context *g, sg__plan *plan, const uint32_t *accesses, sg__group *gr,
                       sg__step *s)
 {
-    *s = (sg__step){.node = main_node(g, plan, gr)};
+    *s = (sg__step){.node = main_node(g, gr)};
     sg__program *p = s->program = sg__alloc(&plan->arena, sizeof *p);
     if (!p)
         return no_memory(g);

@@ -194,12 +194,9 @@ typedef struct run {
     char message[SG_MESSAGE];
 } run;
 
-static void *locate(const sg__plan *p, void *const *bases, const sg__place *at)
+static void *locate(void *const *bases, const sg__place *at)
 {
-    char *base = bases[at->base];
-    if (at->base == 0 && at->buffer != SG__NONE)
-        base += p->buffers[at->buffer].offset;
-    return base + at->offset;
+    return (char *)bases[at->base] + at->offset;
 }
 
 /* Where all arrays are in this run. */
@@ -209,7 +206,7 @@ static void locate_all(const sg__request *r, sg__plan *p)
     for (size_t i = 0; i < p->step_count; i++) {
         sg__step *s = p->steps + i;
         for (int k = 0; k < s->n + s->m; k++)
-            s->array[k].data = locate(p, bases, &s->at[k]);
+            s->array[k].data = locate(bases, &s->at[k]);
     }
 }
 
@@ -307,7 +304,7 @@ static void commit(const sg__request *r, const sg__plan *p)
             continue;
         param = x->in[1];
         size_t bytes = (size_t)x->dims->size * sg__dtype_size((sg_dtype)x->dtype);
-        const void *from = locate(p, r->g->bases, &p->roots[i].place);
+        const void *from = locate(r->g->bases, &p->roots[i].place);
         if (bytes && from != param->value)
             memcpy(param->value, from, bytes);
         sg__overwritten(param);

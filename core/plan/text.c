@@ -83,8 +83,8 @@ void sg_dump_dot(FILE *f, int n, sg_tensor *const *x)
 
 static void print_place(FILE *f, const sg__plan *p, const sg__place *at)
 {
-    if (at->buffer != SG__NONE)
-        fprintf(f, "@%lld", (long long)p->buffers[at->buffer].offset + at->offset);
+    if (at->base == 0)
+        fprintf(f, "@%lld", (long long)at->offset);
     else if (at->base <= p->leaves)
         fprintf(f, "leaf%u+%lld", at->base - 1, (long long)at->offset);
     else
