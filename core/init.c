@@ -46,8 +46,25 @@ static void put(const sg__store *s, int64_t i, double v)
         ((double *)s->data)[i] = v;
 }
 
+/* In lanes: a single sum waits for each addition. */
+static double dot(const double *x, const double *y, int64_t n)
+{
+    enum { LANES = 8 };
+    double lane[LANES] = {0}, sum = 0;
+    int64_t k = 0;
+    for (; k + LANES <= n; k += LANES)
+        for (int l = 0; l < LANES; l++)
+            lane[l] += x[k + l] * y[k + l];
+    for (; k < n; k++)
+        sum += x[k] * y[k];
+    for (int l = 0; l < LANES; l++)
+        sum += lane[l];
+    return sum;
+}
+
 /* Rows (or columns, if there are fewer) of a random matrix [m, n] made orthonormal by Gram and
- * Schmidt, twice for accuracy, then written to the block of the store that starts at column `from`.
+ * Schmidt, again where little is left, then written to the block of the store that starts at column
+ * `from`.
  */
 static bool orthogonal(const sg__store *s, stream *r, double gain, int64_t m, int64_t n,
                        int64_t stride, int64_t from)
@@ -58,22 +75,21 @@ static bool orthogonal(const sg__store *s, stream *r, double gain, int64_t m, in
     if (!q)
         return false;
     for (int64_t i = 0; i < count; i++) {
-        double *v = q + i * length, norm = 0;
+        double *v = q + i * length, before, now;
         for (int64_t k = 0; k < length; k++)
             v[k] = normal(r);
-        for (int pass = 0; pass < 2; pass++)
+        do {
+            before = dot(v, v, length);
             for (int64_t j = 0; j < i; j++) {
                 const double *w = q + j * length;
-                double dot = 0;
+                const double along = dot(v, w, length);
                 for (int64_t k = 0; k < length; k++)
-                    dot += v[k] * w[k];
-                for (int64_t k = 0; k < length; k++)
-                    v[k] -= dot * w[k];
+                    v[k] -= along * w[k];
             }
+            now = dot(v, v, length);
+        } while (now < 0.01 * before); /* a digit of the norm is lost */
         for (int64_t k = 0; k < length; k++)
-            norm += v[k] * v[k];
-        for (int64_t k = 0; k < length; k++)
-            v[k] *= 1 / sqrt(norm);
+            v[k] /= sqrt(now);
     }
     for (int64_t i = 0; i < m; i++)
         for (int64_t j = 0; j < n; j++)
