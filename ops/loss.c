@@ -46,10 +46,10 @@ static bool counts(const sg_call *c, int32_t label, int64_t classes, bool *good)
     return *good;
 }
 
-/* Logits, labels and cotangents, all by row */
+/* Logits, labels, cotangents and losses, all by row */
 static sg_shares loss_shares(const sg_call *c)
 {
-    return (sg_shares){.n = sg__rows(&c->in[0]).outer, .unit = 1, .alike = 7};
+    return (sg_shares){.n = sg__rows(&c->in[0]).outer, .unit = 1, .alike = 15};
 }
 
 static bool loss_run(const sg_call *c)
@@ -104,12 +104,16 @@ static bool grad_infer(sg_infer *i)
 {
     if (!loss_shapes(i))
         return false;
-    sg_shape g = sg_shape_of(i->in[2]);
-    bool alike = g.rank == i->shape.rank;
-    for (int d = 0; d < g.rank && alike; d++)
-        alike = g.dim[d] == i->shape.dim[d];
+    for (int k = 2; k < 4; k++) {
+        sg_shape g = sg_shape_of(i->in[k]);
+        bool alike = g.rank == i->shape.rank && sg_type(i->in[k]) == i->dtype;
+        for (int d = 0; d < g.rank && alike; d++)
+            alike = g.dim[d] == i->shape.dim[d];
+        if (!alike)
+            return sg_refuse(i, "g or the loss is not one for each row");
+    }
     i->shape = sg_shape_of(i->in[0]);
-    return (alike && sg_type(i->in[2]) == i->dtype) || sg_refuse(i, "g is not like the loss");
+    return true;
 }
 
 static bool grad_run(const sg_call *c)
@@ -118,23 +122,25 @@ static bool grad_run(const sg_call *c)
     const sg__row_kernels *kernels = sg__row_kernels_of[c->out.dtype][c->isa];
     sg__around s = sg__rows(&c->in[0]);
     size_t width = sg__width(c->out.dtype), bytes = (size_t)s.size * width;
+    const char *x = c->in[0].data, *g = c->in[2].data, *loss = c->in[3].data;
     const int32_t *label = c->in[1].data;
     bool good = true;
     int64_t row, end;
     sg__my_share(c, s.outer, 1, &row, &end);
     for (; row < end && good; row++) {
         char *to = (char *)c->out.data + (size_t)row * bytes;
+        size_t at = (size_t)row * width;
         if (counts(c, label[row], s.size, &good))
-            kernels->cross_entropy_grad(
-                s.size, to, (const char *)c->in[0].data + (size_t)row * bytes, label[row],
-                a->smoothing, (const char *)c->in[2].data + (size_t)row * width);
+            kernels->cross_entropy_grad(s.size, to, x + (size_t)row * bytes, label[row],
+                                        a->smoothing, g + at, loss + at);
         else
             memset(to, 0, bytes);
     }
     return good;
 }
 
-/* (p - (1 - s) onehot(label) - s / classes) g */
+/* (p - (1 - s) onehot(label) - s / classes) g; the loss, which only saves a pass over the logits,
+ * does not occur. */
 static sg_tensor *grad_lower(const void *attr, int n, sg_tensor *const *in)
 {
     (void)n;
@@ -161,8 +167,8 @@ static bool loss_batch(const sg_shape *const *in, const sg_shape *out, sg_rows *
 
 static const sg_op grad_op = {
     .name = "cross_entropy_grad",
-    .args = "logits labels g",
-    .arity = 3,
+    .args = "logits labels g loss",
+    .arity = 4,
     .attr_size = sizeof(loss_attr),
     .attrs = loss_attrs,
     .infer = grad_infer,
@@ -175,8 +181,8 @@ static const sg_op grad_op = {
 
 static sg_tensor *loss_vjp(const sg_vjp_call *v, int i)
 {
-    return i == 0 ? sg_record(&grad_op, v->attr, 3, (sg_tensor *[]){v->in[0], v->in[1], v->g})
-                  : NULL;
+    sg_tensor *in[] = {v->in[0], v->in[1], v->g, v->out};
+    return i == 0 ? sg_record(&grad_op, v->attr, 4, in) : NULL;
 }
 
 static const sg_op loss_op = {

@@ -21,7 +21,7 @@ static const struct {
     {"too long to be tokenized", "needs a text of 2^31 tokens"},
     {"vocabulary: a text of ", "needs a text of 2^31 tokens"},
     {"elements are too many", "needs sequences of 2^31 elements"},
-    {"g is not like the loss", "only the op's own derivative records it"},
+    {"g or the loss is not one for each row", "only the op's own derivative records it"},
 };
 
 static char *read_all(const char *pattern, size_t *files)

@@ -23,9 +23,9 @@ typedef struct sg__row_kernels {
     /* Into y[0]: the cross-entropy of softmax(x) against a share of 1 - rest at the label, and
      * rest / n everywhere. */
     void (*cross_entropy)(int64_t n, void *y, const void *x, int64_t label, double rest);
-    /* Its gradient by x, times g[0]. */
+    /* Its gradient by x, times g[0]; loss[0] is what cross_entropy made. */
     void (*cross_entropy_grad)(int64_t n, void *y, const void *x, int64_t label, double rest,
-                               const void *g);
+                               const void *g, const void *loss);
     /* (x - mean) / sqrt(var + epsilon) * gain + bias */
     void (*layer_norm)(int64_t n, void *y, const void *x, const void *gain, const void *bias,
                        double epsilon);

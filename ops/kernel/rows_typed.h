@@ -169,32 +169,44 @@ static void TYPED(log_softmax)(int64_t n, void *y, const void *x)
 
 /* ---- cross-entropy --------------------------------------------------------------------------- */
 
+static inline T TYPED(mean_from)(int64_t n, const AT *x, T from)
+{
+    V sum[PARTS] = {{0}};
+    BLOCKS(i, n, PART(p) sum[p] += TYPED(get)(x, i + p * WIDE, end, from) - from;)
+    return TYPED(fold)(sum) / (T)n;
+}
+
 /* With z = x - base: log(sum e^z) - (1 - rest) z[label] - rest mean(z) */
 static void TYPED(cross_entropy)(int64_t n, void *y, const void *x, int64_t label, double rest)
 {
     T base = TYPED(base)(n, x);
     T loss = (T)log((f64)TYPED(sum_exp)(n, NULL, x, base));
     loss -= (T)(1 - rest) * (((const AT *)x)[label] - base);
-    if (rest != 0) { /* else 0 · -inf would be NaN */
-        V sum[PARTS] = {{0}};
-        BLOCKS(i, n, PART(p) sum[p] += TYPED(get)(x, i + p * WIDE, end, base) - base;)
-        loss -= (T)rest * (TYPED(fold)(sum) / (T)n);
-    }
+    if (rest != 0) /* else 0 · -inf would be NaN */
+        loss -= (T)rest * TYPED(mean_from)(n, x, base);
     *(AT *)y = loss;
 }
 
-/* (softmax(x) - share) g; the label's element in one piece, since it may be near 1 - 1 */
+/* (softmax(x) - share) g in one pass: log softmax(x) = x - x[label] + z, where z is that of the
+ * label and comes from the loss. The label's element in one piece, as it may be near 1 - 1. */
 static void TYPED(cross_entropy_grad)(int64_t n, void *y, const void *x, int64_t label, double rest,
-                                      const void *g)
+                                      const void *g, const void *loss)
 {
     AT *to = y;
-    T factor = 1 / TYPED(sum_exp)(n, to, x, TYPED(base)(n, x));
+    T from = ((const AT *)x)[label], z = -*(const AT *)loss;
+    if (rest != 0)
+        z -= (T)rest * TYPED(mean_from)(n, x, from);
+    if (!isfinite(z + from)) { /* the label has no chance, say */
+        T base = TYPED(base)(n, x), log_sum = (T)log((f64)TYPED(sum_exp)(n, NULL, x, base));
+        z = -log_sum;
+        from = base;
+    }
     T less = (T)(rest / (f64)n), of = *(const AT *)g;
-    T own = to[label] * factor - (T)(1 - rest) - less;
+    T own = (T)expm1((f64)(((const AT *)x)[label] - from + z)) + (T)rest - less;
     BLOCKS(
         i, n, PART(p) {
             int64_t at = i + p * WIDE;
-            TYPED(put)(to, at, end, (TYPED(get)(to, at, end, 0) * factor - less) * of);
+            TYPED(put)(to, at, end, (EXP(TYPED(get)(x, at, end, from) - from + z) - less) * of);
         })
     to[label] = own * of;
 }
