@@ -90,11 +90,12 @@ void sg__arena_reset(sg__arena *a)
 
 void sg__arena_part(sg__arena *a, sg__arena *rest)
 {
-    *rest = (sg__arena){.first = a->now ? a->now->next : a->first};
-    if (a->now)
-        a->now->next = NULL;
-    else
-        a->first = NULL;
+    sg__chunk **unused = a->now ? &a->now->next : &a->first, **last = unused;
+    while (*last)
+        last = &(*last)->next;
+    *last = rest->first;
+    *rest = (sg__arena){.first = *unused};
+    *unused = NULL;
     sg__arena_reset(rest);
 }
 
