@@ -9,22 +9,6 @@
  */
 #include "core/sweep.h"
 
-static bool first_infer(sg_infer *c)
-{
-    c->shape = sg_shape_of(c->in[0]);
-    c->dtype = sg_type(c->in[0]);
-    return true;
-}
-
-static bool first_view(const void *attr, const sg_array *in, const sg_array *out, int64_t *start,
-                       int64_t *stride)
-{
-    (void)attr, (void)out;
-    *start = 0;
-    memcpy(stride, in->stride, (size_t)in->rank * sizeof *stride);
-    return true;
-}
-
 /* y, and inputs */
 static const sg_op checkpoint_op = {
     .name = "checkpoint",
@@ -32,8 +16,8 @@ static const sg_op checkpoint_op = {
     .flags = SG__OP_CHECKPOINT,
     .arity = -1,
     .dtypes = SG_ALL,
-    .infer = first_infer,
-    .view = first_view,
+    .infer = sg__same_infer,
+    .view = sg__same_view,
 };
 
 /* x, computed as the second operand, its copy */
@@ -43,8 +27,8 @@ static const sg_op again_op = {
     .flags = SG__OP_AGAIN,
     .arity = 2,
     .dtypes = SG_ALL,
-    .infer = first_infer,
-    .view = first_view,
+    .infer = sg__same_infer,
+    .view = sg__same_view,
 };
 
 /* x, looked at once the second operand is there; in copies alone */
@@ -54,8 +38,8 @@ static const sg_op later_op = {
     .flags = SG__OP_LATER,
     .arity = 2,
     .dtypes = SG_ALL,
-    .infer = first_infer,
-    .view = first_view,
+    .infer = sg__same_infer,
+    .view = sg__same_view,
 };
 
 sg_tensor *sg_checkpoint(sg_tensor *y, int n, sg_tensor *const *inputs)

@@ -126,6 +126,10 @@ enum { /* flags of the ops in checkpoint.c; the value of each is that of an oper
        SG__OP_AGAIN = 1 << 25, /* the second, a copy of the first; derivatives go to the first */
        SG__OP_LATER = 1 << 26  /* the first, once the second is there */
 };
+/* mark.c: of ops that are their first operand under another name */
+bool sg__same_infer(sg_infer *c);
+bool sg__same_view(const void *attr, const sg_array *in, const sg_array *out, int64_t *start,
+                   int64_t *stride);
 /* How many operands it is computed from, as gradients see it. */
 static inline uint32_t sg__passes_to(const sg_tensor *x)
 {

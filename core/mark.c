@@ -2,14 +2,15 @@
  * outlives the reset, the next value of a parameter. All are views. */
 #include "core/internal.h"
 
-static bool same_infer(sg_infer *c)
+bool sg__same_infer(sg_infer *c)
 {
     c->shape = sg_shape_of(c->in[0]);
+    c->dtype = sg_type(c->in[0]);
     return true;
 }
 
-static bool same_view(const void *attr, const sg_array *in, const sg_array *out, int64_t *start,
-                      int64_t *stride)
+bool sg__same_view(const void *attr, const sg_array *in, const sg_array *out, int64_t *start,
+                   int64_t *stride)
 {
     (void)attr;
     *start = 0;
@@ -31,8 +32,8 @@ static const sg_op stop_op = {
     .flags = SG_OP_CONSTANT,
     .arity = 1,
     .dtypes = SG_ALL,
-    .infer = same_infer,
-    .view = same_view,
+    .infer = sg__same_infer,
+    .view = sg__same_view,
 };
 
 sg_tensor *sg_stop_gradient(sg_tensor *x)
@@ -54,8 +55,8 @@ static const sg_op probe_op = {
     .dtypes = SG_ALL,
     .attr_size = sizeof(probe),
     .attrs = probe_attrs,
-    .infer = same_infer,
-    .view = same_view,
+    .infer = sg__same_infer,
+    .view = sg__same_view,
     .vjp = same_vjp,
 };
 
@@ -88,7 +89,7 @@ const sg_op sg__assign_op = {
     .arity = 2,
     .dtypes = SG_ALL,
     .infer = assign_infer,
-    .view = same_view,
+    .view = sg__same_view,
 };
 
 sg_tensor *sg_assign(sg_tensor *param, sg_tensor *value)
@@ -111,8 +112,8 @@ const sg_op sg__keep_op = {
     .args = "x",
     .arity = 1,
     .dtypes = SG_ALL,
-    .infer = same_infer,
-    .view = same_view,
+    .infer = sg__same_infer,
+    .view = sg__same_view,
     .vjp = same_vjp,
 };
 

@@ -1,37 +1,15 @@
 /* The programs of examples/ as their users meet them, on small data: each learns, saves, evaluates
  * to one line of JSON, does the same again from the same seed, and says what is wrong. */
 #include "examples/grammar.h"
+#include "tests/shell_test.h"
 
 #include <criterion/criterion.h>
 #include <jansson.h>
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
-
-enum { TEXT = 16384 };
-
-static char folder[] = "/tmp/test_examples_XXXXXX";
-
-/* Runs a command of the shell in the folder; its output, both streams, in text. Returns its status.
- */
-static int run(char text[TEXT], const char *format, ...)
-{
-    char command[2048], all[2300];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(command, sizeof command, format, args);
-    va_end(args);
-    snprintf(all, sizeof all, "cd %s && PATH=%s:$PATH && { %s; } 2>&1", folder, SG_BIN_DIR,
-             command);
-    FILE *f = popen(all, "r");
-    size_t n = fread(text, 1, TEXT - 1, f);
-    text[n] = 0;
-    return WEXITSTATUS(pclose(f));
-}
 
 static FILE *create(const char *name)
 {
@@ -43,12 +21,6 @@ static FILE *create(const char *name)
 static void begin(void)
 {
     cr_assert(mkdtemp(folder));
-}
-
-static void end(void)
-{
-    char text[TEXT];
-    cr_expect(run(text, "rm -rf %s", folder) == 0);
 }
 
 /* Sentences of the grammar, one a line. */

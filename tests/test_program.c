@@ -1,35 +1,15 @@
 /* The program seq2seq as its users meet it: commands, files, errors, Ctrl-C. */
 #include "examples/dates.h"
+#include "tests/shell_test.h"
 
 #include <criterion/criterion.h>
 #include <jansson.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-
-static char folder[] = "/tmp/test_program_XXXXXX";
-
-/* Runs a command of the shell in the folder; its output, both streams, in text. Returns its status.
- */
-static int run(char text[16384], const char *format, ...)
-{
-    char command[2048], all[2300];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(command, sizeof command, format, args);
-    va_end(args);
-    snprintf(all, sizeof all, "cd %s && PATH=%s:$PATH && { %s; } 2>&1", folder, SG_BIN_DIR,
-             command);
-    FILE *f = popen(all, "r");
-    size_t n = fread(text, 1, 16383, f);
-    text[n] = 0;
-    return WEXITSTATUS(pclose(f));
-}
 
 /* A small corpus in a file; the model of it is small, too. */
 static void begin(void)
@@ -44,12 +24,6 @@ static void begin(void)
     for (int i = 0; i < N; i++)
         fprintf(f, "%s\t%s\n", pairs[i].source, pairs[i].target);
     cr_assert(fclose(f) == 0);
-}
-
-static void end(void)
-{
-    char text[16384];
-    cr_expect(run(text, "rm -rf %s", folder) == 0);
 }
 
 #define SMALL "--embed 8 --hidden 16 --batch 32 --epochs 2 --threads 1 --seed 5"

@@ -169,11 +169,16 @@ static void TYPED(log_softmax)(int64_t n, void *y, const void *x)
 
 /* ---- cross-entropy --------------------------------------------------------------------------- */
 
-static inline T TYPED(mean_from)(int64_t n, const AT *x, T from)
+/* The sum of x - from, or of its squares. */
+static inline T TYPED(moment)(int64_t n, const AT *x, T from, bool square)
 {
     V sum[PARTS] = {{0}};
-    BLOCKS(i, n, PART(p) sum[p] += TYPED(get)(x, i + p * WIDE, end, from) - from;)
-    return TYPED(fold)(sum) / (T)n;
+    BLOCKS(
+        i, n, PART(p) {
+            V d = TYPED(get)(x, i + p * WIDE, end, from) - from;
+            sum[p] += square ? d * d : d;
+        })
+    return TYPED(fold)(sum);
 }
 
 /* With z = x - base: log(sum e^z) - (1 - rest) z[label] - rest mean(z) */
@@ -183,7 +188,7 @@ static void TYPED(cross_entropy)(int64_t n, void *y, const void *x, int64_t labe
     T loss = (T)log((f64)TYPED(sum_exp)(n, NULL, x, base));
     loss -= (T)(1 - rest) * (((const AT *)x)[label] - base);
     if (rest != 0) /* else 0 · -inf would be NaN */
-        loss -= (T)rest * TYPED(mean_from)(n, x, base);
+        loss -= (T)rest * (TYPED(moment)(n, x, base, false) / (T)n);
     *(AT *)y = loss;
 }
 
@@ -195,7 +200,7 @@ static void TYPED(cross_entropy_grad)(int64_t n, void *y, const void *x, int64_t
     AT *to = y;
     T from = ((const AT *)x)[label], z = -*(const AT *)loss;
     if (rest != 0)
-        z -= (T)rest * TYPED(mean_from)(n, x, from);
+        z -= (T)rest * (TYPED(moment)(n, x, from, false) / (T)n);
     if (!isfinite(z + from)) { /* the label has no chance, say */
         T base = TYPED(base)(n, x), log_sum = (T)log((f64)TYPED(sum_exp)(n, NULL, x, base));
         z = -log_sum;
@@ -212,18 +217,6 @@ static void TYPED(cross_entropy_grad)(int64_t n, void *y, const void *x, int64_t
 }
 
 /* ---- layer norm ------------------------------------------------------------------------------ */
-
-/* The sum of x - from, or of its squares. */
-static inline T TYPED(moment)(int64_t n, const AT *x, T from, bool square)
-{
-    V sum[PARTS] = {{0}};
-    BLOCKS(
-        i, n, PART(p) {
-            V d = TYPED(get)(x, i + p * WIDE, end, from) - from;
-            sum[p] += square ? d * d : d;
-        })
-    return TYPED(fold)(sum);
-}
 
 static void TYPED(layer_norm)(int64_t n, void *y, const void *x, const void *gain, const void *bias,
                               double epsilon)
