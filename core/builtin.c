@@ -422,6 +422,8 @@ static sg_tensor *counts(const sg_tensor *x)
 
 sg_tensor *sg__times_added(sg_tensor *x)
 {
+    if (!(x = sg__recorded(x)))
+        return NULL;
     if (x->op->scatter)
         return counts(x);
     bool sum = x->op->flags & SG_OP_FOLD && x->n;

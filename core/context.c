@@ -108,6 +108,7 @@ void sg_close(sg_context *g)
     free(g->carried.x);
     free(g->wants.x);
     free(g->roots.x);
+    free(g->leaves.x);
     free(g->assigns.x);
     free(g->order.x);
     free(g->frames);
@@ -179,6 +180,9 @@ void sg_reset(sg_context *g)
     carry(g);
     g->wants.n = g->assigns.n = 0;
     g->stream = NULL;
+    g->evaluated = false;
+    g->unrecorded = 0;
+    g->recorded = NULL;
     memset(g->constants, 0, sizeof g->constants);
     g->stat.nodes += g->serial;
     g->serial = 0;
@@ -260,6 +264,7 @@ void *sg_room(sg_context *g, size_t bytes)
 /* The random stream: what draws depend on besides their site, as values outside of plan keys. */
 sg_tensor *sg_stream(sg_context *g)
 {
+    g->looked = g->looked || !g->status;
     if (!g->status && !g->stream) {
         uint32_t key[4] = {(uint32_t)g->seed, (uint32_t)(g->seed >> 32), (uint32_t)g->draws,
                            (uint32_t)(g->draws >> 32)};

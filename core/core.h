@@ -194,8 +194,11 @@ SG_API sg_plan_info sg_plan_infos(int n, sg_tensor *const *x);
 
 /* ---- gradients ---------------------------------------------------------------------------- */
 
-/* Records the gradients of y, a scalar, by each of xs: tensors of their shapes, to which sg_grad
- * applies again. With a cotangent `seed` of y's shape: the gradients of sum(seed * y). */
+/* The gradients of y, a scalar, by each of xs: tensors of their shapes, to which sg_grad applies
+ * again. The nodes that they are made of are recorded once that matters: when a plan is made, or they
+ * are differentiated, dumped, profiled; an op that has no derivative is an error then. A training
+ * step whose plan is known does without. sg_vjp, with a cotangent `seed` of y's shape: the gradients
+ * of sum(seed * y), recorded at the call. */
 SG_API void sg_grad(sg_tensor *y, int n, sg_tensor *const *xs, sg_tensor **grads);
 SG_API void sg_vjp(sg_tensor *y, sg_tensor *seed, int n, sg_tensor *const *xs, sg_tensor **grads);
 /* The derivative of y along directions vs of xs, by two vjps: a tensor of y's shape. */
@@ -498,7 +501,8 @@ struct sg_op {
     bool (*batch)(const sg_shape *const *in, const sg_shape *out, sg_rows *r);
 
     /* The cotangent of operand i, from public ops; may have out's shape where the operand was
-     * broadcast. NULL: by `lower`. */
+     * broadcast. NULL: by `lower`. Neither asks for values: what they record depends on attributes,
+     * shapes and types, and where these come again, they may not be called. */
     sg_tensor *(*vjp)(const sg_vjp_call *v, int i);
     /* The composition that a fused op stands for. */
     sg_tensor *(*lower)(const void *attr, int n, sg_tensor *const *in);

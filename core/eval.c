@@ -20,6 +20,7 @@ sg__plan *sg__plan_of(const sg__request *r)
     sg_context *g = r->g;
     sg__code code;
     sg__plan *p;
+    sg__source *sources = NULL;
     spent(g, NULL);
     if (!sg__find(r, &code, &p))
         return NULL;
@@ -27,9 +28,19 @@ sg__plan *sg__plan_of(const sg__request *r)
     spent(g, &g->stat.find_seconds);
     if (p)
         return p;
+    if (code.unrecorded && !sg__unfold(r, &sources))
+        return NULL;
+    if (code.unrecorded && !sources) /* what was computed twice is counted */
+        return sg__plan_of(&(sg__request){g, r->n, r->roots, false});
     g->stat.misses++;
     g->stat.planned += g->order.n;
     p = sg__plan_make(r);
+    if (sources)
+        sg__as_unrecorded(g); /* the same request finds it again */
+    if (p && sources && !sg__keep_sources(g, p, sources)) {
+        sg__plan_free(g, p);
+        p = NULL;
+    }
     if (p && !sg__cache_add(g->cache, &code, p)) {
         sg__no_memory(g, "the plan cache");
         return NULL;
@@ -173,14 +184,16 @@ static sg__arena *arena_of(sg_context *g, const sg_tensor *x)
     return x->op == &sg__keep_op ? &g->kept[g->generation & 1] : &g->tape;
 }
 
-/* Where roots go; the leaves were noted on the walk. */
+/* Where roots go, and leaves are. */
 static bool fill_bases(const sg__request *r, const sg__plan *p)
 {
     sg_context *g = r->g;
     void *bases = g->bases;
-    if (!sg__grow(&bases, &g->base_capacity, p->bases, sizeof *g->bases))
+    if (!sg__grow(&bases, &g->base_capacity, p->bases + p->given, sizeof *g->bases))
         return false;
     g->bases = bases;
+    if (p->sources)
+        sg__fill_leaves(g->bases, p);
     g->bases[0] = g->workspace;
     size_t next = 1 + p->leaves;
     for (size_t i = 0; i < r->n; i++) {
@@ -201,6 +214,7 @@ static void keep_values(const sg__request *r, const sg__plan *p)
     for (size_t i = 0; i < r->n; i++)
         if (!p->roots[i].assign)
             r->roots[i]->value = r->g->bases[p->roots[i].place.base];
+    r->g->evaluated = true;
 }
 
 static bool execute(const sg__request *r)
@@ -257,6 +271,10 @@ static bool assigned_twice(sg_context *g)
 bool sg__collect(sg_context *g, int n, sg_tensor *const *x)
 {
     bool ok = true;
+    if (g->busy) {
+        sg_fail(g, SG_BAD_ARGUMENT, "an op asks for values while it is evaluated or derived");
+        return false;
+    }
     g->roots.n = 0;
     for (int i = 0; ok && i < n; i++)
         ok = add_root(g, x[i]);
@@ -288,6 +306,7 @@ const void *sg_data(sg_tensor *x)
     sg_tensor *nil;
     if (!sg__together(1, &x, "sg_data", &nil))
         return NULL;
+    x->g->looked = true;
     return x->value || sg_eval_(1, &x) == SG_OK ? x->value : NULL;
 }
 

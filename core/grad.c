@@ -212,19 +212,24 @@ out:
         grads[i] = g->nil;
 }
 
-void sg_vjp(sg_tensor *y, sg_tensor *seed, int n, sg_tensor *const *xs, sg_tensor **grads)
+bool sg__may_differ(sg_tensor *y, int n, sg_tensor *const *xs, sg_tensor **nil)
 {
-    sg_tensor *nil;
-    sg_context *g = sg__together(2, (sg_tensor *[]){y, seed}, "gradient", &nil);
-    if (g)
-        g = n ? sg__together(n, xs, "gradient", &nil) : g;
-    if (g && n > 0 && xs[0]->g != y->g)
+    sg_context *g = n > 0 ? sg__together(n, xs, "gradient", nil) : y->g;
+    if (g && n > 0 && g != y->g)
         sg_fail(g, SG_BAD_CONTEXT, "gradient: operands of two contexts");
     for (int i = 0; g && !g->status && i < n; i++)
         if (!sg__is_float(xs[i]->dtype))
             sg_fail(g, SG_BAD_DTYPE, "gradient: by a tensor of %s", sg_dtype_name(sg_type(xs[i])));
         else if (xs[i]->flags & SG__SHARED)
             sg_fail(g, SG_BAD_ARGUMENT, "gradient: by a constant of sg_like: use sg_scalar");
+    return g && !g->status;
+}
+
+void sg_vjp(sg_tensor *y, sg_tensor *seed, int n, sg_tensor *const *xs, sg_tensor **grads)
+{
+    sg_tensor *nil;
+    sg_context *g = sg__together(2, (sg_tensor *[]){y, seed}, "gradient", &nil);
+    g = g && sg__may_differ(y, n, xs, &nil) ? g : NULL;
     if (g && (y->dims != seed->dims || y->dtype != seed->dtype || !sg__is_float(y->dtype)))
         sg__fail_node(g, SG_BAD_SHAPE, &(sg_op){.name = "gradient", .args = "y cotangent"},
                       g->scope, 2, (sg_tensor *[]){y, seed},
@@ -235,13 +240,6 @@ void sg_vjp(sg_tensor *y, sg_tensor *seed, int n, sg_tensor *const *xs, sg_tenso
     }
     for (int i = 0; i < n; i++)
         grads[i] = nil;
-}
-
-void sg_grad(sg_tensor *y, int n, sg_tensor *const *xs, sg_tensor **grads)
-{
-    if (!sg_is_nil(y) && y->dims->size != 1)
-        sg__not_one(y, "sg_grad");
-    sg_vjp(y, sg_is_nil(y) ? y : sg_full(y->g, sg_type(y), sg_shape_of(y), 1), n, xs, grads);
 }
 
 /* Two vjps: g(u) = J^T u is linear in u, and its vjp along v is J v (Townsend 2017). */

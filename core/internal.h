@@ -124,7 +124,10 @@ enum { /* flags of the ops in checkpoint.c; the value of each is that of an oper
        SG__OP_CHECKPOINT = 1 << 24, /* the first; gradients compute again what is between that and
                                        the others */
        SG__OP_AGAIN = 1 << 25, /* the second, a copy of the first; derivatives go to the first */
-       SG__OP_LATER = 1 << 26  /* the first, once the second is there */
+       SG__OP_LATER = 1 << 26, /* the first, once the second is there */
+       /* of those in later.c: */
+       SG__OP_ALIAS = 1 << 27,     /* its operand, under another pointer */
+       SG__OP_UNRECORDED = 1 << 28 /* stands for nodes that were not recorded */
 };
 /* mark.c: of ops that are their first operand under another name */
 bool sg__same_infer(sg_infer *c);
@@ -138,10 +141,18 @@ static inline uint32_t sg__passes_to(const sg_tensor *x)
 /* What x stands for: its cotangents are that one's. */
 static inline sg_tensor *sg__itself(sg_tensor *x)
 {
-    while (x->op->flags & (SG__OP_CHECKPOINT | SG__OP_AGAIN))
+    while (x->op->flags & (SG__OP_CHECKPOINT | SG__OP_AGAIN | SG__OP_ALIAS))
         x = x->in[0];
     return x;
 }
+/* Records what a node of SG__OP_UNRECORDED stands for; false after raising an error. */
+bool sg__record_gradients(sg_tensor *all);
+/* Those that were, since g->recorded was NULL, are as before, until they are recorded again. */
+void sg__as_unrecorded(sg_context *g);
+/* x, or the gradient that it stands for; NULL after raising an error */
+sg_tensor *sg__recorded(sg_tensor *x);
+/* grad.c: false, and the tensor to return, after raising an error */
+bool sg__may_differ(sg_tensor *y, int n, sg_tensor *const *xs, sg_tensor **nil);
 /* x with these operands: itself, if they are its own. */
 sg_tensor *sg__record_again(sg_tensor *x, sg_tensor **in);
 typedef struct sg__target { /* attr of reshape and its like; unused sizes are 0 */
@@ -244,6 +255,10 @@ struct sg_context {
     size_t memory;              /* most bytes of a plan's workspace; 0: no limit */
     unsigned without;           /* passes of the planner that are left out */
     bool training, debug, busy; /* busy: inside an evaluation */
+    bool evaluated;             /* since the reset: nodes have values */
+    bool looked;                /* at values, or where a random stream is: set by whoever does */
+    size_t unrecorded;          /* gradients of this tape; */
+    sg_tensor *recorded;        /* the last that are */
 
     sg__arena tape;
     sg__arena resting[SG__RESTING]; /* tapes of earlier resets, in debug mode */
@@ -253,6 +268,7 @@ struct sg_context {
     sg__list carried;               /* kept before the last reset */
     sg__list keeps, wants, assigns; /* roots of the next evaluation, */
     sg__list roots;                 /* and all of its roots, once it is under way */
+    sg__list leaves;                /* of a graph that is being recorded whole: unfold.c */
     sg_tensor *stream;
     sg_tensor *constants[SG_DTYPES][SG__CONSTANTS]; /* scalars that equal ones share */
 
@@ -282,7 +298,7 @@ struct sg_context {
     size_t code_capacity, base_capacity;
     sg_stat stat;
     sg__profile *profile; /* NULL: not measured */
-    double clock; /* when what is being done now was begun */
+    double clock;         /* when what is being done now was begun */
 };
 
 void sg__profile_free(sg_context *g);
@@ -296,7 +312,7 @@ sg_status sg__no_memory(sg_context *g, const char *what);
 
 /* Lists in g->order, operands first, all nodes that roots need: the canonical order, a function of
  * the graph alone. Sets mark and index of each. Nodes where it stops are listed, not entered.
- * False after an error. */
+ * Gradients that were not recorded so far are. False after an error. */
 typedef enum {
     SG__EVERYTHING,
     SG__STOP_AT_VALUES,

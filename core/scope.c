@@ -139,6 +139,7 @@ void sg__scopes_free(sg_context *g)
 uint64_t sg_site(sg_context *g)
 {
     sg__scope *s = g->scope;
+    g->looked = g->looked || !g->status;
     if (s->sites_of != g->generation) {
         s->sites_of = g->generation;
         s->sites = 0;

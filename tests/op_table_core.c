@@ -55,6 +55,15 @@ static sg_tensor *build_again(sg_context *g, sg_tensor *const *x)
     return d;
 }
 REFERENCE(again_reference, 2 * tanh(EACH(0)) * (1 - tanh(EACH(0)) * tanh(EACH(0))))
+/* The gradient of tanh(u) by u = x · 1, which is recorded once its value is asked for */
+static sg_tensor *build_gradient(sg_context *g, sg_tensor *const *x)
+{
+    sg_tensor *d, *u = sg_mul(x[0], sg_like(x[0], 1));
+    (void)g;
+    sg_grad(sg_sum(sg_tanh(u), SG_ALL_AXES, false), 1, &u, &d);
+    return d;
+}
+REFERENCE(gradient_reference, 1 - tanh(EACH(0)) * tanh(EACH(0)))
 BUILD(build_keep, sg_keep(x[0]))
 BUILD(build_assign,
       sg_assign(sg_buffer(g, sg_dtype_name(sg_type(x[0])), sg_type(x[0]), sg_shape_of(x[0]), 0),
@@ -109,6 +118,8 @@ static const op_row rows[] = {
     ROW("checkpoint", NULL, build_checkpoint, same_reference, OP_LINEAR, SG_ALL, S37),
     ROW("again", NULL, build_again, again_reference, 0, 0, S37),
     ROW("later", NULL, build_again, again_reference, 0, 0, S37),
+    ROW("gradients", NULL, build_gradient, gradient_reference, 0, 0, S37),
+    ROW("gradient", NULL, build_gradient, gradient_reference, 0, 0, S37),
     ROW("keep", NULL, build_keep, same_reference, OP_LINEAR, SG_ALL, S37),
     ROW("assign", NULL, build_assign, same_reference, OP_LINEAR, SG_ALL, NAMED),
     ROW("grad", NULL, build_grad, grad_reference, 0, 0, S37),

@@ -237,7 +237,10 @@ static void collect_row(const op_row *row, words *used)
     op_draw(&s, row, NULL, 1);
     op_tensors(&s, g, SG_F64, x);
     sg_tensor *y = row->build(g, x);
+    collect(y, used);
     int n = op_gradients(row, y, x, 1, d);
+    cr_assert(sg__walk(g, 1, &y, SG__EVERYTHING) && sg__walk(g, n, d, SG__EVERYTHING),
+              "%s: gradients are recorded by now", row->op);
     collect(y, used);
     for (int k = 0; k < n; k++)
         collect(d[k], used);

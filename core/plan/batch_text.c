@@ -87,10 +87,8 @@ void sg_dump_batches(FILE *f, int n, sg_tensor *const *x)
     if (!g || !sg__collect(g, n, x) || !g->roots.n)
         return;
     const sg__request r = {g, g->roots.n, g->roots.x, false};
-    sg__code code;
-    sg__plan *p;
     sg__graph gr;
-    if (!sg__find(&r, &code, &p))
+    if (!sg__walk(g, (int)r.n, r.roots, SG__STOP_AT_VALUES))
         return;
     if (sg__graph_open(&r, SIZE_MAX, &gr)) {
         sg__batcher b = {.gr = &gr, .n = (uint32_t)gr.n};

@@ -181,8 +181,15 @@ bool sg__key_long(sg__writer *w, const sg_tensor *x)
 {
     const sg_op *op = x->op;
     uint64_t kind = x->dims->number | (uint64_t)x->dtype << 28;
+    if (x->value && x->flags & SG__SHARED) {
+        uint64_t value = 0;
+        memcpy(&value, x->value, sg__dtype_size((sg_dtype)x->dtype));
+        return sg__key_word(w, 2) && sg__key_word(w, kind) && sg__key_word(w, value) &&
+               note_leaf(w, x->value);
+    }
     if (x->value)
         return sg__key_word(w, 0) && sg__key_word(w, kind) && note_leaf(w, x->value);
+    w->unrecorded |= (op->flags & SG__OP_UNRECORDED) != 0;
     bool ok = sg__key_word(w, (uintptr_t)op) &&
               sg__key_word(w, kind | (uint64_t)(x->n ? x->in[0]->index : 0) << 32) &&
               (op->arity >= 0 || sg__key_word(w, x->n));
@@ -208,6 +215,8 @@ static sg__plan *use(sg__cache *c, entry *e)
 bool sg__find(const sg__request *r, sg__code *code, sg__plan **p)
 {
     sg__writer w;
+    if (!sg__all_recorded(r))
+        return false;
     sg__cache *c = r->g->cache;
     entry *last = of_hash(c, c->last), *e = last ? of_hash(c, last->then) : NULL;
     w.r = r;
@@ -215,6 +224,7 @@ bool sg__find(const sg__request *r, sg__code *code, sg__plan **p)
     w.guess = e ? e->words : NULL;
     w.guessed = e ? e->n : 0;
     w.done = w.leaves = 0;
+    w.unrecorded = false;
     bool ok = sg__walk_key(r, &w) && sg__key_word(&w, 1);
     for (size_t i = 0; ok && i < r->n; i++)
         ok = sg__key_word(&w, r->roots[i]->index);
@@ -230,7 +240,7 @@ bool sg__find(const sg__request *r, sg__code *code, sg__plan **p)
         memcpy(r->g->code, w.guess, w.done * sizeof *w.guess);
     }
     size_t bytes = w.done * sizeof(uint64_t);
-    *code = (sg__code){r->g->code, w.done, sg__hash(r->g->code, bytes)};
+    *code = (sg__code){r->g->code, w.done, sg__hash(r->g->code, bytes), w.unrecorded};
     for (e = c->slots[code->hash % SLOTS]; e; e = e->next)
         if (e->hash == code->hash && e->n == code->n && memcmp(e->words, code->words, bytes) == 0)
             break;

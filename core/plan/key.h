@@ -2,8 +2,9 @@
  * Keys: what order.c writes while it walks, and key.c looks up.
  *
  * A node is: its op, or 0 for a leaf; then 32 bits of shape and type and 32 of its first operand;
- * how many there are, if the op leaves that open; attributes; further operands, two in a word.
- * After the nodes comes a 1, which is no op, and the roots.
+ * how many there are, if the op leaves that open; attributes; further operands, two in a word. A
+ * constant that equal ones share is a 2, shape and type, and its value: gradients that were not
+ * recorded may have it, too. After the nodes comes a 1, which is no op, and the roots.
  *
  * Most graphs were met before, mostly in turn: the words are compared in chunks with those of the
  * plan that came next the last time, and nothing is written or hashed as long as they agree.
@@ -21,6 +22,7 @@ typedef struct sg__writer {
     const uint64_t *guess; /* the words that are expected; NULL: they are other ones */
     size_t guessed, done;  /* of which so many; words before the chunk */
     size_t leaves;
+    bool unrecorded; /* there are gradients that are not recorded */
     uint64_t chunk[SG__CHUNK + SG__FEW];
 } sg__writer;
 

@@ -33,13 +33,17 @@ static bool more_room(sg_context *g, size_t n)
     return ok;
 }
 
-/* A node all of whose operands are listed is listed. */
+/* A node all of whose operands are listed is listed; an alias is where its operand is. */
 static inline bool list(sg_context *g, sg_tensor *x, bool inner, sg__writer *w)
 {
     if (inner && g->overwritten_in == g->generation && outdated(x)) {
         sg__fail_node(g, SG_STALE, x->op, x->scope, (int)x->n, x->in,
                       "was recorded before its parameter was overwritten");
         return false;
+    }
+    if (inner && x->op->flags & SG__OP_ALIAS) {
+        x->index = x->in[0]->index;
+        return true;
     }
     x->index = (uint32_t)g->order.n;
     g->order.x[g->order.n++] = x;
@@ -52,16 +56,22 @@ static inline bool list(sg_context *g, sg_tensor *x, bool inner, sg__writer *w)
     return sg__key_node(w, x);
 }
 
-/* While a node waits on the stack for an operand, its index is the next one to look at. */
+/* While a node waits on the stack for an operand, its index is the next one to look at. Without a
+ * key to write, it ends where it meets gradients that were not recorded. */
 static inline bool walk(sg_context *g, size_t n, sg_tensor *const *roots, sg__extent extent,
-                        sg__writer *w)
+                        sg__writer *w, sg_tensor **unrecorded)
 {
+    const bool all = !w && g->unrecorded;
     uint32_t epoch = ++g->epoch;
     size_t depth = 0;
     g->order.n = 0;
     for (size_t r = 0; r < n; r++) {
         sg_tensor *x = roots[r]->mark == epoch ? NULL : roots[r];
         for (uint32_t i = 0; x;) {
+            if (all && x->op->flags & SG__OP_UNRECORDED) {
+                *unrecorded = x;
+                return true;
+            }
             uint32_t end = entered(x, extent);
             size_t seen = depth + g->order.n; /* beside x */
             if ((seen >= g->frame_capacity || seen >= g->order.capacity) && !more_room(g, seen + 1))
@@ -87,10 +97,16 @@ static inline bool walk(sg_context *g, size_t n, sg_tensor *const *roots, sg__ex
 
 bool sg__walk(sg_context *g, int n, sg_tensor *const *roots, sg__extent extent)
 {
-    return walk(g, (size_t)n, roots, extent, NULL);
+    sg_tensor *met;
+    bool ok;
+    do {
+        met = NULL;
+        ok = walk(g, (size_t)n, roots, extent, NULL, &met) && (!met || sg__record_gradients(met));
+    } while (ok && met);
+    return ok;
 }
 
 bool sg__walk_key(const sg__request *r, sg__writer *w)
 {
-    return walk(r->g, r->n, r->roots, SG__STOP_AT_VALUES, w);
+    return walk(r->g, r->n, r->roots, SG__STOP_AT_VALUES, w, NULL);
 }

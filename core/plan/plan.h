@@ -124,9 +124,18 @@ typedef struct sg__root {
     sg__place place;
 } sg__root;
 
+/* Where a leaf's value is: in this array, or in the leaf of that number of the graph that the plan is
+ * found by. */
+typedef struct sg__source {
+    const void *constant; /* or NULL */
+    size_t leaf, bytes;
+} sg__source;
+
 typedef struct sg__plan {
     sg__arena arena; /* all of it, and its key in the cache */
     uint32_t nodes, leaves, bases;
+    sg__source *sources; /* of leaves; NULL: those of the graph that it is found by */
+    size_t given;        /* how many that has */
     sg__step *steps;
     size_t step_count;
     sg__buffer *buffers; /* while it is made, of the context; places are offsets then */
@@ -222,6 +231,7 @@ typedef struct sg__code {
     const uint64_t *words;
     size_t n;
     uint64_t hash;
+    bool unrecorded; /* there are gradients in it that are not recorded yet */
 } sg__code;
 sg__cache *sg__cache_open(sg_context *g);
 void sg__cache_close(sg__cache *c);
@@ -283,6 +293,15 @@ void sg__profile_end(const sg__request *r, const sg__plan *p, int threads);
 void sg__plan_print(FILE *f, const sg__plan *p);
 
 uint64_t sg__hash(const void *p, size_t bytes);
+/* unfold.c: gradients that were not recorded. Where it is known that more than the key of the graph
+ * without them is asked for, they are before; false after raising an error. */
+bool sg__all_recorded(const sg__request *r);
+/* Records them, and brings the graph in order again; *sources are NULL if the gradients may be other
+ * ones the next time that the same graph comes. False after raising an error. */
+bool sg__unfold(const sg__request *r, sg__source **sources);
+/* Where leaves are, by these: false without memory. */
+bool sg__keep_sources(sg_context *g, sg__plan *p, const sg__source *sources);
+void sg__fill_leaves(void **bases, const sg__plan *p); /* room for p->bases + p->given */
 /* The plan for a request, from the cache or made. */
 sg__plan *sg__plan_of(const sg__request *r);
 /* That for tensors which a user asks about: NULL after an error, or if there is nothing to do. */

@@ -228,8 +228,12 @@ static void fail_step(run *r, const sg__step *s, int part, const char *message)
 static void report(run *r)
 {
     const sg__step *s = r->p->steps + (r->failed - 1);
-    const sg_tensor *x = r->r->g->order.x[s->node];
-    sg__fail_node(r->r->g, SG_BAD_ARGUMENT, x->op, x->scope, (int)x->n, x->in, r->message);
+    sg_context *g = r->r->g;
+    /* nodes are numbered as they were when the plan was made: gradients were recorded then */
+    if (r->p->sources && !sg__walk(g, (int)r->r->n, r->r->roots, SG__STOP_AT_VALUES))
+        return;
+    const sg_tensor *x = g->order.x[s->node];
+    sg__fail_node(g, SG_BAD_ARGUMENT, x->op, x->scope, (int)x->n, x->in, r->message);
 }
 
 /* Part of a step; `thread` does it. */
