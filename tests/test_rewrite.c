@@ -254,6 +254,25 @@ Test(rewrite, a_weights_gradient_over_time_is_one_product)
     sg_close(g);
 }
 
+/* Keys that every step transposes anew: their gradient is one product, and so is the values'. */
+Test(rewrite, products_behind_one_view_are_joined)
+{
+    sg_context *g = sg_open();
+    sg_tensor *q = count(g, SG_SHAPE(BATCH, TIME, SIZE)), *sum = NULL, *d[2];
+    sg_tensor *kv[2] = {count(g, SG_SHAPE(BATCH, 3, SIZE)), count(g, SG_SHAPE(BATCH, 3, SIZE))};
+    for (int t = 0; t < TIME; t++) {
+        sg_tensor *s = sg_matmul(sg_slice(q, 1, t, t + 1, 1), sg_transpose(kv[0], 1, 2));
+        sg_tensor *c = total_of_squares(sg_matmul(sg_tanh(s), kv[1]));
+        sum = sum ? sg_add(sum, c) : c;
+    }
+    sg_grad(sum, 2, kv, d);
+    /* scores, contexts, gradients of the weights; of the keys and values */
+    cr_expect_eq(steps_of("matmul", 2, d), 3 * TIME + 2, "%d", steps_of("matmul", 2, d));
+    sg_gradcheck_result c = sg_gradcheck(sum, 2, kv, .order = 2);
+    cr_expect(c.ok, "%g, %g", c.error[0], c.error[1]);
+    sg_close(g);
+}
+
 /* Products that are long by themselves are added: what they need is not kept until all is there. */
 Test(rewrite, long_products_are_not_joined)
 {

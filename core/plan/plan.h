@@ -196,6 +196,7 @@ bool sg__graph_needed(sg__graph *gr);                       /* sets its order, a
 void sg__graph_replace(sg__graph *gr, const sg__graph *by); /* which it takes over */
 /* rewrite.c: x, or what computes the same */
 uint32_t sg__rewrite(sg__graph *gr, sg__item x);
+uint32_t sg__rewrite_sum(sg__graph *gr, sg__item x);
 sg_array sg__whole(const sg__dims *d, int dtype);    /* row-major, without data */
 static inline bool sg__is_reshape(const sg__item *x) /* a view by the shapes alone */
 {
