@@ -2,362 +2,347 @@
  * Sequence to sequence with attention 序列到序列与注意力
  *
  *     seq2seq                        learns to read dates, without any file 默认：学习读日期
- *     seq2seq train --train F --valid F --model M      learns from sentence pairs 训练
+ *     seq2seq train --train F --valid F --model M      learns from pairs of texts 训练
  *     seq2seq translate --model M < source > target    翻译
  *     seq2seq evaluate --model M --test F              评估
+ *     seq2seq score --model M --test F                 log P of given targets 给定译文的概率
  *
- * The encoder 编码器 reads the source in both directions; the decoder 解码器 writes the target, and
- * at each step looks at the encoder's states by attention 注意力. It is trained with the true
- * tokens before each step as its inputs (teacher forcing 教师强制), and decodes greedily 贪心解码.
- * All of it is made in models/seq2seq.c, of plain ops; this program is about training and using it.
+ * The encoder 编码器 reads the source x_1 … x_N, by default in both directions; the decoder 解码器
+ * writes the target y_1 … y_M, and at each step looks at the encoder's states h by attention
+ * 注意力:
+ *
+ *     c = Σ α_n h_n,   α = softmax(score(q, h_n))
+ *     score: q·h (dot), q·h/√d (scaled), q Wa·h (general), v·tanh(q Wq + h Wk) (concat)
+ *
+ * from q = s_{t-1} before a step (pre: c goes into the cell) or q = s_t after it (post: c goes into
+ * the readout). Without attention c = h_N, at every step, or only as the decoder's first state.
+ *
+ * It is trained with the true tokens before each step as its inputs (teacher forcing 教师强制), or
+ * with its own ones now and then (scheduled sampling 计划采样), and decodes by beam search 束搜索,
+ * of which width 1 is greedy 贪心解码. The model is made in models/seq2seq.c, of plain ops; this
+ * program is about training and using it. Formats of files are told in pairs.h.
  */
 #include "examples/dates.h"
-#include "examples/options.h"
+#include "examples/pairs.h"
 #include "examples/profile.h"
-#include "examples/progress.h"
 #include "examples/translator.h"
-#include "optim/optim.h"
 
-#include <math.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 typedef struct settings {
-    const char *train, *valid, *test, *train_src, *train_tgt, *valid_src, *valid_tgt;
-    const char *model, *log, *plot, *units, *profile;
-    int source_column, target_column;
-    translator_config c;
-    int batch, epochs, seed, threads, max_length, max_vocabulary, min_count, patience, schedule;
-    double lr, clip, smoothing;
+    training t;
+    translator_training how;
+    translator_search search;
+    int format, source_column, target_column, max_vocabulary, min_count;
+    const char *train_src, *train_tgt, *valid_src, *valid_tgt, *units, *picture, *profile;
+    bool lower;
+    /* the model */
+    int cell, attention, attend, embed, hidden, layers, window;
+    bool feed, coverage;
+    double dropout;
 } settings;
 
-static const char *const cells[] = {"rnn", "gru", "lstm", NULL};
-static const char *const attentions[] = {"dot", "general", "concat", "none", NULL};
-static const char *const attends[] = {"pre", "post", NULL};
-static const char *const schedules[] = {"constant", "cosine", NULL};
+/* ---- the model 模型 -------------------------------------------------------------------------- */
 
-static settings defaults(void)
+enum { DOT, SCALED, GENERAL, CONCAT, NONE };
+static const char *const attentions[] = {"dot", "scaled", "general", "concat", "none", NULL};
+
+typedef struct net {
+    translator t;
+    sg_seq2seq model;
+} net;
+
+static sg_loss loss_of(const void *model, const sg_batch *b, double smoothing, double truth)
 {
-    return (settings){
-        .model = "seq2seq.safetensors",
-        .target_column = 1,
-        .c = {.cell = 1, .attend = 1, .embed = 64, .hidden = 128, .layers = 1, .max_length = 100},
-        .units = "char",
-        .batch = 64,
-        .seed = 1,
-        .threads = 2,
-        .max_length = 100,
-        .min_count = 1,
-        .patience = 3,
-        .lr = 0.002,
-        .clip = 5};
+    return truth < 1 ? sg_seq2seq_sampled_loss(model, b, smoothing, truth)
+                     : sg_seq2seq_loss(model, b, smoothing);
 }
 
-static volatile sig_atomic_t interrupted;
-
-static void interrupt(int signal)
+static sg_stepper begin(const void *model, const sg_batch *b)
 {
-    (void)signal;
-    interrupted = 1;
+    sg_encoded e = sg_seq2seq_encode(model, b->source, b->size, b->source_time, b->source_lengths);
+    return sg_seq2seq_stepper(model, &e);
 }
 
-static sg_context *begin(const settings *s)
+/* The model between the vocabularies that are there. */
+static void make_model(net *n, const settings *s)
 {
-    sg_context *g = sg_open(.seed = (uint64_t)s->seed, .threads = s->threads);
-    if (s->profile)
-        sg_profile(g, true);
-    return g;
+    static const sg_score score[] = {SG_DOT, SG_SCALED_DOT, SG_GENERAL, SG_CONCAT, SG_DOT};
+    sg_context *g = n->t.g;
+    if (!sg_ok(g))
+        return;
+    n->model = sg_make_seq2seq(
+        g, "seq2seq", sg_vocabulary_size(n->t.source), sg_vocabulary_size(n->t.target), s->embed,
+        s->hidden, s->layers, (sg_cell_kind)s->cell, .no_attention = s->attention == NONE,
+        .score = score[s->attention], .post = s->attend == 1, .input_feeding = s->feed,
+        .dropout = s->dropout, .reset = SG_RESET_AFTER, .coverage = s->coverage,
+        .window = s->window);
+    n->t.model = &n->model;
+    n->t.loss = loss_of;
+    n->t.begin = begin;
 }
 
-static int report(sg_context *g, const settings *s)
+/* Learns from pairs and saves the model. */
+static void learn(net *n, const program *p, const sg_corpus *train, const sg_corpus *valid)
 {
-    bool ok = sg_ok(g);
-    if (!ok)
-        fprintf(stderr, "seq2seq: %s\n", sg_errmsg(g));
-    else if (s->profile)
-        ok = profile_write(g, s->profile);
-    sg_close(g);
-    return ok ? 0 : 1;
+    settings *s = p->settings;
+    translator_units u = {.min_count = s->min_count, .max_size = s->max_vocabulary};
+    pairs_units(n->t.g, (pairs_format)s->format, s->units, s->lower, &u.source, &u.target);
+    if (!sg_ok(n->t.g))
+        return;
+    translator_build(&n->t, train, u);
+    make_model(n, s);
+    if (sg_ok(n->t.g))
+        translator_train(&n->t, &s->t, s->how, &s->search, train, valid);
 }
 
-/* ---- training 训练 --------------------------------------------------------------------------- */
-
-typedef struct pairs {
-    sg_corpus *train, *valid;
-} pairs;
-
-/* One epoch; false at Ctrl-C or after an error. */
-static bool epoch(translator *t, sg_optimizer *adam, sg_batches *d, sg_batch *b, const settings *s,
-                  progress *p)
+/* Saves what was learnt, and tells where the time went. */
+static void end(net *n, const program *p)
 {
-    sg_context *g = t->g;
-    sg_train(g, true);
-    while (!interrupted && sg_ok(g) && sg_batch_next(d, b)) {
-        sg_loss loss = sg_seq2seq_loss(&t->model, b, s->smoothing);
-        if (sg_step(adam, loss.mean) == SG_OK)
-            progress_step(p, sg_item(loss.mean), loss.tokens);
-        sg_reset(g);
+    const settings *s = p->settings;
+    translator_save(&n->t, p);
+    if (sg_ok(n->t.g) && s->profile && !profile_write(n->t.g, s->profile))
+        sg_fail(n->t.g, SG_IO, "%s: could not be written", s->profile);
+    translator_free(&n->t);
+}
+
+/* Draws what the translation of one sentence looked at, to a stream (or NULL) and an SVG. */
+static void draw_attention(net *n, const char *source, int most, FILE *f, const char *svg)
+{
+    enum { MOST = 512 };
+    sg_context *g = n->t.g;
+    int32_t ids[MOST];
+    const char *columns[MOST + 1], *rows[MOST];
+    sg_tokenizer tokenizer = sg_vocabulary_tokenizer(n->t.source);
+    sg_tokens *tokens = sg_tokenize(g, &tokenizer, source);
+    int time = sg_encode(n->t.source, source, MOST - 1, ids);
+    time = time < MOST - 1 ? time : MOST - 1;
+    for (int i = 0; i < time; i++)
+        columns[i] = tokens->text[i];
+    if (sg_ok(g) && time > 0) {
+        columns[time] = "<stop>";
+        ids[time++] = SG_STOP;
+        sg_greedy r = sg_seq2seq_greedy(&n->model, ids, 1, time, &time, most < MOST ? most : MOST);
+        int m = sg_ok(g) ? r.lengths[0] : 0;
+        for (int i = 0; i < m; i++)
+            rows[i] = sg_vocabulary_text(n->t.target, r.ids[i]);
+        if (m > 0 && r.weights)
+            sg_plot_heatmap(g, m, time, rows, columns, r.weights, .title = source, .file = f,
+                            .svg = svg);
     }
-    sg_train(g, false);
-    return sg_ok(g) && !interrupted;
+    sg_tokens_free(tokens);
+    sg_reset(g);
 }
 
-/* Trains until the validation loss has stopped falling; leaves the best parameters. */
-static void train(translator *t, pairs data, const settings *s)
-{
-    sg_context *g = t->g;
-    sg_batches *d = translator_batches(t, data.train, s->batch, s->max_length, false);
-    sg_schedule schedule = {s->schedule ? SG_COSINE : SG_CONSTANT_RATE,
-                            .period = (double)d->batches * s->epochs};
-    sg_optimizer adam = sg_adam(g, .rate = s->lr, .clip_norm = s->clip, .schedule = schedule);
-    sg_stopper stopper = {.patience = s->patience};
-    sg_batches *v = data.valid ? translator_batches(t, data.valid, s->batch, 0, true) : NULL;
-    sg_batch b = {.seed = (uint64_t)s->seed};
-    progress p;
-    progress_open(&p, (progress_options){.log = s->log, .epochs = s->epochs, .perplexity = true});
-    for (int e = 1; e <= s->epochs && sg_ok(g); e++) {
-        progress_epoch(&p, e, d->batches);
-        bool whole = epoch(t, &adam, d, &b, s, &p);
-        double valid = NAN;
-        if (whole && v) {
-            sg_nll nll = translator_loss(t, v);
-            valid = nll.sum / (double)nll.tokens;
-            progress_metric(&p, "valid_loss", valid);
-        }
-        progress_end_epoch(&p);
-        if (!whole || (v && sg_stopper_done(&stopper, g, valid)))
-            break;
-    }
-    if (interrupted)
-        progress_say(&p, "interrupted: the model is saved as it is");
-    else if (v)
-        sg_stopper_restore(&stopper, g);
-    if (!progress_close(&p))
-        sg_fail(g, SG_IO, "%s: the log could not be written", s->log);
-    sg_batches_free(d);
-    if (v)
-        sg_batches_free(v);
-}
-
-/* ---- the default: dates 日期
- * --------------------------------------------------------------------- */
+/* ---- the default: dates 日期 ----------------------------------------------------------------- */
 
 enum { TRAIN_DATES = 60000, TEST_DATES = 2000, SHOWN = 10 };
 
-static sg_corpus *dates(sg_context *g, uint64_t seed, bool test, int n)
-{
-    date_pair *p = malloc((size_t)n * sizeof *p);
-    const char **text = malloc(2 * (size_t)n * sizeof *text);
-    sg_corpus *c = NULL;
-    if (p && text) {
-        dates_generate(seed, test, n, p);
-        for (int i = 0; i < n; i++) {
-            text[i] = p[i].source;
-            text[n + i] = p[i].target;
-        }
-        c = sg_corpus_of(g, n, text, text + n);
-    } else {
-        sg_fail(g, SG_NO_MEMORY, "no memory for %d dates", n);
-        c = sg_corpus_of(g, 0, NULL, NULL);
-    }
-    free(p);
-    free(text);
-    return c;
-}
-
-static translator new_translator(sg_context *g, const settings *s, const sg_corpus *c)
-{
-    sg_tokenizer source = {.units = (sg_units)s->c.source_units, .punctuation = true};
-    sg_tokenizer target = {.units = (sg_units)s->c.target_units, .punctuation = true};
-    source.casing = target.casing = s->c.lower ? SG_CASE_LOWER : SG_CASE_KEEP;
-    return translator_new(
-        g, s->c,
-        sg_vocabulary_build(g, c->size, c->source, .tokenizer = source, .min_count = s->min_count,
-                            .max_size = s->max_vocabulary),
-        sg_vocabulary_build(g, c->size, c->target, .tokenizer = target, .min_count = s->min_count,
-                            .max_size = s->max_vocabulary));
-}
-
-static void show(void *user, int index, const char *translation)
+static void show(void *user, int index, int rank, const char *translation, double score)
 {
     const sg_corpus *c = user;
     bool right = strcmp(translation, c->target[index]) == 0;
-    printf("  %s  %s%*s  %s\n", right ? "ok" : "no", c->source[index],
-           40 - sg_text_width(c->source[index]) > 0 ? 40 - sg_text_width(c->source[index]) : 0, "",
+    int space = 40 - sg_text_width(c->source[index]);
+    (void)rank;
+    (void)score;
+    printf("  %s  %s%*s  %s\n", right ? "ok" : "no", c->source[index], space > 0 ? space : 0, "",
            translation);
 }
 
-/* Trains on dates with the attention of s; the exact matches on years never seen, in percent. */
-static double learn_dates(sg_context *g, settings *s, bool attention)
+/* Trains on dates; the exact matches on years never seen, in percent. */
+static double learn_dates(sg_context *g, const program *p, net *n)
 {
-    pairs data = {dates(g, (uint64_t)s->seed, false, TRAIN_DATES), NULL};
-    sg_corpus *test = dates(g, (uint64_t)s->seed, true, TEST_DATES);
-    if (!attention)
-        s->c.attention = 3;
-    translator t = new_translator(g, s, data.train);
-    clock_t start = clock();
-    if (sg_ok(g))
-        train(&t, data, s);
-    double seconds = (double)(clock() - start) / CLOCKS_PER_SEC;
-    double exact = sg_ok(g) ? translator_evaluate(&t, test, 256).exact : 0;
-    if (sg_ok(g) && !attention)
-        printf("without attention 没有注意力: exact %.1f %%\n", exact);
-    if (sg_ok(g) && attention) {
-        sg_corpus *few = sg_corpus_of(g, SHOWN, test->source, test->target);
-        printf("\ntranslations of dates from years never seen 译文（训练中没有的年份）:\n");
-        translator_translate(&t, few, SHOWN, show, few);
-        printf("\nwhere the decoder looked 注意力:\n");
-        translator_plot(&t, "二〇二六年十一月二十一日", stdout, NULL);
-        translator_plot(&t, "Saturday, 21 November 2026", stdout, s->plot);
-        if (!interrupted || sg_ok(g))
-            translator_save(&t, s->model);
-        printf("\nsaved 已保存: %s, %s\n", s->model, s->plot);
-        sg_corpus_free(few);
-    }
-    fprintf(stderr, "%.0f s of computing\n", seconds);
-    translator_free(&t);
+    settings *s = p->settings;
+    sg_corpus *train = pairs_dates(g, (uint64_t)s->t.seed, false, TRAIN_DATES);
+    sg_corpus *test = pairs_dates(g, (uint64_t)s->t.seed, true, TEST_DATES);
+    n->t.g = g;
+    learn(n, p, train, NULL);
+    double exact = sg_ok(g) ? translator_evaluate(&n->t, test, 256, &s->search).exact : 0;
     sg_corpus_free(test);
-    sg_corpus_free(data.train);
+    sg_corpus_free(train);
     return exact;
 }
 
-static int run_dates(settings s)
+static void without_attention(sg_context *g, const program *p)
 {
-    s.epochs = s.epochs ? s.epochs : 4;
-    s.schedule = 1;
-    s.plot = s.plot ? s.plot : "seq2seq.svg";
-    sg_context *g = begin(&s);
-    settings none = s;
-    none.log = none.profile = NULL;
-    sg_context *h = begin(&none);
+    settings s = *(settings *)p->settings;
+    program none = *p;
+    net n = {.t = {.g = g}};
+    sg_context *h = sg_open(.seed = (uint64_t)s.t.seed, .threads = s.t.threads);
+    none.settings = &s;
+    s.attention = NONE;
+    s.t.log = s.t.plot = NULL;
+    double exact = learn_dates(h, &none, &n);
+    if (sg_ok(h))
+        printf("without attention 没有注意力: exact %.1f %%\n", exact);
+    else
+        sg_fail(g, sg_error(h), "%s", sg_errmsg(h));
+    translator_free(&n.t);
+    sg_close(h);
+}
+
+static void run_dates(sg_context *g, const program *p)
+{
+    settings *s = p->settings;
+    net n = {.t = {.g = g}};
+    s->t.epochs = s->t.epochs ? s->t.epochs : 4;
+    s->t.schedule = 1;
+    s->picture = s->picture ? s->picture : "seq2seq.svg";
     printf("dates, written in %d ways, to ISO 8601 把各种写法的日期译成标准格式\n",
            dates_formats());
-    learn_dates(h, &none, false);
-    int failed = report(h, &none);
-    double exact = interrupted || failed ? 0 : learn_dates(g, &s, true);
-    failed |= report(g, &s);
-    if (!failed && !interrupted)
-        printf("exact %.1f %%\n", exact);
-    return failed;
-}
-
-/* ---- the commands 命令 ------------------------------------------------------------------------- */
-
-static sg_corpus *read_pairs(sg_context *g, const settings *s, const char *tsv, const char *source,
-                             const char *target)
-{
-    if (tsv)
-        return sg_corpus_read(g, tsv, .source_column = s->source_column,
-                              .target_column = s->target_column);
-    if (source && target)
-        return sg_corpus_read(g, source, target);
-    return NULL;
-}
-
-static int run_train(settings s)
-{
-    s.epochs = s.epochs ? s.epochs : 10;
-    sg_context *g = begin(&s);
-    pairs data = {read_pairs(g, &s, s.train, s.train_src, s.train_tgt),
-                  read_pairs(g, &s, s.valid, s.valid_src, s.valid_tgt)};
-    if (!data.train) {
-        sg_close(g);
-        fprintf(stderr, "seq2seq: no training data: --train F, or --train-src F --train-tgt F\n");
-        return 2;
+    without_attention(g, p);
+    if (sg_ok(g) && s->profile)
+        sg_profile(g, true);
+    double exact = sg_ok(g) && !program_interrupted() ? learn_dates(g, p, &n) : 0;
+    if (sg_ok(g) && !program_interrupted()) {
+        sg_corpus *few = pairs_dates(g, (uint64_t)s->t.seed, true, SHOWN);
+        printf("\ntranslations of dates from years never seen 译文（训练中没有的年份）:\n");
+        translator_decode(&n.t, few, SHOWN, &s->search, show, few);
+        printf("\nwhere the decoder looked 注意力:\n");
+        draw_attention(&n, "二〇二六年十一月二十一日", s->search.most, stdout, NULL);
+        draw_attention(&n, "Saturday, 21 November 2026", s->search.most, stdout, s->picture);
+        printf("\nexact %.1f %%\n", exact);
+        sg_corpus_free(few);
     }
-    if (sg_ok(g) && data.train->size == 0)
-        sg_fail(g, SG_BAD_ARGUMENT, "the training data has no sentence pair");
-    translator t = {0};
-    if (sg_ok(g)) {
-        t = new_translator(g, &s, data.train);
-        fprintf(stderr, "%d pairs, vocabularies of %d and %d\n", data.train->size,
-                sg_vocabulary_size(t.source), sg_vocabulary_size(t.target));
-    }
-    if (sg_ok(g))
-        train(&t, data, &s);
-    if (sg_ok(g) && translator_save(&t, s.model))
-        fprintf(stderr, "saved %s\n", s.model);
-    translator_free(&t);
-    sg_corpus_free(data.train);
-    if (data.valid)
-        sg_corpus_free(data.valid);
-    return report(g, &s);
+    end(&n, p);
 }
 
-static void print_line(void *user, int index, const char *translation)
+/* ---- the commands 命令 -------------------------------------------------------------------------
+ */
+
+/* Pairs of a file, or else of two. */
+static sg_corpus *read(sg_context *g, const settings *s, const char *file, const char *source,
+                       const char *target, const char *what)
 {
+    return pairs_read(g, (pairs_format)s->format,
+                      (pairs_file){.path = file ? file : source,
+                                   .target_path = file ? NULL : target,
+                                   .what = what,
+                                   .two = !file,
+                                   .source_column = s->source_column,
+                                   .target_column = s->target_column});
+}
+
+static void run_train(sg_context *g, const program *p)
+{
+    settings *s = p->settings;
+    net n = {.t = {.g = g}};
+    s->t.epochs = s->t.epochs ? s->t.epochs : 10;
+    sg_corpus *valid = NULL;
+    sg_corpus *train = read(g, s, s->t.train, s->train_src, s->train_tgt, "train");
+    if (s->t.valid || s->valid_src || s->valid_tgt)
+        valid = read(g, s, s->t.valid, s->valid_src, s->valid_tgt, "valid");
+    if (s->profile)
+        sg_profile(g, true);
+    learn(&n, p, train, valid);
+    end(&n, p);
+    sg_corpus_free(train);
+    if (valid)
+        sg_corpus_free(valid);
+}
+
+static void load(net *n, const program *p)
+{
+    translator_load(&n->t, p);
+    make_model(n, p->settings);
+}
+
+static void print_line(void *user, int index, int rank, const char *translation, double score)
+{
+    const translator_search *s = user;
     (void)index;
-    fprintf(user, "%s\n", translation);
+    if (s->best > 1)
+        printf("%d\t%.4f\t", rank + 1, score);
+    printf("%s\n", translation);
 }
 
-static int run_translate(settings s)
+static void run_translate(sg_context *g, const program *p)
 {
-    sg_context *g = begin(&s);
-    translator t = translator_load(g, s.model);
-    sg_corpus *c = sg_corpus_read(g, "/dev/stdin", .target_column = SG_NO_COLUMN);
+    settings *s = p->settings;
+    net n = {.t = {.g = g}};
+    load(&n, p);
+    sg_corpus *c = pairs_read(g, (pairs_format)s->format,
+                              (pairs_file){.path = "/dev/stdin", .sources_only = true});
     if (sg_ok(g))
-        translator_translate(&t, c, s.batch, print_line, stdout);
-    if (sg_ok(g) && s.plot && c->size)
-        translator_plot(&t, c->source[0], NULL, s.plot);
+        translator_decode(&n.t, c, s->t.batch, &s->search, print_line, &s->search);
+    if (sg_ok(g) && s->picture && c->size)
+        draw_attention(&n, c->source[0], s->search.most, NULL, s->picture);
     sg_corpus_free(c);
-    translator_free(&t);
-    return report(g, &s);
+    translator_free(&n.t);
 }
 
-static int run_evaluate(settings s)
+/* Pairs to evaluate, with the model that was loaded before, and so the format. */
+static sg_corpus *read_test(sg_context *g, const settings *s)
 {
-    sg_context *g = begin(&s);
-    translator t = translator_load(g, s.model);
-    sg_corpus *c = s.test ? sg_corpus_read(g, s.test, .source_column = s.source_column,
-                                           .target_column = s.target_column)
-                          : read_pairs(g, &s, NULL, s.valid_src, s.valid_tgt);
-    if (!c) {
-        translator_free(&t);
-        sg_close(g);
-        fprintf(stderr, "seq2seq: no test data: --test F\n");
-        return 2;
-    }
+    return read(g, s, s->t.test, s->valid_src, s->valid_tgt, "test");
+}
+
+static void run_evaluate(sg_context *g, const program *p)
+{
+    settings *s = p->settings;
+    net n = {.t = {.g = g}};
+    load(&n, p);
+    sg_corpus *c = read_test(g, s);
     translator_score r = {0};
     if (sg_ok(g))
-        r = translator_evaluate(&t, c, s.batch);
+        r = translator_evaluate(&n.t, c, s->t.batch, &s->search);
     if (sg_ok(g))
-        printf("{\"bleu\": %.4f, \"exact\": %.4f, \"perplexity\": %.6g, \"sentences\": %d, "
-               "\"tokens\": %lld}\n",
-               r.bleu, r.exact, r.perplexity, r.sentences, (long long)r.tokens);
+        printf("{\"bleu\": %.4f, \"exact\": %.4f, \"token_error\": %.4f, \"perplexity\": %.6g, "
+               "\"sentences\": %d, \"tokens\": %lld}\n",
+               r.bleu, r.exact, r.token_error, r.perplexity, c->size, (long long)r.tokens);
     sg_corpus_free(c);
-    translator_free(&t);
-    return report(g, &s);
+    translator_free(&n.t);
 }
 
-/* "char" or "char,word": units of both sides, or of source and target. */
-static bool read_units(settings *s)
+static void run_score(sg_context *g, const program *p)
 {
-    char a[8] = "", b[8] = "";
-    int n = sscanf(s->units, "%7[a-z],%7[a-z]", a, b);
-    const char *second = n == 2 ? b : a;
-    bool ok = n >= 1 && (!strcmp(a, "char") || !strcmp(a, "word")) &&
-              (!strcmp(second, "char") || !strcmp(second, "word"));
-    s->c.source_units = !strcmp(a, "char") ? SG_UNITS_CHAR : SG_UNITS_WORD;
-    s->c.target_units = !strcmp(second, "char") ? SG_UNITS_CHAR : SG_UNITS_WORD;
-    return ok;
+    settings *s = p->settings;
+    net n = {.t = {.g = g}};
+    load(&n, p);
+    sg_corpus *c = read_test(g, s);
+    double *scores = malloc(((size_t)c->size + 1) * sizeof *scores);
+    if (!scores)
+        sg_fail(g, SG_NO_MEMORY, "no memory for %d scores", c->size);
+    if (sg_ok(g) && translator_force(&n.t, c, s->t.batch, scores))
+        for (int i = 0; i < c->size; i++)
+            printf("%.6f\n", scores[i]);
+    free(scores);
+    sg_corpus_free(c);
+    translator_free(&n.t);
 }
 
 int main(int argc, char **argv)
 {
-    static const char usage[] = "seq2seq [train | translate | evaluate] [options]";
     static const char about[] =
         "Sequence to sequence with attention. Without a command: learns to read dates written in\n"
-        "many ways, with no file needed. train: from sentence pairs. translate: lines of standard\n"
+        "many ways, with no file needed. train: from pairs of texts. translate: lines of standard\n"
         "input to standard output. evaluate: one line of JSON with BLEU, exact matches, "
-        "perplexity.";
-    settings s = defaults();
+        "perplexity.\n"
+        "score: log P of each given target.";
+    static const char *const attends[] = {"pre", "post", NULL};
+    static const char *const samplings[] = {"none", "linear", "exponential", "inverse-sigmoid",
+                                            NULL};
+    settings s = {.t = {.model = "seq2seq.safetensors",
+                        .batch = 64,
+                        .patience = 3,
+                        .seed = 1,
+                        .threads = 2,
+                        .optimizer = 1,
+                        .lr = 0.002,
+                        .decay = 0.5,
+                        .clip = 5},
+                  .how = {.max_length = 100, .k = 1, .slope = 1e-4},
+                  .search = {.most = 100, .width = 1, .best = 1, .temperature = 1},
+                  .target_column = 1,
+                  .min_count = 1,
+                  .cell = SG_CELL_GRU,
+                  .attend = 1,
+                  .embed = 64,
+                  .hidden = 128,
+                  .layers = 1};
     const option table[] = {
-        {.help = "Data"},
-        {"train", "sentence pairs, a TSV, plain or gzip", .text = &s.train, .value = "FILE"},
-        {"valid", "pairs to stop by", .text = &s.valid, .value = "FILE"},
-        {"test", "pairs to evaluate", .text = &s.test, .value = "FILE"},
+        PROGRAM_DATA_OPTIONS(s.t, "pairs of texts"),
         {"train-src", "source side, a sentence a line", .text = &s.train_src, .value = "FILE"},
         {"train-tgt", "target side", .text = &s.train_tgt, .value = "FILE"},
         {"valid-src", "source side to stop by, or to evaluate", .text = &s.valid_src,
@@ -365,65 +350,48 @@ int main(int argc, char **argv)
         {"valid-tgt", "target side of it", .text = &s.valid_tgt, .value = "FILE"},
         {"source-column", "of a TSV, from 0", .integer = &s.source_column, .low = 0, .high = 99},
         {"target-column", "of a TSV, from 0", .integer = &s.target_column, .low = 0, .high = 99},
-        {"units", "char or word, or SOURCE,TARGET", .text = &s.units, .value = "UNITS"},
-        {"lower", "lower-case everything", .flag = &s.c.lower},
-        {"max-length", "longer pairs are left out of training", .integer = &s.max_length, .low = 1,
-         .high = 1000},
+        {"units", "char, word or token, or SOURCE,TARGET; as the format needs", .text = &s.units,
+         .value = "UNITS"},
+        {"lower", "lower-case everything", .flag = &s.lower},
         {"max-vocabulary", "most tokens on each side, 0: all", .integer = &s.max_vocabulary,
          .low = 0, .high = 1e9},
         {"min-count", "rarer tokens are <unk>", .integer = &s.min_count, .low = 1, .high = 1e9},
         {.help = "Model"},
-        {"model", "file to save to or load from", .text = &s.model, .value = "FILE"},
-        {"cell", "recurrent cell", .choice = &s.c.cell, .choices = cells},
-        {"attention", "score", .choice = &s.c.attention, .choices = attentions},
+        {"format", "of the files: see pairs.h", .choice = &s.format, .choices = pairs_formats},
+        {"cell", "recurrent cell", .choice = &s.cell, .choices = program_cells},
+        {"attention", "score", .choice = &s.attention, .choices = attentions},
         {"attend", "pre: from the state before a step (Bahdanau); post: after (Luong)",
-         .choice = &s.c.attend, .choices = attends},
-        {"feed", "input feeding", .flag = &s.c.feed},
-        {"embed", "features of a token", .integer = &s.c.embed, .low = 1, .high = 65536},
-        {"hidden", "units of the state, even", .integer = &s.c.hidden, .low = 2, .high = 65536},
-        {"layers", "on each side", .integer = &s.c.layers, .low = 1, .high = SG_MAX_LAYERS},
-        {"dropout", "on embeddings and readout", .number = &s.c.dropout, .low = 0, .high = 0.95},
-        {.help = "Training"},
-        {"batch", "sentences", .integer = &s.batch, .low = 1, .high = 65536},
-        {"epochs", "at most; 0: 4 of the dates, 10 of files", .integer = &s.epochs, .low = 0,
-         .high = 1e6},
-        {"patience", "epochs without improvement that are borne", .integer = &s.patience, .low = 1,
-         .high = 1e6},
-        {"lr", "learning rate of Adam", .number = &s.lr, .low = 1e-9, .high = 10},
-        {"schedule", "of the rate: cosine falls to 0 at the last epoch", .choice = &s.schedule,
-         .choices = schedules},
-        {"clip", "norm that gradients are clipped to, 0: none", .number = &s.clip, .low = 0,
-         .high = 1e9},
-        {"smoothing", "of labels", .number = &s.smoothing, .low = 0, .high = 0.9},
-        {"seed", "of everything random", .integer = &s.seed, .low = 1, .high = 2147483647},
-        {"threads", "to compute with", .integer = &s.threads, .low = 1, .high = 256},
+         .choice = &s.attend, .choices = attends},
+        {"feed", "input feeding", .flag = &s.feed},
+        {"coverage", "scores see what was looked at before; of concat", .flag = &s.coverage},
+        {"window", "attention to so many tokens on each side of a place; 0: to all",
+         .integer = &s.window, .low = 0, .high = 10000},
+        {"embed", "features of a token", .integer = &s.embed, .low = 1, .high = 65536},
+        {"hidden", "units of the state, even", .integer = &s.hidden, .low = 2, .high = 65536},
+        {"layers", "on each side", .integer = &s.layers, .low = 1, .high = SG_MAX_LAYERS},
+        {"dropout", "on embeddings, between layers, on the readout", .number = &s.dropout, .low = 0,
+         .high = 0.95},
+        PROGRAM_TRAINING_OPTIONS(s.t),
+        TRANSLATOR_TRAINING_OPTIONS(s.how),
+        {"sampling", "the model's own tokens as inputs, more and more", .choice = &s.how.sampling,
+         .choices = samplings},
+        {"truth",
+         "k of: linear max(floor, k - slope i), exponential k^i, inverse-sigmoid k / (k + "
+         "exp(i / k)), the share of true tokens at step i",
+         .number = &s.how.k, .low = 0, .high = 1e9},
+        {"truth-slope", "slope", .number = &s.how.slope, .low = 0, .high = 1},
+        {"truth-floor", "floor", .number = &s.how.floor, .low = 0, .high = 1},
         {"profile", "print where the time went, and write a trace for Perfetto", .text = &s.profile,
          .value = "FILE"},
-        {"log", "JSON lines", .text = &s.log, .value = "FILE"},
-        {"attention-plot", "SVG of the first sentence's attention", .text = &s.plot,
+        {"attention-plot", "SVG of the first sentence's attention", .text = &s.picture,
          .value = "FILE"},
+        TRANSLATOR_SEARCH_OPTIONS(s.search),
         {0}};
-    bool command = argc > 1 && argv[1][0] != '-';
-    const char *name = command ? argv[1] : "";
-    int rest = argc - command;
-    char **arguments = argv + command;
-    int status = options_read(&rest, arguments, table, usage, about);
-    if (status >= 0)
-        return status;
-    if (rest > 1 || !read_units(&s)) {
-        fprintf(stderr, "seq2seq: %s \"%s\"\n", rest > 1 ? "not understood:" : "units are",
-                rest > 1 ? arguments[1] : s.units);
-        return 2;
-    }
-    signal(SIGINT, interrupt);
-    if (!*name)
-        return run_dates(s);
-    if (!strcmp(name, "train"))
-        return run_train(s);
-    if (!strcmp(name, "translate"))
-        return run_translate(s);
-    if (!strcmp(name, "evaluate"))
-        return run_evaluate(s);
-    fprintf(stderr, "seq2seq: no command \"%s\"; see seq2seq --help\n", name);
-    return 2;
+    static const command commands[] = {{"", run_dates},
+                                       {"train", run_train},
+                                       {"translate", run_translate},
+                                       {"evaluate", run_evaluate},
+                                       {"score", run_score},
+                                       {0}};
+    return program_main(argc, argv, &(program){"seq2seq", about, table, &s.t, commands, &s});
 }

@@ -1,86 +1,44 @@
 /* See translator.h. */
 #include "examples/translator.h"
 
-#include <jansson.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { TEXT = 4096 };
+enum { TEXT = 8192 };
 
-/* ---- the options in the file ----------------------------------------------------------------- */
+/* ---- vocabularies --------------------------------------------------------------------------- */
 
-static char *config_text(const translator_config *c)
+void translator_build(translator *t, const sg_corpus *c, translator_units u)
 {
-    json_t *j = json_pack("{si si si si si si si si sf sb sb si}", "cell", c->cell, "attention",
-                          c->attention, "attend", c->attend, "source_units", c->source_units,
-                          "target_units", c->target_units, "embed", c->embed, "hidden", c->hidden,
-                          "layers", c->layers, "dropout", c->dropout, "lower", c->lower, "feed",
-                          c->feed, "max_length", c->max_length);
-    char *text = j ? json_dumps(j, JSON_COMPACT) : NULL;
-    json_decref(j);
-    return text;
+    int both = u.joint ? 2 : 1; /* the targets follow the sources */
+    t->source = sg_vocabulary_build(t->g, both * c->size, c->source, .tokenizer = u.source,
+                                    .min_count = u.min_count, .max_size = u.max_size);
+    if (u.joint)
+        t->target = sg_vocabulary_parse(t->g, sg_vocabulary_json(t->source));
+    else
+        t->target = sg_vocabulary_build(t->g, c->size, c->target, .tokenizer = u.target,
+                                        .min_count = u.min_count, .max_size = u.max_size);
+    fprintf(stderr, "%d pairs, vocabularies of %d and %d\n", c->size, sg_vocabulary_size(t->source),
+            sg_vocabulary_size(t->target));
 }
 
-static bool config_parse(const char *text, translator_config *c)
+void translator_save(translator *t, const program *p)
 {
-    int lower, feed;
-    json_t *j = text ? json_loads(text, JSON_REJECT_DUPLICATES, NULL) : NULL;
-    bool ok =
-        j && json_unpack(j, "{si si si si si si si si sF sb sb si !}", "cell", &c->cell,
-                         "attention", &c->attention, "attend", &c->attend, "source_units",
-                         &c->source_units, "target_units", &c->target_units, "embed", &c->embed,
-                         "hidden", &c->hidden, "layers", &c->layers, "dropout", &c->dropout,
-                         "lower", &lower, "feed", &feed, "max_length", &c->max_length) == 0;
-    json_decref(j);
-    if (ok) {
-        c->lower = lower;
-        c->feed = feed;
-    }
-    return ok && c->cell >= 0 && c->cell <= 2 && c->attention >= 0 && c->attention <= 3 &&
-           c->max_length > 0;
-}
-
-/* ---- making, saving, loading ----------------------------------------------------------------- */
-
-translator translator_new(sg_context *g, translator_config c, sg_vocabulary *source,
-                          sg_vocabulary *target)
-{
-    static const sg_score score[] = {SG_DOT, SG_GENERAL, SG_CONCAT, SG_DOT};
-    static const sg_cell_kind cell[] = {SG_CELL_RNN, SG_CELL_GRU, SG_CELL_LSTM};
-    translator t = {.g = g, .config = c, .source = source, .target = target};
-    if (!sg_ok(g))
-        return t;
-    t.model = sg_make_seq2seq(g, "seq2seq", .source_count = sg_vocabulary_size(source),
-                              .target_count = sg_vocabulary_size(target), .embed = c.embed,
-                              .hidden = c.hidden, .layers = c.layers, .cell = cell[c.cell],
-                              .no_attention = c.attention == 3, .score = score[c.attention],
-                              .post = c.attend == 1, .input_feeding = c.feed, .dropout = c.dropout,
-                              .reset = SG_RESET_AFTER);
-    return t;
-}
-
-translator translator_load(sg_context *g, const char *path)
-{
-    translator_config c = {0};
-    sg_load(g, path);
-    const char *source = sg_meta(g, "source_vocabulary"), *target = sg_meta(g, "target_vocabulary");
-    if (sg_ok(g) && (!source || !target || !config_parse(sg_meta(g, "translator"), &c)))
-        sg_fail(g, SG_BAD_FILE, "%s: is a model, but no translator", path);
-    if (!sg_ok(g))
-        return (translator){.g = g};
-    return translator_new(g, c, sg_vocabulary_parse(g, source), sg_vocabulary_parse(g, target));
-}
-
-bool translator_save(translator *t, const char *path)
-{
-    char *config = config_text(&t->config);
-    if (!config)
-        sg_fail(t->g, SG_NO_MEMORY, "%s: no memory to save", path);
-    sg_set_meta(t->g, "translator", config ? config : "");
+    if (!sg_ok(t->g) || !t->source) /* interrupted before there was one */
+        return;
     sg_set_meta(t->g, "source_vocabulary", sg_vocabulary_json(t->source));
     sg_set_meta(t->g, "target_vocabulary", sg_vocabulary_json(t->target));
-    free(config);
-    return sg_save(t->g, path) == SG_OK;
+    program_save(t->g, p);
+}
+
+void translator_load(translator *t, const program *p)
+{
+    program_load(t->g, p);
+    const char *source = sg_meta(t->g, "source_vocabulary");
+    const char *target = sg_meta(t->g, "target_vocabulary");
+    t->source = sg_vocabulary_parse(t->g, source ? source : "");
+    t->target = sg_vocabulary_parse(t->g, target ? target : "");
 }
 
 void translator_free(translator *t)
@@ -92,107 +50,252 @@ void translator_free(translator *t)
     *t = (translator){0};
 }
 
-sg_batches *translator_batches(translator *t, const sg_corpus *c, int size, int max_length,
+sg_batches *translator_batches(const translator *t, const sg_corpus *c, int size, int max_length,
                                bool in_order)
 {
     return sg_batches_make(t->g, c, t->source, t->target, .size = size, .max_length = max_length,
                            .source_stop = true, .in_order = in_order);
 }
 
-/* ---- using ----------------------------------------------------------------------------------- */
+/* ---- decoding ------------------------------------------------------------------------------- */
 
-sg_nll translator_loss(translator *t, sg_batches *d)
+enum { MOST_PREFIX = 256 };
+
+static const char *token_text(const void *vocabulary, int32_t id)
 {
-    sg_nll nll = {0};
-    sg_batch b = {0};
-    while (sg_ok(t->g) && sg_batch_next(d, &b)) {
-        sg_loss loss = sg_seq2seq_loss(&t->model, &b, 0);
-        sg_nll_add(&nll, sg_item(loss.sum), loss.tokens);
-        sg_reset(t->g);
-    }
-    return nll;
+    return sg_vocabulary_text(vocabulary, id);
 }
 
-bool translator_translate(translator *t, const sg_corpus *c, int batch, translator_sink *sink,
-                          void *user)
+/* The same prefix for all rows of a batch, as ids that live until the reset. */
+static const int32_t *prefixes(const translator *t, const char *text, int rows, int *time)
+{
+    int32_t ids[MOST_PREFIX];
+    int n = text ? sg_encode(t->target, text, MOST_PREFIX, ids) : 0;
+    *time = n < MOST_PREFIX ? n : MOST_PREFIX;
+    int32_t *all = *time > 0 ? sg_room(t->g, sizeof *all * (size_t)rows * (size_t)*time) : NULL;
+    for (int i = 0; all && i < rows * *time; i++)
+        all[i] = ids[i % *time];
+    return all;
+}
+
+static sg_hypotheses find(const translator *t, const sg_stepper *m, const translator_search *s)
+{
+    int time;
+    const int32_t *prefix = prefixes(t, s->prefix, m->rows, &time);
+    if (!sg_ok(t->g))
+        return (sg_hypotheses){0};
+    if (s->sample)
+        return sg_sample(m, s->most, .temperature = s->temperature, .top_k = s->top_k,
+                         .top_p = s->top_p, .prefix = prefix, .prefix_time = time);
+    return sg_search(m, s->most, s->least, .width = s->width > s->best ? s->width : s->best,
+                     .best = s->best, .length_penalty = s->length_penalty,
+                     .coverage_penalty = s->coverage_penalty, .no_repeat = s->no_repeat,
+                     .prefix = prefix, .prefix_time = time, .tree = s->tree ? stdout : NULL,
+                     .text = token_text, .user = t->target);
+}
+
+static void tell(const translator *t, const sg_hypotheses *h, int row, int index,
+                 translator_sink *sink, void *user)
+{
+    char text[TEXT];
+    for (int i = 0; i < h->best && sg_ok(t->g); i++) {
+        size_t at = (size_t)row * (size_t)h->best + (size_t)i;
+        if (h->lengths[at] < 0)
+            break;
+        sg_decode(t->target, h->lengths[at], h->ids + at * (size_t)h->most, TEXT, text);
+        sink(user, index, i, text, h->scores[at]);
+    }
+}
+
+bool translator_decode(const translator *t, const sg_corpus *c, int batch,
+                       const translator_search *s, translator_sink *sink, void *user)
 {
     sg_context *g = t->g;
     sg_batches *d = translator_batches(t, c, batch, 0, true);
     sg_batch b = {0};
-    char text[TEXT];
     int done = 0;
     while (sg_ok(g) && sg_batch_next(d, &b)) {
-        sg_greedy r = sg_seq2seq_greedy(&t->model, b.source, b.size, b.source_time,
-                                        b.source_lengths, t->config.max_length);
+        sg_stepper m = t->begin(t->model, &b);
+        sg_hypotheses h = find(t, &m, s);
         for (int i = 0; i < b.size && sg_ok(g); i++) {
-            for (; done < b.index[i]; done++) /* a line without a token */
-                sink(user, done, "");
-            sg_decode(t->target, r.lengths[i], r.ids + (size_t)i * (size_t)r.most, TEXT, text);
-            sink(user, done++, text);
+            for (; done < b.index[i]; done++)
+                sink(user, done, 0, "", 0);
+            tell(t, &h, i, done++, sink, user);
         }
         sg_reset(g);
     }
     for (; sg_ok(g) && done < c->size; done++)
-        sink(user, done, "");
+        sink(user, done, 0, "", 0);
     sg_batches_free(d);
     return sg_ok(g);
 }
 
-typedef struct scoring {
-    sg_context *g;
-    const sg_corpus *c;
-    sg_bleu bleu;
-    sg_exact exact;
-} scoring;
-
-static void score(void *user, int index, const char *translation)
+bool translator_force(const translator *t, const sg_corpus *c, int batch, double *scores)
 {
-    scoring *s = user;
-    sg_bleu_add(s->g, &s->bleu, translation, s->c->target[index]);
-    sg_exact_add(&s->exact, translation, s->c->target[index]);
+    sg_context *g = t->g;
+    sg_batches *d = translator_batches(t, c, batch, 0, true);
+    sg_batch b = {0};
+    for (int i = 0; i < c->size; i++)
+        scores[i] = NAN;
+    while (sg_ok(g) && sg_batch_next(d, &b)) {
+        sg_stepper m = t->begin(t->model, &b);
+        int *lengths = sg_room(g, sizeof *lengths * (size_t)b.size);
+        for (int i = 0; lengths && i < b.size; i++)
+            lengths[i] = b.target_lengths[i] - 1; /* without the stop token */
+        const double *p =
+            sg_ok(g) ? sg_score_of(&m, b.target_out, b.target_time, lengths, true) : NULL;
+        for (int i = 0; p && i < b.size; i++)
+            scores[b.index[i]] = p[i];
+        sg_reset(g);
+    }
+    sg_batches_free(d);
+    return sg_ok(g);
 }
 
-translator_score translator_evaluate(translator *t, const sg_corpus *c, int batch)
+/* ---- judging -------------------------------------------------------------------------------- */
+
+/* d[i][j] = min(d[i-1][j] + 1, d[i][j-1] + 1, d[i-1][j-1] + (a_i != b_j)), row by row */
+int translator_distance(const sg_tokens *a, const sg_tokens *b)
 {
-    scoring s = {.g = t->g, .c = c};
-    translator_translate(t, c, batch, score, &s);
+    int *d = malloc(((size_t)b->count + 1) * sizeof *d);
+    if (!d)
+        return -1;
+    for (int j = 0; j <= b->count; j++)
+        d[j] = j;
+    for (int i = 1; i <= a->count; i++) {
+        int before = d[0];
+        d[0] = i;
+        for (int j = 1; j <= b->count; j++) {
+            int replaced = before + (strcmp(a->text[i - 1], b->text[j - 1]) != 0);
+            int changed = (d[j] < d[j - 1] ? d[j] : d[j - 1]) + 1;
+            before = d[j];
+            d[j] = replaced < changed ? replaced : changed;
+        }
+    }
+    int distance = d[b->count];
+    free(d);
+    return distance;
+}
+
+typedef struct judge {
+    const translator *t;
+    const sg_corpus *c;
+    sg_tokenizer tokenizer;
+    sg_bleu bleu;
+    sg_exact exact;
+    int64_t wrong, tokens;
+} judge;
+
+static void judge_one(void *user, int index, int rank, const char *text, double score)
+{
+    judge *j = user;
+    sg_context *g = j->t->g;
+    const char *reference = j->c->target[index];
+    (void)score;
+    if (rank)
+        return;
+    sg_bleu_add(g, &j->bleu, text, reference);
+    sg_exact_add(&j->exact, text, reference);
+    sg_tokens *a = sg_tokenize(g, &j->tokenizer, text);
+    sg_tokens *b = sg_tokenize(g, &j->tokenizer, reference);
+    int distance = translator_distance(a, b);
+    if (distance < 0)
+        sg_fail(g, SG_NO_MEMORY, "no memory for %d tokens", b->count);
+    j->wrong += distance;
+    j->tokens += b->count;
+    sg_tokens_free(a);
+    sg_tokens_free(b);
+}
+
+static sg_nll losses(const translator *t, const sg_corpus *c, int batch)
+{
     sg_batches *d = translator_batches(t, c, batch, 0, true);
-    sg_nll nll = translator_loss(t, d);
+    sg_nll nll = {0};
+    sg_batch b = {0};
+    while (sg_ok(t->g) && sg_batch_next(d, &b)) {
+        sg_loss loss = t->loss(t->model, &b, 0, 1);
+        sg_nll_add(&nll, sg_item(loss.sum), loss.tokens);
+        sg_reset(t->g);
+    }
     sg_batches_free(d);
-    return (translator_score){.bleu = sg_bleu_score(&s.bleu).score,
-                              .exact = sg_exact_percent(&s.exact),
+    return nll;
+}
+
+static void judge_all(judge *j, const translator *t, const sg_corpus *c, int batch,
+                      const translator_search *s)
+{
+    *j = (judge){.t = t, .c = c, .tokenizer = sg_vocabulary_tokenizer(t->target)};
+    bool as_they_are = j->tokenizer.units == SG_UNITS_WORD && !j->tokenizer.punctuation;
+    j->bleu.tokens = as_they_are ? SG_BLEU_NONE : SG_BLEU_13A;
+    translator_decode(t, c, batch, s, judge_one, j);
+}
+
+translator_score translator_evaluate(const translator *t, const sg_corpus *c, int batch,
+                                     const translator_search *s)
+{
+    judge j;
+    judge_all(&j, t, c, batch, s);
+    sg_nll nll = losses(t, c, batch);
+    return (translator_score){.bleu = sg_bleu_score(&j.bleu).score,
+                              .exact = sg_exact_percent(&j.exact),
+                              .token_error = 100.0 * (double)j.wrong / (double)j.tokens,
                               .perplexity = sg_perplexity(&nll),
-                              .sentences = c->size,
                               .tokens = nll.tokens};
 }
 
-/* ---- the picture ----------------------------------------------------------------------------- */
+/* ---- training ------------------------------------------------------------------------------- */
 
-bool translator_plot(translator *t, const char *source, FILE *f, const char *svg)
+const char *const translator_judges[] = {"loss", "exact", "bleu", NULL};
+
+typedef struct learner {
+    const translator *t;
+    const training *how;
+    translator_training too;
+    const translator_search *s;
+    const sg_corpus *valid;
+    sg_batches *d;
+    sg_batch b;
+    int64_t step;
+} learner;
+
+static bool next(void *user, program_loss *l)
 {
-    enum { MOST = 512 };
-    sg_context *g = t->g;
-    int32_t ids[MOST];
-    const char *columns[MOST + 1], *rows[MOST];
-    sg_tokenizer tokenizer = sg_vocabulary_tokenizer(t->source);
-    sg_tokens *tokens = sg_tokenize(g, &tokenizer, source);
-    int n = sg_encode(t->source, source, MOST - 1, ids);
-    n = n < MOST - 1 ? n : MOST - 1;
-    if (sg_ok(g) && n > 0) {
-        for (int i = 0; i < n; i++)
-            columns[i] = tokens->text[i];
-        columns[n] = "<stop>";
-        ids[n++] = SG_STOP;
-        sg_greedy r = sg_seq2seq_greedy(&t->model, ids, 1, n, &n, t->config.max_length);
-        int m = sg_ok(g) ? r.lengths[0] : 0;
-        for (int i = 0; i < m && i < MOST; i++)
-            rows[i] = sg_vocabulary_text(t->target, r.ids[i]);
-        if (m > 0 && r.weights)
-            sg_plot_heatmap(g, .rows = m < MOST ? m : MOST, .columns = n, .row_labels = rows,
-                            .column_labels = columns, .values = r.weights, .title = source,
-                            .file = f, .svg = svg);
-    }
-    sg_tokens_free(tokens);
-    sg_reset(g);
-    return sg_ok(g);
+    learner *k = user;
+    const translator_training *o = &k->too;
+    if (!sg_batch_next(k->d, &k->b))
+        return false;
+    sg_truth truth = {(sg_truth_kind)(o->sampling - 1), o->k, o->slope, o->floor};
+    double rate = o->sampling ? sg_truth_rate(&truth, k->step++) : 1;
+    sg_loss loss = k->t->loss(k->t->model, &k->b, o->smoothing, rate);
+    l->loss = loss.mean;
+    l->tokens = loss.tokens;
+    return true;
+}
+
+static double score(void *user, progress *p)
+{
+    learner *k = user;
+    sg_nll nll = losses(k->t, k->valid, k->how->batch);
+    double loss = nll.sum / (double)nll.tokens;
+    judge j;
+    if (k->too.judge == TRANSLATOR_LOSS)
+        return loss;
+    progress_metric(p, "valid_loss", loss);
+    judge_all(&j, k->t, k->valid, k->how->batch, k->s);
+    double good =
+        k->too.judge == TRANSLATOR_BLEU ? sg_bleu_score(&j.bleu).score : sg_exact_percent(&j.exact);
+    return 100 - good;
+}
+
+void translator_train(const translator *t, const training *how, translator_training too,
+                      const translator_search *s, const sg_corpus *train, const sg_corpus *valid)
+{
+    static const char *const names[] = {"valid_loss", "valid_inexact", "valid_100-bleu"};
+    learner k = {.t = t, .how = how, .too = too, .s = s, .valid = valid};
+    k.d = translator_batches(t, train, how->batch, too.max_length, false);
+    k.b.seed = (uint64_t)how->seed;
+    program_train(t->g, how,
+                  (lesson){&k, k.d->batches, true, next, valid && valid->size ? score : NULL,
+                           names[too.judge]});
+    sg_batches_free(k.d);
 }

@@ -4,6 +4,7 @@
 
 #include <criterion/criterion.h>
 #include <jansson.h>
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,7 +35,7 @@ Test(program, trains_translates_and_evaluates, .init = begin, .fini = end)
     int status = run(text, "seq2seq train --train pairs.tsv --valid pairs.tsv --model a " SMALL
                            " --log a.log");
     cr_assert(status == 0, "%s", text);
-    cr_expect(strstr(text, "epoch 2/2") && strstr(text, "saved a"), "%s", text);
+    cr_expect(strstr(text, "epoch 2/2") && strstr(text, "saved 已保存: a"), "%s", text);
     run(text, "seq2seq train --train pairs.tsv --valid pairs.tsv --model b " SMALL
               " --log b.log | cut -d'|' -f1; cmp a b && echo same");
     cr_expect(strstr(text, "same"), "one seed, one model: %s", text);
@@ -68,6 +69,8 @@ Test(program, takes_every_kind_of_model_and_file, .init = begin, .fini = end)
         "--cell rnn --attention none",
         "--cell lstm --attention concat --attend pre --units char,word",
         "--cell gru --attention general --feed --layers 2 --dropout 0.2",
+        "--cell gru --attention concat --coverage --window 3 --attend pre --units token,char",
+        "--cell lstm --attention scaled --sampling inverse-sigmoid --truth 5 --judge bleu",
         "--cell gru --units word,char --lower --smoothing 0.1 --clip 0 --max-vocabulary 50",
     };
     char text[16384];
@@ -83,24 +86,72 @@ Test(program, takes_every_kind_of_model_and_file, .init = begin, .fini = end)
     }
 }
 
+/* Formats of tasks, and everything that decoding can be told. */
+Test(program, reads_formats_and_decodes_as_told, .init = begin, .fini = end)
+{
+    char text[16384], again[16384];
+    run(text,
+        "for i in 1 2 3 4 5 6 7 8; do for w in walk run; do printf 'IN: %%s twice OUT: I_%%s "
+        "I_%%s\\nIN: %%s OUT: I_%%s\\n' $w $w $w $w $w; done; done > s.scan; for i in 1 2 3 4 "
+        "5 6; do printf 'ab öß\\tpos=V,num=PL\\taböß%%s\\nc\\tpos=N\\tcx\\n' ''; done > i.txt");
+    int status =
+        run(text, "seq2seq train --format scan --train s.scan --valid s.scan --judge exact "
+                  "--embed 16 --hidden 32 --batch 4 --epochs 30 --lr 0.01 --model m && "
+                  "seq2seq evaluate --model m --test s.scan 2>&1 | tail -1");
+    cr_expect(status == 0 && strstr(text, "\"exact\": 100.0000, \"token_error\": 0.0000"), "%s",
+              text);
+    run(text, "echo IN: run twice | seq2seq translate --model m");
+    cr_expect_str_eq(text, "I_run I_run\n");
+    run(text, "echo run twice | seq2seq translate --model m --beam 3 --best 2 --length-penalty 0.6 "
+              "--coverage-penalty 0.2 --tree");
+    cr_expect(strstr(text, "row 0") && strstr(text, "* I_run") && strstr(text, "1\t-") &&
+                  strstr(text, "2\t-"),
+              "%s", text);
+    run(text,
+        "echo run twice | seq2seq translate --model m --no-repeat 1; echo run twice | seq2seq "
+        "translate --model m --prefix 'I_walk I_walk I_walk' --most 3; echo run | seq2seq "
+        "translate --model m --least 3 | wc -w");
+    cr_expect(!strstr(text, "I_run I_run") && strstr(text, "I_walk I_walk I_walk\n") &&
+                  strstr(text, "\n3\n"),
+              "%s", text);
+    run(text, "echo run twice | seq2seq translate --model m --sample --top-k 1; echo run twice | "
+              "seq2seq translate --model m --sample --top-p 0.2 --temperature 0.5");
+    cr_expect_str_eq(text, "I_run I_run\nI_run I_run\n");
+    run(text, "head -2 s.scan | seq2seq score --model m --test /dev/stdin");
+    run(again, "echo walk twice | seq2seq translate --model m --best 2 | head -1 | cut -f2");
+    cr_expect(fabs(atof(text) - atof(again)) < 2e-4 && atof(text) < 0, "%s %s", text, again);
+    status = run(text, "seq2seq train --format inflection --train i.txt --embed 16 --hidden 32 "
+                       "--batch 4 --epochs 40 --lr 0.01 --model m --sampling linear --truth-slope "
+                       "0.01 --truth-floor 0.5 && cut -f1,2 i.txt | head -2 | seq2seq translate "
+                       "--model m");
+    cr_expect(status == 0 && strstr(text, "aböß\ncx\n"), "%s", text);
+    run(text, "tr -s '\\0' ' ' < m | head -c 9000 | grep -o '␣' | head -1");
+    cr_expect_str_eq(text, "␣\n", "a space is a letter");
+}
+
 Test(program, says_what_is_wrong, .init = begin, .fini = end)
 {
     static const struct {
         const char *command, *message;
         int status;
     } rows[] = {
-        {"seq2seq train", "seq2seq: no training data: --train F, or --train-src F --train-tgt F",
-         2},
+        {"seq2seq train", "seq2seq: no train data: --train F, or two files", 1},
         {"seq2seq train --train absent", "absent", 1},
-        {"seq2seq train --train empty", "seq2seq: the training data has no sentence pair", 1},
+        {"seq2seq train --train empty", "seq2seq: empty: there is no pair in it", 1},
         {"seq2seq train --train pairs.tsv --hidden 7", "even", 1},
         {"seq2seq train --train pairs.tsv --model none/m " SMALL " --epochs 1", "none/m", 1},
         {"seq2seq train --cell lstn", "lstn", 2},
         {"seq2seq train --hiden 3", "hiden", 2},
-        {"seq2seq train --units words", "seq2seq: units are \"words\"", 2},
+        {"seq2seq train --train pairs.tsv --units words", "seq2seq: units are \"words\"", 1},
         {"seq2seq translate --model absent < s", "absent", 1},
         {"seq2seq translate --model s < s", "s: is", 1},
-        {"seq2seq evaluate --model absent", "seq2seq: no test data: --test F", 2},
+        {"seq2seq evaluate --model absent --test s", "absent", 1},
+        {"seq2seq train --train pairs.tsv --epochs 1 --model m " SMALL, "saved", 0},
+        {"seq2seq evaluate --model m", "seq2seq: no test data: --test F", 1},
+        {"seq2seq evaluate --model m --valid-src s", "no test data", 1},
+        {"seq2seq train --format scan --train s", "s:1: no \"OUT: \"", 1},
+        {"seq2seq train --format inflection --train s", "s:1: no column 1", 1},
+        {"seq2seq train --train pairs.tsv --coverage", "concat score only", 1},
         {"seq2seq paint", "seq2seq: no command \"paint\"; see seq2seq --help", 2},
         {"seq2seq train extra", "seq2seq: not understood: \"extra\"", 2},
     };
@@ -137,7 +188,7 @@ Test(program, an_interrupt_saves, .init = begin, .fini = end)
         run(text, "seq2seq train --train pairs.tsv --model m " SMALL " --epochs 100000 & p=$!; "
                   "sleep 1; kill -INT $p; wait $p && seq2seq evaluate --model m --test pairs.tsv");
     cr_expect(status == 0, "%s", text);
-    cr_expect(strstr(text, "interrupted: the model is saved as it is") && strstr(text, "saved m") &&
-                  strstr(text, "\"bleu\""),
+    cr_expect(strstr(text, "interrupted: the model is saved as it is") &&
+                  strstr(text, "saved 已保存: m") && strstr(text, "\"bleu\""),
               "%s", text);
 }
