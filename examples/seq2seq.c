@@ -38,9 +38,9 @@ typedef struct settings {
     const char *train_src, *train_tgt, *valid_src, *valid_tgt, *units, *picture, *profile;
     bool lower;
     /* the model */
-    int cell, attention, attend, embed, hidden, layers, window;
-    bool feed, coverage;
-    double dropout;
+    int cell, attention, attend, context, embed, hidden, layers, window;
+    bool feed, coverage, bidirectional, token_out, tied, variational;
+    double dropout, state_dropout, zoneout;
 } settings;
 
 /* ---- the model 模型 -------------------------------------------------------------------------- */
@@ -77,7 +77,9 @@ static void make_model(net *n, const settings *s)
         s->hidden, s->layers, (sg_cell_kind)s->cell, .no_attention = s->attention == NONE,
         .score = score[s->attention], .post = s->attend == 1, .input_feeding = s->feed,
         .dropout = s->dropout, .reset = SG_RESET_AFTER, .coverage = s->coverage,
-        .window = s->window);
+        .window = s->window, .context = (sg_context_use)s->context, .one_way = !s->bidirectional,
+        .token_out = s->token_out, .tied = s->tied, .state_dropout = s->state_dropout,
+        .zoneout = s->zoneout, .variational = s->variational);
     n->t.model = &n->model;
     n->t.loss = loss_of;
     n->t.begin = begin;
@@ -321,6 +323,7 @@ int main(int argc, char **argv)
         "perplexity.\n"
         "score: log P of each given target.";
     static const char *const attends[] = {"pre", "post", NULL};
+    static const char *const contexts[] = {"both", "state", "input", NULL};
     static const char *const samplings[] = {"none", "linear", "exponential", "inverse-sigmoid",
                                             NULL};
     settings s = {.t = {.model = "seq2seq.safetensors",
@@ -338,6 +341,7 @@ int main(int argc, char **argv)
                   .min_count = 1,
                   .cell = SG_CELL_GRU,
                   .attend = 1,
+                  .bidirectional = true,
                   .embed = 64,
                   .hidden = 128,
                   .layers = 1};
@@ -366,10 +370,20 @@ int main(int argc, char **argv)
         {"coverage", "scores see what was looked at before; of concat", .flag = &s.coverage},
         {"window", "attention to so many tokens on each side of a place; 0: to all",
          .integer = &s.window, .low = 0, .high = 10000},
+        {"context", "the decoder gets it as first state, as input of each step, as both",
+         .choice = &s.context, .choices = contexts},
+        {"bidirectional", "the encoder reads both ways", .flag = &s.bidirectional},
+        {"token-out", "the readout sees the last token, too (Cho)", .flag = &s.token_out},
+        {"tied", "the output layer is the target's embedding", .flag = &s.tied},
         {"embed", "features of a token", .integer = &s.embed, .low = 1, .high = 65536},
         {"hidden", "units of the state, even", .integer = &s.hidden, .low = 2, .high = 65536},
         {"layers", "on each side", .integer = &s.layers, .low = 1, .high = SG_MAX_LAYERS},
         {"dropout", "on embeddings, between layers, on the readout", .number = &s.dropout, .low = 0,
+         .high = 0.95},
+        {"state-dropout", "on states where they meet weights", .number = &s.state_dropout, .low = 0,
+         .high = 0.95},
+        {"variational", "one mask of it for all steps", .flag = &s.variational},
+        {"zoneout", "parts of states that stay as they were", .number = &s.zoneout, .low = 0,
          .high = 0.95},
         PROGRAM_TRAINING_OPTIONS(s.t),
         TRANSLATOR_TRAINING_OPTIONS(s.how),

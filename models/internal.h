@@ -45,13 +45,17 @@ typedef struct sg__decoder {
     sg_encoded now;                             /* what was encoded; states and feed move on */
     sg_tensor *of_token, *of_context, *of_feed; /* rows of the first cell's wx, each taken once */
     sg_tensor *base; /* what their products are added to: a bias and a context that stays */
+    sg_cell cell[SG_MAX_LAYERS]; /* the decoder's, begun */
 } sg__decoder;
 
 sg__decoder sg__decoder_start(const sg_seq2seq *m, const sg_encoded *e);
-/* What the first cell gets from tokens [B,T]: [B,T,G]. */
+/* What a step gets from tokens [B,T]: [B,T,G], of the first cell, or with the tokens themselves
+ * behind it, for the readout: [B,T,G+E]. */
 sg_tensor *sg__decoder_inputs(const sg__decoder *d, sg_tensor *tokens);
 /* One step from the inputs of one token [B,G]: returns the attentional state [B,H]; weights [B,S],
  * or NULL without attention. */
 sg_tensor *sg__decoder_step(sg__decoder *d, sg_tensor *xw, sg_tensor **weights);
+/* What it says of the next token: [..,V]. */
+sg_tensor *sg__decoder_logits(const sg_seq2seq *m, sg_tensor *r);
 
 #endif

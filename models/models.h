@@ -27,6 +27,10 @@ extern "C" {
 typedef enum { SG_CELL_RNN, SG_CELL_GRU, SG_CELL_LSTM } sg_cell_kind;
 enum { SG_MAX_LAYERS = 8 };
 
+/* What the decoder gets the context as: its initial states and an input of every step; initial
+ * states only (Sutskever et al. 2014); inputs only, from states of zeros. */
+typedef enum { SG_CONTEXT_BOTH, SG_CONTEXT_STATE, SG_CONTEXT_INPUT } sg_context_use;
+
 typedef struct sg_seq2seq_options {
     sg_context *g;
     const char *name;
@@ -42,6 +46,12 @@ typedef struct sg_seq2seq_options {
     sg_dtype dtype;
     bool coverage; /* as in sg_attention_options, like window */
     int window;
+    sg_context_use context;        /* SG_CONTEXT_STATE: without attention only */
+    bool one_way;                  /* the encoder reads forward only, with `hidden` units */
+    bool token_out;                /* the readout sees the last token, too (Cho et al. 2014) */
+    bool tied;                     /* the output layer is the target's table; `embed` is `hidden` */
+    double state_dropout, zoneout; /* of all cells, as in sg_cell; zoneout of h and c */
+    bool variational;              /* one mask of state_dropout for all steps */
     int end_;
 } sg_seq2seq_options;
 
@@ -51,7 +61,8 @@ typedef struct sg_seq2seq_options {
  * encoder's layer beside it; attention over the states of the encoder's top layer from those of the
  * decoder's; readout tanh(Wc [context; h]), and an output layer. The context is an input of the
  * decoder's first cell, too, unless `post` is set. Without attention the context is the encoder's
- * final state, at every step. Dropout acts on the inputs of all layers and on the readout.
+ * final state, at every step. Dropout acts on the inputs of all layers and on the readout. Options
+ * change each of these: Cho's decoder is no_attention with token_out.
  * Parameters NAME.source, .target (embeddings), .forward0, .backward0, .decoder0 … (cells),
  * .bridge0h, .bridge0c …, .readout, .out (linear), .attention. The name is not kept. */
 typedef struct sg_seq2seq {
@@ -60,7 +71,7 @@ typedef struct sg_seq2seq {
     sg_cell forward[SG_MAX_LAYERS], backward[SG_MAX_LAYERS], decoder[SG_MAX_LAYERS];
     sg_affine bridge[SG_MAX_LAYERS][2]; /* of h and c */
     sg_attention attention;
-    sg_affine readout, out;
+    sg_affine readout, out; /* out.w is NULL where it is tied */
 } sg_seq2seq;
 #define sg_make_seq2seq(...) sg_make_seq2seq_((sg_seq2seq_options){__VA_ARGS__, .end_ = 0})
 SG_API sg_seq2seq sg_make_seq2seq_(sg_seq2seq_options o);

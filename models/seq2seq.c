@@ -15,12 +15,19 @@
 /* Sizes of what the decoder's first cell gets beside the embedding. */
 static int context_size(const sg_seq2seq_options *o)
 {
-    return o->post ? 0 : o->hidden;
+    return o->post || o->context == SG_CONTEXT_STATE ? 0 : o->hidden;
 }
 
 static int feed_size(const sg_seq2seq_options *o)
 {
     return o->input_feeding ? o->hidden : 0;
+}
+
+/* What is joined to be read out: the context, the state, the token before. */
+static int readout_size(const sg_seq2seq_options *o)
+{
+    return (o->context == SG_CONTEXT_STATE ? o->hidden : 2 * o->hidden) +
+           (o->token_out ? o->embed : 0);
 }
 
 static bool good(const sg_seq2seq_options *o)
@@ -37,6 +44,13 @@ static bool good(const sg_seq2seq_options *o)
         sg_fail(g, SG_BAD_ARGUMENT, "%d layers are not in 1..%d", o->layers, SG_MAX_LAYERS);
     if ((unsigned)o->cell > SG_CELL_LSTM)
         sg_fail(g, SG_BAD_ARGUMENT, "no such cell (%d)", (int)o->cell);
+    if ((unsigned)o->context > SG_CONTEXT_INPUT ||
+        (o->context == SG_CONTEXT_STATE && !o->no_attention))
+        sg_fail(g, SG_BAD_ARGUMENT, "the context of attention is no initial state (%d)",
+                (int)o->context);
+    if (o->tied && o->embed != o->hidden)
+        sg_fail(g, SG_BAD_ARGUMENT, "embeddings of %d features are no output layer of %d units",
+                o->embed, o->hidden);
     return sg__good_dropout(g, o->dropout);
 }
 
@@ -51,6 +65,10 @@ static sg_cell make_cell(const sg_seq2seq_options *o, const char *name, int laye
                                            .in = in,
                                            .hidden = hidden,
                                            .reset = o->reset,
+                                           .state_dropout = o->state_dropout,
+                                           .variational = o->variational,
+                                           .zoneout = o->zoneout,
+                                           .zoneout_c = o->zoneout,
                                            .dtype = o->dtype});
 }
 
@@ -59,10 +77,12 @@ static void make_layer(sg_seq2seq *m, int layer)
     const sg_seq2seq_options *o = &m->o;
     int encoder = layer ? o->hidden : o->embed;
     int decoder = layer ? o->hidden : o->embed + context_size(o) + feed_size(o);
-    m->forward[layer] = make_cell(o, "forward", layer, encoder, o->hidden / 2);
-    m->backward[layer] = make_cell(o, "backward", layer, encoder, o->hidden / 2);
+    int units = o->one_way ? o->hidden : o->hidden / 2;
+    m->forward[layer] = make_cell(o, "forward", layer, encoder, units);
+    if (!o->one_way)
+        m->backward[layer] = make_cell(o, "backward", layer, encoder, units);
     m->decoder[layer] = make_cell(o, "decoder", layer, decoder, o->hidden);
-    for (int s = 0; s < m->decoder[layer].states; s++) {
+    for (int s = 0; s < m->decoder[layer].states && o->context != SG_CONTEXT_INPUT; s++) {
         char name[32];
         snprintf(name, sizeof name, "bridge%d%c", layer, s ? 'c' : 'h');
         m->bridge[layer][s] = sg_linear(o->g, name, o->hidden, o->hidden, .dtype = o->dtype);
@@ -87,8 +107,10 @@ sg_seq2seq sg_make_seq2seq_(sg_seq2seq_options o)
             m.attention =
                 sg_make_attention(g, "attention", o.score, o.hidden, o.hidden, .dtype = o.dtype,
                                   .coverage = o.coverage, .window = o.window);
-        m.readout = sg_linear(g, "readout", 2 * o.hidden, o.hidden, .dtype = o.dtype);
-        m.out = sg_linear(g, "out", o.hidden, o.target_count, .dtype = o.dtype);
+        m.readout = sg_linear(g, "readout", readout_size(&o), o.hidden, .dtype = o.dtype);
+        m.out = o.tied ? sg_tied("out", m.target_table)
+                       : sg_linear(g, "out", o.hidden, o.target_count, .dtype = o.dtype);
+        m.out.w = o.tied ? NULL : m.out.w; /* a view, which a reset would end */
     }
     sg_pop(g);
     return m;
@@ -114,6 +136,16 @@ static sg_tensor *tokens_of(sg_context *g, const int32_t *ids, int batch, int ti
     return sg_borrow(g, SG_I32, SG_SHAPE(batch, time), clean);
 }
 
+/* tanh(Wq h_N + bq), and of c_N; or zeros */
+static sg_state bridge(const sg_seq2seq *m, int layer, sg_state final)
+{
+    const sg_affine *q = m->bridge[layer];
+    if (m->o.context == SG_CONTEXT_INPUT)
+        return sg_zero_state(&m->decoder[layer], sg_ok(m->o.g) ? sg_dim(final.h, 0) : 0);
+    return (sg_state){.h = sg_tanh(sg_apply(q[0], final.h)),
+                      .c = final.c ? sg_tanh(sg_apply(q[1], final.c)) : NULL};
+}
+
 sg_encoded sg_seq2seq_encode(const sg_seq2seq *m, const int32_t *source, int batch, int time,
                              const int *lengths)
 {
@@ -124,9 +156,9 @@ sg_encoded sg_seq2seq_encode(const sg_seq2seq *m, const int32_t *source, int bat
     sg_tensor *x = sg_take(m->source_table, tokens_of(g, source, batch, time, lengths));
     for (int l = 0; l < m->o.layers && sg_ok(g); l++) {
         x = sg_dropout(x, m->o.dropout); /* [B,S,E], then [B,S,H] */
-        x = sg_bidirectional(m->forward[l], m->backward[l], x, lengths, &final);
-        e.state[l].h = sg_tanh(sg_apply(m->bridge[l][0], final.h));
-        e.state[l].c = final.c ? sg_tanh(sg_apply(m->bridge[l][1], final.c)) : NULL;
+        x = m->o.one_way ? sg_unroll(m->forward[l], x, lengths, .final = &final)
+                         : sg_bidirectional(m->forward[l], m->backward[l], x, lengths, &final);
+        e.state[l] = bridge(m, l, final);
         e.context = final.h;
     }
     if (!m->o.no_attention)
@@ -150,10 +182,12 @@ sg__decoder sg__decoder_start(const sg_seq2seq *m, const sg_encoded *e)
     const sg_seq2seq_options *o = &m->o;
     const sg_cell *cell = &m->decoder[0];
     sg__decoder d = {.m = m, .now = *e, .base = cell->b};
+    for (int l = 0; l < o->layers; l++)
+        d.cell[l] = sg_ok(o->g) ? sg_begin(&m->decoder[l], sg_dim(e->context, 0)) : m->decoder[l];
     d.of_token = rows(cell->wx, 0, o->embed);
     d.of_context = rows(cell->wx, o->embed, context_size(o));
     d.of_feed = rows(cell->wx, o->embed + context_size(o), feed_size(o));
-    if (o->no_attention && !o->post) {
+    if (o->no_attention && context_size(o)) {
         sg_tensor *c = sg_matmul(e->context, d.of_context);
         d.base = sg_expand_dims(sg_add(c, cell->b), 1); /* [B,1,G] */
     }
@@ -162,8 +196,20 @@ sg__decoder sg__decoder_start(const sg_seq2seq *m, const sg_encoded *e)
 
 sg_tensor *sg__decoder_inputs(const sg__decoder *d, sg_tensor *tokens)
 {
-    sg_tensor *x = sg_take(d->m->target_table, tokens); /* [B,T,E] */
-    return sg_add(sg_matmul(sg_dropout(x, d->m->o.dropout), d->of_token), d->base);
+    sg_tensor *x = sg_dropout(sg_take(d->m->target_table, tokens), d->m->o.dropout); /* [B,T,E] */
+    sg_tensor *xw = sg_add(sg_matmul(x, d->of_token), d->base);
+    return d->m->o.token_out ? sg_concat(-1, xw, x) : xw;
+}
+
+/* Takes from a step's inputs, or those of all steps, what is for the readout; NULL: nothing. */
+static sg_tensor *cut_token(const sg_seq2seq *m, sg_tensor **xw)
+{
+    sg_tensor *all = *xw;
+    int64_t n = m->o.token_out ? sg_dim(all, -1) : 0;
+    if (n == 0)
+        return NULL;
+    *xw = sg_slice(all, -1, 0, n - m->o.embed, 1);
+    return sg_slice(all, -1, n - m->o.embed, n, 1);
 }
 
 /* Attends from h, and adds the weights to what was attended to so far. */
@@ -176,16 +222,23 @@ static sg_attended attend(sg__decoder *d, sg_tensor *h)
     return a;
 }
 
-/* tanh(Wc [context; h]) (Luong et al. 2015) */
-static sg_tensor *readout(const sg_seq2seq *m, sg_tensor *context, sg_tensor *h)
+/* tanh(Wc [context; h]) (Luong et al. 2015), or of some of [y; context; h] */
+static sg_tensor *readout(const sg_seq2seq *m, sg_tensor *context, sg_tensor *h, sg_tensor *y)
 {
-    return sg_tanh(sg_apply(m->readout, sg_concat(-1, context, h)));
+    h = m->o.context == SG_CONTEXT_STATE ? h : sg_concat(-1, context, h);
+    return sg_tanh(sg_apply(m->readout, y ? sg_concat(-1, y, h) : h));
+}
+
+sg_tensor *sg__decoder_logits(const sg_seq2seq *m, sg_tensor *r)
+{
+    sg_tensor *w = m->o.tied ? sg_transpose(m->target_table, 0, 1) : m->out.w;
+    return sg_apply((sg_affine){w, m->out.b}, r);
 }
 
 sg_tensor *sg__decoder_step(sg__decoder *d, sg_tensor *xw, sg_tensor **weights)
 {
     const sg_seq2seq *m = d->m;
-    const sg_cell *cell = m->decoder;
+    sg_tensor *y = cut_token(m, &xw);
     sg_state *s = d->now.state, *top = &s[m->o.layers - 1];
     bool attends = !m->o.no_attention;
     sg_attended a = {.context = d->now.context};
@@ -195,13 +248,13 @@ sg_tensor *sg__decoder_step(sg__decoder *d, sg_tensor *xw, sg_tensor **weights)
     }
     if (m->o.input_feeding)
         xw = sg_add(xw, sg_matmul(d->now.feed, d->of_feed));
-    s[0] = cell[0].step(&cell[0], xw, s[0]);
+    s[0] = sg__step(&d->cell[0], xw, s[0]);
     for (int l = 1; l < m->o.layers; l++)
-        s[l] = sg_cell_step(&cell[l], sg_dropout(s[l - 1].h, m->o.dropout), s[l]);
+        s[l] = sg_cell_step(&d->cell[l], sg_dropout(s[l - 1].h, m->o.dropout), s[l]);
     if (attends && m->o.post) /* from h_t */
         a = attend(d, top->h);
     *weights = a.weights;
-    return d->now.feed = readout(m, a.context, top->h);
+    return d->now.feed = readout(m, a.context, top->h, y);
 }
 
 /* Where no step's inputs need the step before but by the cells' own states: all at once. */
@@ -210,6 +263,7 @@ static sg_tensor *all_at_once(sg__decoder *d, sg_tensor *xw, sg_tensor **weights
     const sg_seq2seq *m = d->m;
     const sg_encoded *e = &d->now;
     sg_cell first = m->decoder[0];
+    sg_tensor *y = cut_token(m, &xw);
     first.wx = NULL;                                             /* xw are its inputs already */
     sg_tensor *h = sg_unroll(first, xw, .initial = e->state[0]); /* [B,T,H] */
     for (int l = 1; l < m->o.layers; l++)
@@ -220,7 +274,7 @@ static sg_tensor *all_at_once(sg__decoder *d, sg_tensor *xw, sg_tensor **weights
     else
         a = sg_attend(&m->attention, &e->memory, h);
     *weights = a.weights; /* [B,T,S] */
-    return readout(m, a.context, h);
+    return readout(m, a.context, h, y);
 }
 
 static sg_tensor *step_by_step(sg__decoder *d, sg_tensor *xw, sg_tensor **weights)
@@ -250,7 +304,7 @@ static sg_tensor *decode(const sg_seq2seq *m, const sg_encoded *e, sg_tensor *to
         r = together ? all_at_once(&d, xw, &w) : step_by_step(&d, xw, &w);
     if (weights)
         *weights = m->o.no_attention ? NULL : w;
-    return sg_apply(m->out, sg_dropout(r, m->o.dropout)); /* [B,T,V] */
+    return sg__decoder_logits(m, sg_dropout(r, m->o.dropout)); /* [B,T,V] */
 }
 
 sg_tensor *sg_seq2seq_decode(const sg_seq2seq *m, const sg_encoded *e, const int32_t *target,
@@ -291,7 +345,7 @@ static sg_tensor *decode_sampled(const sg_seq2seq *m, const sg_encoded *e, sg_te
         next = t ? sg_truth_or_guess(next, logits[t - 1], truth) : next;
         sg_tensor *xw = sg__decoder_inputs(&d, sg_expand_dims(next, 1)); /* [B,1,G] */
         sg_tensor *h = sg__decoder_step(&d, sg_index(xw, 1, 0), &w);
-        logits[t] = sg_apply(m->out, sg_dropout(h, m->o.dropout));
+        logits[t] = sg__decoder_logits(m, sg_dropout(h, m->o.dropout));
     }
     return sg_ok(g) ? sg__stack_steps(time, logits, d.now.feed, m->o.target_count) : sg__nothing(g);
 }

@@ -19,10 +19,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+typedef struct config { /* of the model; written beside it, for the other side to make the same */
+    int cell, attention, attend, source_units, target_units, embed, hidden, layers;
+    double dropout;
+    bool lower, feed;
+    int max_length; /* of a translation */
+} config;
+
 typedef struct settings {
     const char *train, *valid, *out, *units;
     int source_column, target_column;
-    translator_config c;
+    config c;
     int batch, steps, epochs, seed, threads, max_length, max_vocabulary, min_count;
     double lr, clip, smoothing;
 } settings;
@@ -108,6 +115,41 @@ static sg_vocabulary *vocabulary(sg_context *g, const settings *s, int n, const 
                                .max_size = s->max_vocabulary);
 }
 
+static char *config_text(const config *c)
+{
+    json_t *j = json_pack("{si si si si si si si si sf sb sb si}", "cell", c->cell, "attention",
+                          c->attention, "attend", c->attend, "source_units", c->source_units,
+                          "target_units", c->target_units, "embed", c->embed, "hidden", c->hidden,
+                          "layers", c->layers, "dropout", c->dropout, "lower", c->lower, "feed",
+                          c->feed, "max_length", c->max_length);
+    char *text = j ? json_dumps(j, JSON_COMPACT) : NULL;
+    json_decref(j);
+    return text;
+}
+
+/* The model that `seq2seq train` makes, in a file with all that belongs to it. */
+static sg_seq2seq dump_model(translator *t, const settings *s, const sg_corpus *c, const char *path)
+{
+    static const sg_score score[] = {SG_DOT, SG_GENERAL, SG_CONCAT, SG_DOT};
+    t->source = vocabulary(t->g, s, c->size, c->source, s->c.source_units);
+    t->target = vocabulary(t->g, s, c->size, c->target, s->c.target_units);
+    sg_seq2seq m = {.o = {.g = t->g}};
+    if (!sg_ok(t->g))
+        return m;
+    m = sg_make_seq2seq(
+        t->g, "seq2seq", sg_vocabulary_size(t->source), sg_vocabulary_size(t->target), s->c.embed,
+        s->c.hidden, s->c.layers, (sg_cell_kind)s->c.cell, .no_attention = s->c.attention == 3,
+        .score = score[s->c.attention], .post = s->c.attend == 1, .input_feeding = s->c.feed,
+        .dropout = s->c.dropout, .reset = SG_RESET_AFTER);
+    char *text = config_text(&s->c);
+    sg_set_meta(t->g, "translator", text ? text : "");
+    sg_set_meta(t->g, "source_vocabulary", sg_vocabulary_json(t->source));
+    sg_set_meta(t->g, "target_vocabulary", sg_vocabulary_json(t->target));
+    free(text);
+    sg_save(t->g, path);
+    return m;
+}
+
 static void dump_batches(translator *t, const settings *s, const sg_corpus *c)
 {
     sg_batches *d = translator_batches(t, c, s->batch, s->max_length, false);
@@ -149,7 +191,7 @@ static void dump_run(sg_context *g, const settings *s)
 }
 
 /* The first steps of the training, and what their losses were. */
-static void dump_losses(translator *t, const settings *s, const sg_corpus *c)
+static void dump_losses(translator *t, const sg_seq2seq *m, const settings *s, const sg_corpus *c)
 {
     sg_context *g = t->g;
     sg_optimizer adam = sg_adam(g, .rate = s->lr, .clip_norm = s->clip);
@@ -159,7 +201,7 @@ static void dump_losses(translator *t, const settings *s, const sg_corpus *c)
     for (int n = 0; f && sg_ok(g) && n < s->steps;) {
         if (!sg_batch_next(d, &b))
             continue;
-        sg_loss loss = sg_seq2seq_loss(&t->model, &b, s->smoothing);
+        sg_loss loss = sg_seq2seq_loss(m, &b, s->smoothing);
         if (sg_step(&adam, loss.mean) == SG_OK)
             put(g, f,
                 json_pack("{sf sf}", "loss", sg_item(loss.mean), "norm",
@@ -179,14 +221,14 @@ static int run(const settings *s)
     sg_corpus *c = read_pairs(g, s, s->train);
     if (sg_ok(g) && c->size == 0)
         sg_fail(g, SG_BAD_ARGUMENT, "%s: there is no sentence pair", s->train);
-    translator t = translator_new(g, s->c, vocabulary(g, s, c->size, c->source, s->c.source_units),
-                                  vocabulary(g, s, c->size, c->target, s->c.target_units));
-    if (sg_ok(g) && translator_save(&t, path_of(s, "model.safetensors", path, sizeof path))) {
+    translator t = {.g = g};
+    sg_seq2seq m = dump_model(&t, s, c, path_of(s, "model.safetensors", path, sizeof path));
+    if (sg_ok(g)) {
         dump_run(g, s);
         dump_batches(&t, s, c);
         if (s->valid)
             dump_valid(&t, s);
-        dump_losses(&t, s, c);
+        dump_losses(&t, &m, s, c);
     }
     translator_free(&t);
     sg_corpus_free(c);

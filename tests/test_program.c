@@ -70,6 +70,8 @@ Test(program, takes_every_kind_of_model_and_file, .init = begin, .fini = end)
         "--cell lstm --attention concat --attend pre --units char,word",
         "--cell gru --attention general --feed --layers 2 --dropout 0.2",
         "--cell gru --attention concat --coverage --window 3 --attend pre --units token,char",
+        "--cell gru --attention none --context input --token-out --no-bidirectional",
+        "--cell lstm --tied --embed 16 --state-dropout 0.2 --variational --zoneout 0.1",
         "--cell lstm --attention scaled --sampling inverse-sigmoid --truth 5 --judge bleu",
         "--cell gru --units word,char --lower --smoothing 0.1 --clip 0 --max-vocabulary 50",
     };
@@ -79,8 +81,8 @@ Test(program, takes_every_kind_of_model_and_file, .init = begin, .fini = end)
     cr_assert(status == 0, "%s", text);
     for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
         status = run(text,
-                     "seq2seq train --train-src s.gz --train-tgt t --valid p.tsv --model m "
-                     "%s " SMALL " --epochs 1 && seq2seq evaluate --model m --test p.tsv",
+                     "seq2seq train --train-src s.gz --train-tgt t --valid p.tsv --model m " SMALL
+                     " %s --epochs 1 && seq2seq evaluate --model m --test p.tsv",
                      ways[i]);
         cr_expect(status == 0 && strstr(text, "\"exact\""), "%s: %s", ways[i], text);
     }

@@ -19,15 +19,41 @@ static const sg_batch batch = {.size = BATCH,
                                .target_lengths = target_lengths,
                                .tokens = 6};
 
-/* All cells, scores, ways to attend and to feed, with one layer to three. */
-enum { CONFIGURATIONS = 3 * 5 * 2 * 2 };
+/* All cells, scores, ways to attend and to feed, with one layer to three; and some in which the
+ * context, the encoder and the readout are others. */
+enum { REGULAR = 3 * 5 * 2 * 2, OTHERS = 7, CONFIGURATIONS = REGULAR + OTHERS };
 typedef struct configuration {
     char name[96];
     sg_seq2seq_options o;
 } configuration;
 
+static configuration other(int k)
+{
+    static const configuration others[OTHERS] = {
+        {"the context as initial state",
+         {.no_attention = true, .context = SG_CONTEXT_STATE, .cell = SG_CELL_LSTM, .layers = 2}},
+        {"the context as input",
+         {.no_attention = true, .context = SG_CONTEXT_INPUT, .cell = SG_CELL_LSTM, .layers = 2}},
+        {"Cho's decoder", {.no_attention = true, .token_out = true, .cell = SG_CELL_GRU}},
+        {"Bahdanau's readout",
+         {.score = SG_CONCAT, .token_out = true, .context = SG_CONTEXT_INPUT, .layers = 2}},
+        {"an encoder of one direction", {.post = true, .one_way = true, .cell = SG_CELL_LSTM}},
+        {"tied, all at once", {.post = true, .tied = true, .token_out = true, .one_way = true}},
+        {"tied, step by step", {.tied = true, .input_feeding = true, .cell = SG_CELL_LSTM}},
+    };
+    configuration c = others[k];
+    c.o.name = "m";
+    c.o.source_count = c.o.target_count = WORDS;
+    c.o.hidden = HIDDEN;
+    c.o.embed = c.o.tied ? HIDDEN : EMBED;
+    c.o.layers = c.o.layers ? c.o.layers : 1;
+    return c;
+}
+
 static configuration configure(int k)
 {
+    if (k >= REGULAR)
+        return other(k - REGULAR);
     static const char *const cells[] = {"rnn", "gru", "lstm"};
     static const char *const scores[] = {"dot", "scaled dot", "general", "concat", "none"};
     configuration c = {.o = {.name = "m",
@@ -66,9 +92,11 @@ Test(seq2seq, shapes)
         configuration c = configure(k);
         sg_context *g = sg_open();
         sg_seq2seq m = make(g, c, SG_F32);
-        int first = EMBED + (c.o.post ? 0 : HIDDEN) + (c.o.input_feeding ? HIDDEN : 0);
+        bool none = c.o.post || c.o.context == SG_CONTEXT_STATE;
+        int first = c.o.embed + (none ? 0 : HIDDEN) + (c.o.input_feeding ? HIDDEN : 0);
         cr_assert_eq(sg_dim(m.decoder[0].wx, 0), first, "%s: inputs of the decoder", c.name);
-        cr_assert_eq(sg_dim(m.forward[0].wh, 0), HIDDEN / 2, "%s: units of the encoder", c.name);
+        cr_assert_eq(sg_dim(m.forward[0].wh, 0), c.o.one_way ? HIDDEN : HIDDEN / 2,
+                     "%s: units of the encoder", c.name);
         sg_encoded e = sg_seq2seq_encode(&m, source, BATCH, SOURCE, source_lengths);
         has_shape(e.context, SG_SHAPE(BATCH, HIDDEN), c.name);
         has_shape(e.feed, SG_SHAPE(BATCH, HIDDEN), c.name);
@@ -99,7 +127,7 @@ Test(seq2seq, shapes)
 Test(seq2seq, gradients_to_the_second_order)
 {
     for (int k = 0; k < CONFIGURATIONS; k++) {
-        if ((k / 12 + k % 12) % 5 != 0)
+        if (k < REGULAR && (k / 12 + k % 12) % 5 != 0)
             continue;
         configuration c = configure(k);
         sg_context *g = sg_open();
@@ -195,6 +223,30 @@ Test(seq2seq, dropout_is_everywhere)
         int expected = c.o.layers + 1 + (c.o.layers - 1) * (together ? 1 : TARGET) + 1;
         int n = draws(sg_seq2seq_loss(&m, &batch, 0).sum);
         cr_assert_eq(n, expected, "%s: draws %d times, not %d", c.name, n, expected);
+        sg_close(g);
+    }
+}
+
+/* Of states: a mask for each cell's sequence, or one for each step; zoneout of h, and of c. */
+Test(seq2seq, states_are_dropped_and_kept)
+{
+    for (int k = 0; k < 4; k++) {
+        configuration c = configure(k % 2 ? 3 : 0); /* all at once, and step by step */
+        sg_context *g = sg_open();
+        c.o.cell = SG_CELL_LSTM;
+        c.o.layers = 1;
+        c.o.state_dropout = k < 2 ? 0.5 : 0;
+        c.o.variational = true;
+        c.o.zoneout = k < 2 ? 0 : 0.5;
+        sg_seq2seq m = make(g, c, SG_F32);
+        cr_expect_eq(draws(sg_seq2seq_loss(&m, &batch, 0).sum), 0, "not trained");
+        sg_train(g, true);
+        int n = draws(sg_seq2seq_loss(&m, &batch, 0).sum);
+        int expected = k < 2 ? 3 : 2 * (2 * SOURCE + TARGET) - 1; /* the last c is not read */
+        cr_expect_eq(n, expected, "%d: draws %d times, not %d", k, n, expected);
+        sg_train(g, false);
+        sg_seq2seq_greedy(&m, source, BATCH, SOURCE, source_lengths, 5);
+        cr_expect(sg_ok(g), "%s", sg_errmsg(g));
         sg_close(g);
     }
 }
@@ -330,6 +382,10 @@ Test(seq2seq, errors)
     REFUSES(g, MAKE(.embed = -1), "seq2seq \"m\": embeddings of -1 features, 256 hidden units");
     REFUSES(g, MAKE(.layers = 9), "seq2seq \"m\": 9 layers are not in 1..8");
     REFUSES(g, MAKE(.cell = (sg_cell_kind)3), "seq2seq \"m\": no such cell (3)");
+    REFUSES(g, MAKE(.context = SG_CONTEXT_STATE),
+            "seq2seq \"m\": the context of attention is no initial state (1)");
+    REFUSES(g, MAKE(.context = (sg_context_use)3, .no_attention = true), "initial state (3)");
+    REFUSES(g, MAKE(.tied = true), "embeddings of 128 features are no output layer of 256 units");
     REFUSES(g, MAKE(.dropout = 1.5), "seq2seq \"m\": dropout: a probability of 1.5");
     REFUSES(g, sg_make_seq2seq(g, "n", 9, 9, .hidden = 4, .score = (sg_score)8),
             "attention \"attention\": no such score (8)");

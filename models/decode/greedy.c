@@ -45,7 +45,7 @@ static sg_tensor *step(run *r, sg_tensor *last)
     sg_tensor **weights = &r->weights[r->steps];
     sg_tensor *xw = sg__decoder_inputs(&r->d, sg_expand_dims(last, 1)); /* [B,1,G] */
     sg_tensor *h = sg__decoder_step(&r->d, sg_squeeze(xw, 1), weights);
-    sg_tensor *next = sg_argmax(sg_apply(m->out, h), -1, false); /* [B] */
+    sg_tensor *next = sg_argmax(sg__decoder_logits(m, h), -1, false); /* [B] */
     sg_want(h);
     if (*weights)
         sg_want(*weights);

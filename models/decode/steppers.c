@@ -145,7 +145,7 @@ static sg_tensor *seq2seq_step(const void *model, sg_tensor *tokens, sg_tensor *
     sg_tensor *xw = sg__decoder_inputs(&d, sg_expand_dims(tokens, 1)); /* [R,1,G] */
     sg_tensor *h = sg__decoder_step(&d, sg_index(xw, 1, 0), weights);
     exchange(m, &d.now, states, &n, &fixed, true);
-    return sg_apply(m->out, h);
+    return sg__decoder_logits(m, h);
 }
 
 sg_stepper sg_seq2seq_stepper(const sg_seq2seq *m, const sg_encoded *encoded)
