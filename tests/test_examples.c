@@ -225,6 +225,16 @@ Test(examples, series, .init = begin, .fini = end)
              {"series train", "--train FILE"});
 }
 
+/* The line of a log that has a text in it, as JSON. */
+static json_t *line_of(const char *text)
+{
+    char line[TEXT];
+    run(line, "grep '%s' l", text);
+    json_t *j = json_loads(line, 0, NULL);
+    cr_assert(j, "%s: %s", text, line);
+    return j;
+}
+
 Test(examples, why_tanh, .init = begin, .fini = end)
 {
     char text[TEXT];
@@ -232,16 +242,52 @@ Test(examples, why_tanh, .init = begin, .fini = end)
         run(text, "why_tanh --time 20 --steps 3 --recall 5 --threads 1 --log l && ls *.svg "
                   "| wc -l && why_tanh --help");
     cr_assert(status == 0 && strstr(text, "\n6\nusage: why_tanh [options]"), "%s", text);
-    run(text, "grep '\"identity\", \"gain\": 1, \"t\": 1,' l");
-    json_t *j = json_loads(text, 0, NULL);
-    cr_assert(j, "%s", text);
+    json_t *j = line_of("\"identity\", \"gain\": 1, \"t\": 1,");
     cr_expect(fabs(number(j, "gradient") - 1) < 1e-6, "an orthogonal matrix keeps lengths");
     json_decref(j);
-    run(text, "grep '\"sigmoid\", \"gain\": 1, \"t\": 1,' l");
-    j = json_loads(text, 0, NULL);
-    cr_assert(j, "%s", text);
+    j = line_of("\"sigmoid\", \"gain\": 1, \"t\": 1,");
     cr_expect(number(j, "gradient") < pow(0.25, 19), "a slope of 1/4 at most, at 19 steps");
     json_decref(j);
     MESSAGES({"why_tanh --time 3", "--time: 3 is not in"}, {"why_tanh train", "no command"},
              {"why_tanh --log absent/l", "absent/l: could not be opened"});
+}
+
+Test(examples, exposure_bias, .init = begin, .fini = end)
+{
+    char text[TEXT];
+    int status = run(text, "exposure_bias --time 12 --steps 5 --seeds 1 --units 8 --threads 1 "
+                           "--landmarks 1 --log l --plot p && ls p.forced.svg p.free.svg");
+    cr_assert(status == 0 && strstr(text, "p.forced.svg\np.free.svg"), "%s", text);
+    /* With landmarks everywhere nothing is unknown; with all moves hidden and no landmark but the
+     * first, each of the other 11 moves is a coin. */
+    const char *seen = strstr(text, "best possible");
+    cr_assert(seen, "%s", text);
+    cr_expect(strstr(seen, "100.0  0.0000    100.0  100.0  100.0"), "%s", text);
+    cr_expect(strstr(seen, "0.6354"), "11/12 log 2 in %s", text);
+    json_t *j = line_of("\"hidden_moves\": 1, \"way\": \"linear.*\"t\": 1,");
+    cr_expect(number(j, "teacher_forcing") == number(j, "free_running"),
+              "there is no label before the first");
+    json_decref(j);
+    MESSAGES({"exposure_bias --landmarks 2", "--landmarks: 2 is not in"},
+             {"exposure_bias --log absent/l", "absent/l: could not be opened"});
+}
+
+Test(examples, attend_when, .init = begin, .fini = end)
+{
+    char text[TEXT];
+    int status = run(text, "attend_when --steps 120 --lr 0.01 --seeds 1 --hidden 32 --threads 1 "
+                           "--log l --plot p && ls p.order.svg p.chain.svg p.choice.svg | wc -l");
+    cr_assert(status == 0 && strstr(text, "\n3\n"), "%s", text);
+    static const char *const choice[] = {"choice\", \"pre\": true, \"feed\": false",
+                                         "choice\", \"pre\": false, \"feed\": false"};
+    for (int post = 0; post < 2; post++) {
+        json_t *j = line_of(choice[post]);
+        cr_expect(number(j, "spread") >= 1 && number(j, "spread") <= 6, "of 6 elements");
+        cr_expect(post ? number(j, "accuracy") > 90 && number(j, "needed") > 0.8
+                       : number(j, "accuracy") < 60,
+                  "h_{t-1} has not read the key: %g", number(j, "accuracy"));
+        json_decref(j);
+    }
+    MESSAGES({"attend_when --steps 0", "--steps: 0 is not in"},
+             {"attend_when --log absent/l", "absent/l: could not be opened"});
 }
