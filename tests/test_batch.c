@@ -182,6 +182,52 @@ Test(batch, of_trees_takes_the_steps_of_levels)
               (int)c.steps);
 }
 
+static sg_tensor *mix(sg_tensor *x, sg_tensor *y, double part)
+{
+    return sg_add(sg_mul(x, sg_like(x, 1 - part)), sg_mul(y, sg_like(y, part)));
+}
+
+/* Steps for the losses of so many chains by some weights, and for new weights, as Adam's. */
+static int64_t steps_of_training(int chains, bool updates)
+{
+    enum { WEIGHTS = 6, LARGE = 132, ROUNDS = 2 };
+    sg_context *g = sg_open();
+    sg_tensor *w[WEIGHTS], *d[WEIGHTS], *losses[MOST];
+    for (int k = 0; k < WEIGHTS; k++)
+        w[k] = sg_param(g, (char[]){(char)('a' + k), 0},
+                        SG_SHAPE(LARGE + k, LARGE + (k + 1) % WEIGHTS), SG_UNIFORM);
+    for (int i = 0; i < chains; i++) {
+        sg_tensor *h = sg_full(g, SG_F32, SG_SHAPE(1, LARGE), 0.1 * i);
+        for (int k = 0; k < ROUNDS * WEIGHTS; k++)
+            h = sg_tanh(sg_matmul(h, w[k % WEIGHTS]));
+        losses[i] = sg_sum(h, SG_ALL_AXES, false);
+    }
+    sg_grad(sg_add_n(chains, losses), WEIGHTS, w, d);
+    sg_tensor *norm = sg_clip_norm(WEIGHTS, d, 1);
+    for (int k = 0; updates && k < WEIGHTS; k++) {
+        sg_tensor *m =
+            sg_buffer(g, (char[]){'m', (char)('a' + k), 0}, SG_F32, sg_shape_of(w[k]), 0);
+        sg_tensor *v =
+            sg_buffer(g, (char[]){'v', (char)('a' + k), 0}, SG_F32, sg_shape_of(w[k]), 0);
+        sg_tensor *mean = mix(m, d[k], 0.1), *square = mix(v, sg_square(d[k]), 0.01);
+        sg_assign(w[k], sg_sub(w[k], sg_div(mean, sg_sqrt(square))));
+        sg_assign(m, mean);
+        sg_assign(v, square);
+    }
+    sg_plan_info i = sg_plan_infos(1, &norm);
+    cr_assert(sg_ok(g), "%s", sg_errmsg(g));
+    sg_close(g);
+    return i.steps;
+}
+
+/* What follows the last product is done for one weight after the other, however many chains. */
+Test(batch, leaves_updates_as_they_are)
+{
+    int64_t many = steps_of_training(8, true) - steps_of_training(8, false);
+    int64_t one = steps_of_training(1, true) - steps_of_training(1, false);
+    cr_expect(many == one, "updates take %d steps, not %d", (int)many, (int)one);
+}
+
 /* What is together, and what is not, is told. */
 Test(batch, is_told)
 {

@@ -271,6 +271,38 @@ static bool compute_all(sg__batcher *b)
     return true;
 }
 
+/* The order of what is left: a walk from the roots, operands first, as the tape's was. So what is
+ * made for one parameter's update is used while it is warm, and in one program. */
+static bool walk(sg__graph *gr)
+{
+    if (!sg__graph_needed(gr))
+        return false;
+    uint32_t *next = sg__graph_list(gr, (uint32_t)gr->n), *stack = sg__graph_list(gr, gr->ordered);
+    uint32_t n = 0;
+    if (!next || !stack)
+        return false;
+    memset(next, 0, gr->n * sizeof *next);
+    for (size_t r = 0; r < gr->root_count; r++) {
+        uint32_t depth = 0;
+        stack[depth++] = gr->roots[r];
+        while (depth) {
+            uint32_t i = stack[depth - 1];
+            const sg__item *x = gr->x + i;
+            if (next[i] < x->n) {
+                uint32_t k = x->in[next[i]++];
+                if (!next[k])
+                    stack[depth++] = k;
+            } else {
+                depth--;
+                if (next[i] != SG__NONE)
+                    gr->order[n++] = i;
+                next[i] = SG__NONE;
+            }
+        }
+    }
+    return true;
+}
+
 /* ---- the pass -------------------------------------------------------------------------------- */
 
 bool sg__batch_groups(sg__batcher *b)
@@ -297,5 +329,5 @@ bool sg__batch(sg__graph *gr, sg__arena *lasting)
     for (size_t k = 0; k < gr->root_count; k++)
         if ((gr->roots[k] = sg__batch_alone(&b, gr->roots[k])) == SG__NONE)
             return false;
-    return sg__graph_needed(gr);
+    return walk(gr);
 }

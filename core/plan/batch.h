@@ -4,8 +4,6 @@
 
 #include "core/plan/plan.h"
 
-enum { SG__BATCHED = 16384 }; /* elements: what has more, products apart, is as fast alone */
-
 /* Numbers for strings of words: equal ones have one number, counted from 0. */
 typedef struct sg__numbers {
     struct sg__numbered {
@@ -22,6 +20,7 @@ typedef struct sg__kind {
     uint32_t like; /* one of them */
     uint32_t form; /* equal for kinds whose items go together: only the number of rows differs;
                       SG__NONE if they never do */
+    bool large;    /* as fast alone */
     bool alias;    /* they are a stretch of their operand, without a gap, from element `start` on */
     int64_t start;
     sg_rows how;

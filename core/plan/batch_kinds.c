@@ -2,7 +2,10 @@
  * once for each op with its attributes and shapes. */
 #include "core/plan/batch.h"
 
-enum { OPERANDS = 16 }; /* what has more is not computed together with others */
+enum {
+    OPERANDS = 16, /* what has more is not computed together with others */
+    LARGE = 16384  /* elements: products apart, what has more is as fast alone */
+};
 
 void *sg__batch_alloc(const sg__batcher *b, size_t n, size_t size)
 {
@@ -242,6 +245,15 @@ static bool find_alias(const sg__batcher *b, const sg__item *x, int64_t *start)
     return sg__contiguous(&out);
 }
 
+/* Whether items go over so much that they are as fast alone. */
+static bool is_large(const sg__batcher *b, const sg__item *x, const sg__kind *kind)
+{
+    bool large = x->dims->size > LARGE;
+    for (uint32_t k = 0; k < x->n; k++)
+        large = large || (!sg__shares(kind, k) && sg__old(b, x->in[k])->dims->size > LARGE);
+    return large;
+}
+
 static bool make_kind(sg__batcher *b, uint32_t i, sg__kind *kind)
 {
     const sg__item *x = sg__old(b, i);
@@ -255,7 +267,10 @@ static bool make_kind(sg__batcher *b, uint32_t i, sg__kind *kind)
             return false;
         memcpy(kind->how.attr, x->attr, x->op->attr_size);
     }
-    if (!find_rows(b, x, kind) || (x->dims->size > SG__BATCHED && !kind->how.gains))
+    if (!find_rows(b, x, kind))
+        return true;
+    kind->large = !kind->how.gains && is_large(b, x, kind);
+    if (kind->large)
         return true;
     kind->form = number_form(b, kind);
     return kind->form != SG__NONE;

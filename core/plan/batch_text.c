@@ -13,7 +13,7 @@ static int reason(const sg__batcher *b, const sg__group *g)
 {
     const uint32_t i = g->members[0];
     return b->of[i].solo || sg__kind_of(b, i)->form != SG__NONE ? 2
-           : sg__old(b, i)->dims->size > SG__BATCHED            ? 1
+           : sg__kind_of(b, i)->large                           ? 1
                                                                 : 0;
 }
 
