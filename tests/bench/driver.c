@@ -114,13 +114,15 @@ static void note(bench *b, measured *m, double time, double units)
     }
 }
 
-/* Some steps to warm up, then steps until the time is over: whole cycles where steps differ. */
+/* Some steps to warm up, all of a cycle where plans are kept; then steps until the time is over:
+ * whole cycles where steps differ. */
 static measured measure(bench *b, const workload *w, void *model, int64_t batches,
                         const settings *s)
 {
     int64_t round = w->cycle && w->cycle < batches ? w->cycle : batches;
     measured m = {.batches = w->cycle ? round : 1};
-    for (int i = 0; i < s->warm && sg_ok(b->g); i++) {
+    const int64_t warm = s->anew || s->warm > m.batches ? s->warm : m.batches;
+    for (int64_t i = 0; i < warm && sg_ok(b->g); i++) {
         w->step(b, model, i % round);
         m.first = i == 0 ? since_start() : m.first;
     }
