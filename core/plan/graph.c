@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-enum { FEW = 64 };
+enum { FEW = 256 };
 
 static bool no_memory(const sg__graph *gr)
 {
@@ -40,27 +40,37 @@ static bool equal(const sg__item *x, const sg__item *y)
            (!x->op->attr_size || memcmp(x->attr, y->attr, x->op->attr_size) == 0);
 }
 
-static bool enough_slots(sg__graph *gr)
+/* The slot of x, whose hash is h, or the free one where it would be. A slot has the upper half of
+ * its item's hash, so that others are hardly ever looked at. */
+static sg__slot *slot_of(const sg__graph *gr, const sg__item *x, uint64_t h)
 {
-    if (2 * (gr->n + 1) <= gr->slots)
+    size_t at = h & (gr->slots - 1);
+    for (;; at = (at + 1) & (gr->slots - 1)) {
+        sg__slot *s = gr->table + at;
+        if (s->item == SG__NONE || (s->hash == h >> 32 && equal(gr->x + s->item, x)))
+            return s;
+    }
+}
+
+/* Room for so many items. */
+static bool enough_slots(sg__graph *gr, size_t n)
+{
+    if (2 * n <= gr->slots)
         return true;
-    size_t slots = gr->slots ? 2 * gr->slots : 4 * FEW;
-    while (slots < 2 * (gr->n + 1))
+    size_t slots = FEW;
+    while (slots < 2 * n)
         slots *= 2;
-    uint32_t *table = sg__alloc(&gr->g->scratch, slots * sizeof *table);
-    if (!table)
+    gr->table = sg__alloc(&gr->g->scratch, slots * sizeof *gr->table);
+    if (!gr->table)
         return no_memory(gr);
-    memset(table, 0xFF, slots * sizeof *table);
+    memset(gr->table, 0xFF, slots * sizeof *gr->table);
+    gr->slots = slots;
     for (uint32_t i = 0; i < gr->n; i++) {
-        size_t at = gr->x[i].hash & (slots - 1);
         if (!gr->x[i].op)
             continue;
-        while (table[at] != SG__NONE)
-            at = (at + 1) & (slots - 1);
-        table[at] = i;
+        uint64_t h = hash_of(gr->x + i);
+        *slot_of(gr, gr->x + i, h) = (sg__slot){(uint32_t)(h >> 32), i};
     }
-    gr->table = table;
-    gr->slots = slots;
     return true;
 }
 
@@ -78,16 +88,15 @@ uint32_t sg__graph_append(sg__graph *gr, sg__item x)
 
 uint32_t sg__graph_add(sg__graph *gr, sg__item x)
 {
-    if (!enough_slots(gr))
+    if (!enough_slots(gr, gr->n + 1))
         return SG__NONE;
-    x.hash = hash_of(&x);
-    size_t at = x.hash & (gr->slots - 1);
-    for (; gr->table[at] != SG__NONE; at = (at + 1) & (gr->slots - 1))
-        if (gr->x[gr->table[at]].hash == x.hash && equal(&gr->x[gr->table[at]], &x))
-            return gr->table[at];
+    uint64_t h = hash_of(&x);
+    sg__slot *s = slot_of(gr, &x, h);
+    if (s->item != SG__NONE)
+        return s->item;
     uint32_t i = sg__graph_append(gr, x);
     if (i != SG__NONE)
-        gr->table[at] = i;
+        *s = (sg__slot){(uint32_t)(h >> 32), i};
     return i;
 }
 
@@ -176,7 +185,7 @@ bool sg__graph_open(const sg__request *r, size_t kept, sg__graph *gr)
     r->g->items = NULL;
     uint32_t *now = sg__graph_list(gr, (uint32_t)order->n), leaf = 0;
     gr->roots = sg__graph_list(gr, (uint32_t)r->n);
-    if (!now || !gr->roots)
+    if (!now || !gr->roots || !enough_slots(gr, order->n + order->n / 8))
         return false;
     for (size_t i = 0; i < order->n; i++)
         if ((now[i] = take_over(gr, order->x[i], now, &leaf)) == SG__NONE)

@@ -168,14 +168,17 @@ typedef struct sg__item {
     uint32_t uses;
     uint8_t dtype;
     bool needed;
-    uint64_t hash;
 } sg__item;
+
+typedef struct sg__slot {
+    uint32_t hash, item; /* the upper half of its hash; SG__NONE: free */
+} sg__slot;
 
 typedef struct sg__graph { /* lies in the context's scratch, until it is closed */
     sg_context *g;
     sg__item *x; /* operands first */
     size_t n, capacity;
-    uint32_t *table; /* of items, by their hash */
+    sg__slot *table; /* of items, by their hash */
     size_t slots;
     uint32_t *roots; /* the items of the request's roots */
     size_t root_count;
