@@ -6,6 +6,7 @@
 #include "examples/program.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { SINGULAR, PLURAL };
@@ -110,4 +111,25 @@ void grammar_generate(uint64_t *state, grammar_sentence *s)
     writer w = {state, s, 0};
     verb_phrase(&w, noun_phrase(&w));
     say(&w, ".", "PUNCT");
+}
+
+sg_corpus *grammar_corpus(sg_context *g, uint64_t seed, int n, double *perplexity)
+{
+    grammar_sentence *s = malloc((size_t)n * sizeof *s);
+    const char **text = malloc(2 * (size_t)n * sizeof *text);
+    sg_nll nll = {0};
+    for (int i = 0; s && text && i < n; i++) {
+        grammar_generate(&seed, &s[i]);
+        text[i] = s[i].words;
+        text[n + i] = s[i].tags;
+        sg_nll_add(&nll, s[i].nll, s[i].count + 1); /* and its end */
+    }
+    if (!s || !text)
+        sg_fail(g, SG_NO_MEMORY, "no memory for %d sentences", n);
+    sg_corpus *c = sg_corpus_of(g, sg_ok(g) ? n : 0, text, text ? text + n : NULL);
+    if (perplexity)
+        *perplexity = sg_perplexity(&nll);
+    free(s);
+    free(text);
+    return c;
 }

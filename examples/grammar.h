@@ -12,6 +12,8 @@
 #ifndef EXAMPLES_GRAMMAR_H
 #define EXAMPLES_GRAMMAR_H
 
+#include "models/text.h"
+
 #include <stdint.h>
 
 enum { GRAMMAR_ROOM = 512 };
@@ -23,5 +25,9 @@ typedef struct grammar_sentence {
 } grammar_sentence;
 
 void grammar_generate(uint64_t *state, grammar_sentence *s);
+
+/* n of them, their tags as targets; *perplexity, if not NULL, gets the true one of the sentences.
+ */
+sg_corpus *grammar_corpus(sg_context *g, uint64_t seed, int n, double *perplexity);
 
 #endif

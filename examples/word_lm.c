@@ -91,32 +91,12 @@ static double learn(sg_context *g, const program *p, const sg_corpus *train, con
 
 enum { TRAIN_SENTENCES = 12000, VALID_SENTENCES = 1000 };
 
-/* Sentences of the grammar; *perplexity gets their true one. */
-static sg_corpus *sentences(sg_context *g, uint64_t seed, int n, double *perplexity)
-{
-    grammar_sentence *s = malloc((size_t)n * sizeof *s);
-    const char **text = malloc((size_t)n * sizeof *text);
-    sg_nll nll = {0};
-    for (int i = 0; s && text && i < n; i++) {
-        grammar_generate(&seed, &s[i]);
-        text[i] = s[i].words;
-        sg_nll_add(&nll, s[i].nll, s[i].count + 1); /* and its end */
-    }
-    if (!s || !text)
-        sg_fail(g, SG_NO_MEMORY, "no memory for %d sentences", n);
-    sg_corpus *c = sg_corpus_of(g, sg_ok(g) ? n : 0, text, NULL);
-    *perplexity = sg_perplexity(&nll);
-    free(s);
-    free(text);
-    return c;
-}
-
 static void run_grammar(sg_context *g, const program *p)
 {
     settings *s = p->settings;
     double unused, perplexity;
-    sg_corpus *train = sentences(g, (uint64_t)s->t.seed, TRAIN_SENTENCES, &unused);
-    sg_corpus *valid = sentences(g, (uint64_t)s->t.seed + 1, VALID_SENTENCES, &perplexity);
+    sg_corpus *train = grammar_corpus(g, (uint64_t)s->t.seed, TRAIN_SENTENCES, &unused);
+    sg_corpus *valid = grammar_corpus(g, (uint64_t)s->t.seed + 1, VALID_SENTENCES, &perplexity);
     for (int i = 0; i < 3 && i < valid->size; i++)
         printf("  %s\n", valid->source[i]);
     double reached = learn(g, p, train, valid);

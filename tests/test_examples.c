@@ -225,6 +225,56 @@ Test(examples, series, .init = begin, .fini = end)
              {"series train", "--train FILE"});
 }
 
+Test(examples, tagger, .init = begin, .fini = end)
+{
+    char text[TEXT];
+    sg_context *g = sg_open();
+    sg_corpus *c = grammar_corpus(g, 7, 200, NULL);
+    FILE *f = create("t.conllu"), *bmes = create("bmes");
+    for (int i = 0; i < c->size; i++) {
+        char words[GRAMMAR_ROOM], tags[GRAMMAR_ROOM], *w, *t, *next = words, *next_tag = tags;
+        strcpy(words, c->source[i]);
+        strcpy(tags, c->target[i]);
+        for (int n = 1; (w = strtok_r(next, " ", &next)); n++) {
+            t = strtok_r(next_tag, " ", &next_tag);
+            fprintf(f, "%d\t%s\t_\t%s\t_\t_\t_\t_\t_\t_\n", n, w, t);
+        }
+        fputs("\n", f);
+        fprintf(bmes, "%d O\n张 B-NAME\n%c M-NAME\n三 E-NAME\n在 O\n%c S-LOC\n\n", i, 'a' + i % 4,
+                'a' + i % 3);
+    }
+    cr_assert(fclose(f) == 0 && fclose(bmes) == 0);
+    sg_corpus_free(c);
+    sg_close(g);
+    run(text, "gzip < t.conllu > t.gz; gzip < bmes > bmes.gz");
+    json_t *j =
+        learn("tagger",
+              "--train t.gz --valid t.conllu --hidden 12 --embed 12 --letters 6 "
+              "--letter-embed 6 --batch 8 --epochs 6 --lr 0.02 --word-dropout 0.1 --dropout 0.1",
+              "--test t.gz");
+    cr_expect(number(j, "accuracy") > 97 && number(j, "sentences") == 200 &&
+                  !json_object_get(j, "f1"),
+              "%s", json_dumps(j, 0));
+    json_decref(j);
+    run(text, "tagger use --model a --text 'the dog sleeps .' --plot p.svg 2>&1; head -c 5 p.svg");
+    cr_expect(strstr(text, "the/DET dog/NOUN sleeps/VERB ./PUNCT") && strstr(text, "after") &&
+                  strstr(text, "<?xml"),
+              "%s", text);
+    j = learn("tagger",
+              "--train bmes.gz --output crf --letters 0 --layers 2 --hidden 8 --embed 8 "
+              "--epochs 5 --lr 0.02 --lower",
+              "--test bmes");
+    cr_expect(number(j, "f1") > 97 && number(j, "entities") == 400 && number(j, "words") == 1200);
+    json_decref(j);
+    run(text, "tagger use --model a --text '7 张 b 三'");
+    cr_expect(strstr(text, "7/O 张/B-NAME b/M-NAME 三/E-NAME") && strstr(text, "A"), "%s", text);
+    MESSAGES({"tagger train", "--train FILE"}, {"tagger train --train absent", "absent"},
+             {"tagger train --train bmes --column 3", "bmes:1: no word with a tag"},
+             {"tagger train --train /dev/null", "no sentence to learn from"},
+             {"tagger use --model a", "a sentence without a word"},
+             {"tagger evaluate --model bmes --test bmes", "bmes: is"});
+}
+
 /* The line of a log that has a text in it, as JSON. */
 static json_t *line_of(const char *text)
 {
