@@ -1,5 +1,6 @@
-/* What the examples read: files of tags; how entities are counted. */
+/* What the examples read: files of tags, of trees; how entities are counted. */
 #include "examples/tags_file.h"
+#include "examples/trees.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -116,4 +117,110 @@ Test(tags, entities)
     expect_score(true, "B-a E-a B-a E-a", "B-a M-a M-a E-a", 2, 2, 1, 0);
     tags_score s = {.words = 8, .right = 6, .entities = 4, .told = 6, .found = 3};
     cr_expect(tags_f1(&s) == 60 && tags_accuracy(&s) == 75);
+}
+
+/* ---- trees ---------------------------------------------------------------------------------- */
+
+static char *printed(const tree *t, const int32_t *told, const int32_t *truth)
+{
+    static const char *const signs[] = {"--", "-", "o", "+", "++"};
+    char *text = NULL;
+    size_t n;
+    FILE *f = open_memstream(&text, &n);
+    trees_print(f, t, told, truth, signs);
+    fclose(f);
+    return text;
+}
+
+Test(trees, parse)
+{
+    static const char *const lines[] = {"(3 (2 It) (4 (2 's) ( good)))", " ", "(not (4 (0)) )",
+                                        "(2 7)"};
+    sg_context *g = sg_open();
+    trees t = trees_parse(g, "lines", 4, lines);
+    cr_assert(sg_ok(g) && t.count == 3, "%s", sg_errmsg(g));
+    const tree_node *v = t.tree[0].node;
+    cr_assert_eq(t.tree[0].count, 5);
+    cr_expect_str_eq(v[0].word, "It");
+    cr_expect(v[0].label == 2 && v[2].label == -1 && v[3].label == 4 && v[4].label == 3);
+    cr_expect(v[3].children == 2 && v[3].child[0] == 1 && v[3].child[1] == 2 && !v[3].word);
+    cr_expect(v[4].child[0] == 0 && v[4].child[1] == 3);
+    v = t.tree[1].node;
+    cr_expect(t.tree[1].count == 3 && !strcmp(v[1].word, "0") && v[1].label == 4);
+    cr_expect(t.tree[2].count == 1 && !strcmp(t.tree[2].node[0].word, "7"));
+    char *text = printed(&t.tree[0], (int32_t[]){2, 2, 4, 4, 3}, (int32_t[]){2, 3, -1, 4, 0});
+    cr_expect_str_eq(text, "+(--) ┬ o It\n"
+                           "      └ ++ ┬ o(+) 's\n"
+                           "           └ ++ good\n");
+    free(text);
+    trees_free(&t);
+    sg_close(g);
+}
+
+Test(trees, read, .fini = end)
+{
+    sg_context *g = sg_open();
+    write_file("(1 (2 caf\xe9) (1 closed))\n\n(3 open)");
+    trees t = trees_read(g, path, "train");
+    cr_assert(sg_ok(g) && t.count == 2, "%s", sg_errmsg(g));
+    cr_expect_str_eq(t.tree[0].node[0].word, "caf\xef\xbf\xbd");
+    trees_free(&t);
+    t = trees_read(g, NULL, "valid");
+    expect_message(g, "a file is needed: --valid FILE");
+    trees_free(&t);
+    sg_close(g);
+}
+
+Test(trees, errors)
+{
+    static const char *const lines[] = {
+        "",    "(",     "()",     "(2 a",        "(2 a))",     "a", "(2 a b c)",
+        "(2)", "(5 a)", "(12 a)", "(2 a) (2 b)", "(2 (3 ) a)", ")", "(2 a (b)"};
+    sg_context *g = sg_open();
+    char deep[2000];
+    memset(deep, '(', sizeof deep);
+    deep[sizeof deep - 1] = '\0';
+    const char *one = deep;
+    trees t = trees_parse(g, "deep", 1, &one);
+    expect_message(g, "deep:1: not a tree");
+    trees_free(&t);
+    for (size_t i = 1; i < sizeof lines / sizeof *lines; i++) {
+        t = trees_parse(g, "lines", 1, &lines[i]);
+        if (strcmp(lines[i], "(2)") != 0) /* a word */
+            expect_message(g, "lines:1: not a tree");
+        else
+            cr_expect(sg_ok(g) && t.count == 1);
+        trees_free(&t);
+    }
+    sg_close(g);
+}
+
+/* What is made up can be read, and its labels follow the rules. */
+Test(trees, generated)
+{
+    sg_context *g = sg_open();
+    uint64_t state = 3;
+    for (int i = 0; i < 500; i++) {
+        char text[TREES_ROOM];
+        const char *line = text;
+        int root = trees_generate(&state, 1 + i % 9, text);
+        trees t = trees_parse(g, "made up", 1, &line);
+        cr_assert(sg_ok(g), "%s: %s", sg_errmsg(g), text);
+        const tree *one = &t.tree[0];
+        cr_expect_eq(one->node[one->count - 1].label, root);
+        for (int v = 0; v < one->count; v++) {
+            const tree_node *n = &one->node[v], *left = n->word ? n : &one->node[n->child[0]];
+            int right = n->word ? 0 : one->node[n->child[1]].label;
+            if (n->word || !left->word)
+                continue;
+            if (!strcmp(left->word, "not"))
+                cr_expect(n->label == (right > 2 ? 1 : right < 2 ? 3 : 2), "%s", text);
+            if (!strcmp(left->word, "very"))
+                cr_expect(n->label == (right > 2 ? 4 : right < 2 ? 0 : 2), "%s", text);
+            if (!strcmp(left->word, "but"))
+                cr_expect(n->label == right, "%s", text);
+        }
+        trees_free(&t);
+    }
+    sg_close(g);
 }

@@ -1,6 +1,7 @@
 /* The programs of examples/ as their users meet them, on small data: each learns, saves, evaluates
  * to one line of JSON, does the same again from the same seed, and says what is wrong. */
 #include "examples/grammar.h"
+#include "examples/trees.h"
 #include "tests/shell_test.h"
 
 #include <criterion/criterion.h>
@@ -273,6 +274,45 @@ Test(examples, tagger, .init = begin, .fini = end)
              {"tagger train --train /dev/null", "no sentence to learn from"},
              {"tagger use --model a", "a sentence without a word"},
              {"tagger evaluate --model bmes --test bmes", "bmes: is"});
+}
+
+Test(examples, tree_sentiment, .init = begin, .fini = end)
+{
+    char text[TEXT], line[TREES_ROOM];
+    uint64_t state = 7;
+    FILE *f = create("t");
+    for (int i = 0; i < 300; i++) {
+        trees_generate(&state, 3, line);
+        fprintf(f, "%s\n", line);
+    }
+    cr_assert(fclose(f) == 0);
+    run(text, "gzip < t > t.gz; grep -c '^(2' t");
+    int neutral = atoi(text);
+    json_t *j =
+        learn("tree_sentiment",
+              "--train t.gz --valid t --hidden 16 --embed 16 --batch 8 --epochs 6 --lr 0.02 "
+              "--dropout 0.1 --word-dropout 0.01 --lower",
+              "--test t.gz");
+    cr_expect(number(j, "accuracy") > 90 && number(j, "node_accuracy") > 95 &&
+                  number(j, "trees") == 300,
+              "%s", json_dumps(j, 0));
+    json_decref(j);
+    run(text, "tree_sentiment use --model a --text '(not (very Good))'");
+    cr_expect(strstr(text, "o not\n") && strstr(text, "++ ┬ o very\n"), "%s", text);
+    j = learn("tree_sentiment",
+              "--train t --valid t.gz --classes binary --hidden 16 --embed 16 --batch 8 --epochs 4 "
+              "--lr 0.02",
+              "--test t");
+    cr_expect(number(j, "accuracy") > 90 && number(j, "trees") == 300 - neutral);
+    json_decref(j);
+    MESSAGES(
+        {"tree_sentiment train --train t", "--valid FILE"},
+        {"tree_sentiment train --train t --valid absent", "absent"},
+        {"tree_sentiment train --train t.svg --valid t", "t.svg"},
+        {"echo '(3 a b c)' > x; tree_sentiment evaluate --model a --test x", "x:1: not a tree"},
+        {"echo a > x; tree_sentiment train --train x --valid t", "x:1: not a tree"},
+        {"echo '(a b)' > x; tree_sentiment train --train x --valid t", "no tree with a label"},
+        {"tree_sentiment use --model a", "not a tree"});
 }
 
 /* The line of a log that has a text in it, as JSON. */
