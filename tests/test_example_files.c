@@ -1,4 +1,5 @@
-/* What the examples read: files of tags, of trees; how entities are counted. */
+/* What the examples read: files of tags, of trees, of recordings; how entities are counted. */
+#include "examples/recordings.h"
 #include "examples/tags_file.h"
 #include "examples/trees.h"
 
@@ -222,5 +223,68 @@ Test(trees, generated)
         }
         trees_free(&t);
     }
+    sg_close(g);
+}
+
+/* ---- recordings ----------------------------------------------------------------------------- */
+
+static const char frame[] = "100 -200 0 0 0 0 0 0 0 0 0 0 50\n";
+
+Test(recordings, read, .fini = end)
+{
+    char text[512];
+    sg_context *g = sg_open();
+    snprintf(text, sizeof text, "7 jackson 12 2\n%s%s0 theo 3 1\n%s", frame, frame, frame);
+    write_file(text);
+    recordings r = recordings_read(g, path, "train");
+    cr_assert(sg_ok(g) && r.count == 2, "%s", sg_errmsg(g));
+    cr_expect(r.item[0].digit == 7 && r.item[0].index == 12 && r.item[0].frames == 2);
+    cr_expect_str_eq(r.item[1].speaker, "theo");
+    cr_expect(r.item[0].x[0] == 1 && r.item[0].x[12] == 0.5F && r.item[0].x[14] == -2);
+    cr_expect(r.item[1].x == r.item[0].x + 26 && r.item[1].x[1] == -2);
+    recordings_free(&r);
+    sg_close(g);
+}
+
+static void expect_wrong(const char *text, const char *message)
+{
+    sg_context *g = sg_open();
+    FILE *f = fopen(path, "w");
+    cr_assert(f && fputs(text, f) >= 0 && fclose(f) == 0);
+    recordings r = recordings_read(g, path, "train");
+    cr_expect_eq(r.count, 0);
+    recordings_free(&r);
+    expect_message(g, message);
+    sg_close(g);
+}
+
+Test(recordings, errors, .fini = end)
+{
+    char text[512];
+    write_file("");
+    expect_wrong("10 a 0 1\n1\n", ":1: not a recording");
+    expect_wrong("1 a 0\n", ":1: not a recording");
+    expect_wrong("1 a 0 0\n", ":1: not a recording");
+    expect_wrong("1 a 0 2\n1\n", ":1: not a recording");
+    expect_wrong("1 a 0 1\n1 2 3\n", ":2: not a frame of 13 numbers");
+    expect_wrong("1 a 0 1\n1 2 3 4 5 6 7 8 9 10 11 12 nan\n", ":2: not a frame");
+    snprintf(text, sizeof text, "1 a 0 1\n%s%s", frame, frame);
+    expect_wrong(text, ":3: not a recording");
+}
+
+Test(recordings, generated)
+{
+    sg_context *g = sg_open();
+    recordings r = recordings_generate(g, 5, 2), again = recordings_generate(g, 5, 2);
+    cr_assert(sg_ok(g) && r.count == 80);
+    int64_t frames = 0;
+    for (int i = 0; i < r.count; i++) {
+        cr_expect(r.item[i].digit == i % 10 && r.item[i].index == i / 40);
+        cr_expect(r.item[i].frames >= 2 * (int)strlen(recordings_names[i % 10]));
+        frames += r.item[i].frames;
+    }
+    cr_expect(!memcmp(r.x, again.x, (size_t)frames * RECORDINGS_FEATURES * sizeof *r.x));
+    recordings_free(&r);
+    recordings_free(&again);
     sg_close(g);
 }

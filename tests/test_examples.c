@@ -1,6 +1,7 @@
 /* The programs of examples/ as their users meet them, on small data: each learns, saves, evaluates
  * to one line of JSON, does the same again from the same seed, and says what is wrong. */
 #include "examples/grammar.h"
+#include "examples/recordings.h"
 #include "examples/trees.h"
 #include "tests/shell_test.h"
 
@@ -313,6 +314,42 @@ Test(examples, tree_sentiment, .init = begin, .fini = end)
         {"echo a > x; tree_sentiment train --train x --valid t", "x:1: not a tree"},
         {"echo '(a b)' > x; tree_sentiment train --train x --valid t", "no tree with a label"},
         {"tree_sentiment use --model a", "not a tree"});
+}
+
+Test(examples, speech_digits, .init = begin, .fini = end)
+{
+    char text[TEXT];
+    sg_context *g = sg_open();
+    recordings d = recordings_generate(g, 7, 5);
+    FILE *f = create("d");
+    for (int i = 0; i < d.count; i++) {
+        const recording *r = &d.item[i];
+        fprintf(f, "%d %s %d %d\n", r->digit, r->speaker, r->index, r->frames);
+        for (int t = 0; t < r->frames * RECORDINGS_FEATURES; t++)
+            fprintf(f, "%d%c", (int)(100 * r->x[t]), (t + 1) % RECORDINGS_FEATURES ? ' ' : '\n');
+    }
+    cr_assert(fclose(f) == 0);
+    recordings_free(&d);
+    sg_close(g);
+    run(text, "gzip < d > d.gz");
+    json_t *j = learn(
+        "speech_digits",
+        "--train d.gz --hold-below 1 --hidden 24 --batch 8 --epochs 10 --lr 0.02 --dropout 0.1",
+        "--test d --only-below 2");
+    cr_expect(number(j, "accuracy") > 95 && number(j, "recordings") == 80);
+    cr_expect(number(j, "beam") >= number(j, "greedy") && number(j, "nats") < 2, "%s",
+              json_dumps(j, 0));
+    json_decref(j);
+    run(text, "speech_digits use --model a --test d.gz --recording 8 --picture p.svg && "
+              "head -c 5 p.svg");
+    cr_expect(strstr(text, "\"seven\" by voice0") && strstr(text, "greedy \"") &&
+                  strstr(text, "beam \"") && strstr(text, "<?xml"),
+              "%s", text);
+    MESSAGES({"speech_digits train", "--train FILE"},
+             {"speech_digits train --train d --hold-below 9", "no recording to learn from"},
+             {"speech_digits use --model a --test d --recording 900", "only 200 recordings"},
+             {"echo 1 2 3 > x; speech_digits evaluate --model a --test x", "x:1: not a recording"},
+             {"speech_digits evaluate --model a --test /dev/null", "no recording to evaluate"});
 }
 
 /* The line of a log that has a text in it, as JSON. */
