@@ -109,26 +109,50 @@ static sg_corpus *text(sg_context *g, pairs_file f)
 sg_corpus *pairs_read(sg_context *g, pairs_format format, pairs_file f)
 {
     static sg_corpus *(*const read[])(sg_context *, pairs_file) = {text, scan, inflection};
-    if (!f.path || (f.two && !f.target_path)) {
-        sg_fail(g, SG_BAD_ARGUMENT, "no %s data: --%s F, or two files", f.what, f.what);
+    return read[format](g, f);
+}
+
+static sg_corpus *read(sg_context *g, const pairs_options *o, const char *name, const char *file,
+                       const char *source, const char *target)
+{
+    pairs_file f = {file ? file : source, file ? NULL : target, o->source_column, o->target_column,
+                    false};
+    if (!file && !(source && target)) {
+        sg_fail(g, SG_BAD_ARGUMENT, "no %s data: --%s F, or two files", name, name);
         return sg_corpus_of(g, 0, NULL, NULL);
     }
-    sg_corpus *c = read[format](g, f);
-    if (sg_ok(g) && c->size == 0 && !f.sources_only)
+    sg_corpus *c = pairs_read(g, (pairs_format)o->format, f);
+    if (sg_ok(g) && c->size == 0)
         sg_fail(g, SG_BAD_ARGUMENT, "%s: there is no pair in it", f.path);
     return c;
 }
 
+sg_corpus *pairs_train(sg_context *g, const pairs_options *o, const char *file)
+{
+    return read(g, o, "train", file, o->train_src, o->train_tgt);
+}
+
+sg_corpus *pairs_valid(sg_context *g, const pairs_options *o, const char *file)
+{
+    if (!file && !o->valid_src && !o->valid_tgt)
+        return NULL;
+    return read(g, o, "valid", file, o->valid_src, o->valid_tgt);
+}
+
+sg_corpus *pairs_test(sg_context *g, const pairs_options *o, const char *file)
+{
+    return read(g, o, "test", file, o->valid_src, o->valid_tgt);
+}
+
 /* ---- units ---------------------------------------------------------------------------------- */
 
-void pairs_units(sg_context *g, pairs_format format, const char *units, bool lower,
-                 sg_tokenizer *source, sg_tokenizer *target)
+void pairs_units(sg_context *g, const pairs_options *o, sg_tokenizer *source, sg_tokenizer *target)
 {
     static const char *const of_format[] = {"char", "token", "token,char"};
     static const char *const names[] = {"char", "word", "token"};
     sg_tokenizer *side[] = {source, target};
     char text[2][8] = {"", ""};
-    units = units ? units : of_format[format];
+    const char *units = o->units ? o->units : of_format[o->format];
     int n = sscanf(units, "%7[a-z],%7[a-z]", text[0], text[1]);
     for (int i = 0; i < 2; i++) {
         int k = 0;
@@ -138,7 +162,7 @@ void pairs_units(sg_context *g, pairs_format format, const char *units, bool low
             sg_fail(g, SG_BAD_ARGUMENT, "units are \"%s\", but can be char, word, token", units);
         side[i]->units = k == 0 ? SG_UNITS_CHAR : SG_UNITS_WORD;
         side[i]->punctuation = k == 1;
-        side[i]->casing = lower ? SG_CASE_LOWER : SG_CASE_KEEP;
+        side[i]->casing = o->lower ? SG_CASE_LOWER : SG_CASE_KEEP;
     }
 }
 

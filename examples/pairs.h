@@ -17,20 +17,47 @@
 typedef enum { PAIRS_TEXT, PAIRS_SCAN, PAIRS_INFLECTION } pairs_format;
 extern const char *const pairs_formats[]; /* their names, ended by NULL */
 
+/* What programs of pairs let one say about their files; format belongs to the model. */
+typedef struct pairs_options {
+    int format, source_column, target_column, max_vocabulary, min_count;
+    const char *train_src, *train_tgt, *valid_src, *valid_tgt, *units;
+    bool lower;
+} pairs_options;
+
+#define PAIRS_DATA_OPTIONS(o)                                                                      \
+    {"train-src", "source side, a sentence a line", .text = &(o).train_src, .value = "FILE"},      \
+        {"train-tgt", "target side", .text = &(o).train_tgt, .value = "FILE"},                     \
+        {"valid-src", "source side to stop by, or to evaluate", .text = &(o).valid_src,            \
+         .value = "FILE"},                                                                         \
+        {"valid-tgt", "target side of it", .text = &(o).valid_tgt, .value = "FILE"},               \
+        {"source-column", "of a TSV, from 0", .integer = &(o).source_column, .low = 0,             \
+         .high = 99},                                                                              \
+        {"target-column", "of a TSV, from 0", .integer = &(o).target_column, .low = 0,             \
+         .high = 99},                                                                              \
+        {"units", "char, word or token, or SOURCE,TARGET; as the format needs",                    \
+         .text = &(o).units, .value = "UNITS"},                                                    \
+        {"lower", "lower-case everything", .flag = &(o).lower},                                    \
+        {"max-vocabulary", "most tokens on each side, 0: all", .integer = &(o).max_vocabulary,     \
+         .low = 0, .high = 1e9},                                                                   \
+    {                                                                                              \
+        "min-count", "rarer tokens are <unk>", .integer = &(o).min_count, .low = 1, .high = 1e9    \
+    }
+
 typedef struct pairs_file {
-    const char *path, *target_path;   /* the second one of text only */
-    const char *what;                 /* what an error calls it: the name of its option */
-    bool two;                         /* both paths are needed; otherwise the first one */
+    const char *path, *target_path;   /* the second one of text only; NULL: none */
     int source_column, target_column; /* of a TSV; both 0: 0 and 1 */
     bool sources_only;                /* lines may end where the target would begin */
 } pairs_file;
-/* At least one pair, or an error (but for sources_only). */
 sg_corpus *pairs_read(sg_context *g, pairs_format format, pairs_file f);
+/* The pairs to train with, to stop by (NULL where none are given), or to evaluate: of `file`, or
+ * else of two files. None at all is an error. */
+sg_corpus *pairs_train(sg_context *g, const pairs_options *o, const char *file);
+sg_corpus *pairs_valid(sg_context *g, const pairs_options *o, const char *file);
+sg_corpus *pairs_test(sg_context *g, const pairs_options *o, const char *file);
 
 /* Tokenizers of both sides: "char", "word" (marks are words of their own), "token" (what is between
  * spaces), or "SOURCE,TARGET" of these; NULL: as the format needs. */
-void pairs_units(sg_context *g, pairs_format format, const char *units, bool lower,
-                 sg_tokenizer *source, sg_tokenizer *target);
+void pairs_units(sg_context *g, const pairs_options *o, sg_tokenizer *source, sg_tokenizer *target);
 
 /* Dates in many ways of writing, with their standard form: see dates.h. */
 sg_corpus *pairs_dates(sg_context *g, uint64_t seed, bool test, int n);

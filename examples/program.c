@@ -8,7 +8,7 @@
 #include <string.h>
 
 const char *const program_optimizers[] = {"sgd", "adam", NULL};
-const char *const program_schedules[] = {"constant", "cosine", "decay", NULL};
+const char *const program_schedules[] = {"constant", "cosine", "decay", "inverse-sqrt", NULL};
 const char *const program_cells[] = {"rnn", "gru", "lstm", NULL};
 
 /* ---- commands ------------------------------------------------------------------------------- */
@@ -225,8 +225,10 @@ typedef struct run {
 static sg_optimizer make_optimizer(sg_context *g, const training *t, int64_t steps)
 {
     static const sg_optimizer_kind kinds[] = {SG_SGD, SG_ADAM};
-    sg_schedule schedule = {t->schedule == 1 ? SG_COSINE : SG_CONSTANT_RATE,
-                            .period = (double)steps * t->epochs};
+    static const sg_schedule_kind falls[] = {SG_CONSTANT_RATE, SG_COSINE, SG_CONSTANT_RATE,
+                                             SG_INVERSE_SQRT};
+    sg_schedule schedule = {falls[t->schedule], .period = (double)steps * t->epochs - t->warmup,
+                            .warmup = t->warmup};
     return sg_make_optimizer((sg_optimizer_options){.g = g,
                                                     .kind = kinds[t->optimizer],
                                                     .rate = t->lr,

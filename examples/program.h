@@ -22,7 +22,7 @@
 typedef struct training {
     const char *train, *valid, *test, *model, *log, *plot;
     int batch, epochs, patience, seed, threads;
-    int optimizer, schedule, decay_after;
+    int optimizer, schedule, decay_after, warmup;
     double lr, decay, clip, hold;
 } training;
 
@@ -50,10 +50,14 @@ extern const char *const program_cells[];                                  /* of
          .integer = &(t).patience, .low = 0, .high = 1e6},                                         \
         {"optimizer", "of the steps", .choice = &(t).optimizer, .choices = program_optimizers},    \
         {"lr", "learning rate", .number = &(t).lr, .low = 1e-9, .high = 1000},                     \
-        {"schedule", "cosine: falls to 0 at the last epoch; decay: times --decay at each epoch",   \
+        {"schedule",                                                                               \
+         "cosine: falls to 0 at the last epoch; decay: times --decay at each epoch; "              \
+         "inverse-sqrt: falls like 1 / sqrt(step)",                                                \
          .choice = &(t).schedule, .choices = program_schedules},                                   \
         {"decay", "of the learning rate", .number = &(t).decay, .low = 0.01, .high = 1},           \
         {"decay-after", "so many epochs", .integer = &(t).decay_after, .low = 0, .high = 1e6},     \
+        {"warmup", "steps in which the rate rises", .integer = &(t).warmup, .low = 0,              \
+         .high = 1e9},                                                                             \
         {"clip", "norm that gradients are clipped to, 0: none", .number = &(t).clip, .low = 0,     \
          .high = 1e9},                                                                             \
         {"seed", "of everything random", .integer = &(t).seed, .low = 1, .high = 2147483647},      \

@@ -15,7 +15,8 @@
  *     score: q·h (dot), q·h/√d (scaled), q Wa·h (general), v·tanh(q Wq + h Wk) (concat)
  *
  * from q = s_{t-1} before a step (pre: c goes into the cell) or q = s_t after it (post: c goes into
- * the readout). Without attention c = h_N, at every step, or only as the decoder's first state.
+ * the readout). Without attention c = h_N. It is the decoder's first state, or an input of each
+ * step, or both (--context); with --token-out the readout sees y_{t-1}, too, as in Cho's decoder.
  *
  * It is trained with the true tokens before each step as its inputs (teacher forcing 教师强制), or
  * with its own ones now and then (scheduled sampling 计划采样), and decodes by beam search 束搜索,
@@ -34,9 +35,8 @@ typedef struct settings {
     training t;
     translator_training how;
     translator_search search;
-    int format, source_column, target_column, max_vocabulary, min_count;
-    const char *train_src, *train_tgt, *valid_src, *valid_tgt, *units, *picture, *profile;
-    bool lower;
+    pairs_options data;
+    const char *picture, *profile;
     /* the model */
     int cell, attention, attend, context, embed, hidden, layers, window;
     bool feed, coverage, bidirectional, token_out, tied, variational;
@@ -89,8 +89,8 @@ static void make_model(net *n, const settings *s)
 static void learn(net *n, const program *p, const sg_corpus *train, const sg_corpus *valid)
 {
     settings *s = p->settings;
-    translator_units u = {.min_count = s->min_count, .max_size = s->max_vocabulary};
-    pairs_units(n->t.g, (pairs_format)s->format, s->units, s->lower, &u.source, &u.target);
+    translator_units u = {.min_count = s->data.min_count, .max_size = s->data.max_vocabulary};
+    pairs_units(n->t.g, &s->data, &u.source, &u.target);
     if (!sg_ok(n->t.g))
         return;
     translator_build(&n->t, train, u);
@@ -107,34 +107,6 @@ static void end(net *n, const program *p)
     if (sg_ok(n->t.g) && s->profile && !profile_write(n->t.g, s->profile))
         sg_fail(n->t.g, SG_IO, "%s: could not be written", s->profile);
     translator_free(&n->t);
-}
-
-/* Draws what the translation of one sentence looked at, to a stream (or NULL) and an SVG. */
-static void draw_attention(net *n, const char *source, int most, FILE *f, const char *svg)
-{
-    enum { MOST = 512 };
-    sg_context *g = n->t.g;
-    int32_t ids[MOST];
-    const char *columns[MOST + 1], *rows[MOST];
-    sg_tokenizer tokenizer = sg_vocabulary_tokenizer(n->t.source);
-    sg_tokens *tokens = sg_tokenize(g, &tokenizer, source);
-    int time = sg_encode(n->t.source, source, MOST - 1, ids);
-    time = time < MOST - 1 ? time : MOST - 1;
-    for (int i = 0; i < time; i++)
-        columns[i] = tokens->text[i];
-    if (sg_ok(g) && time > 0) {
-        columns[time] = "<stop>";
-        ids[time++] = SG_STOP;
-        sg_greedy r = sg_seq2seq_greedy(&n->model, ids, 1, time, &time, most < MOST ? most : MOST);
-        int m = sg_ok(g) ? r.lengths[0] : 0;
-        for (int i = 0; i < m; i++)
-            rows[i] = sg_vocabulary_text(n->t.target, r.ids[i]);
-        if (m > 0 && r.weights)
-            sg_plot_heatmap(g, m, time, rows, columns, r.weights, .title = source, .file = f,
-                            .svg = svg);
-    }
-    sg_tokens_free(tokens);
-    sg_reset(g);
 }
 
 /* ---- the default: dates 日期 ----------------------------------------------------------------- */
@@ -202,8 +174,9 @@ static void run_dates(sg_context *g, const program *p)
         printf("\ntranslations of dates from years never seen 译文（训练中没有的年份）:\n");
         translator_decode(&n.t, few, SHOWN, &s->search, show, few);
         printf("\nwhere the decoder looked 注意力:\n");
-        draw_attention(&n, "二〇二六年十一月二十一日", s->search.most, stdout, NULL);
-        draw_attention(&n, "Saturday, 21 November 2026", s->search.most, stdout, s->picture);
+        translator_draw(&n.t, &n.model, "二〇二六年十一月二十一日", s->search.most, stdout, NULL);
+        translator_draw(&n.t, &n.model, "Saturday, 21 November 2026", s->search.most, stdout,
+                        s->picture);
         printf("\nexact %.1f %%\n", exact);
         sg_corpus_free(few);
     }
@@ -213,28 +186,13 @@ static void run_dates(sg_context *g, const program *p)
 /* ---- the commands 命令 -------------------------------------------------------------------------
  */
 
-/* Pairs of a file, or else of two. */
-static sg_corpus *read(sg_context *g, const settings *s, const char *file, const char *source,
-                       const char *target, const char *what)
-{
-    return pairs_read(g, (pairs_format)s->format,
-                      (pairs_file){.path = file ? file : source,
-                                   .target_path = file ? NULL : target,
-                                   .what = what,
-                                   .two = !file,
-                                   .source_column = s->source_column,
-                                   .target_column = s->target_column});
-}
-
 static void run_train(sg_context *g, const program *p)
 {
     settings *s = p->settings;
     net n = {.t = {.g = g}};
     s->t.epochs = s->t.epochs ? s->t.epochs : 10;
-    sg_corpus *valid = NULL;
-    sg_corpus *train = read(g, s, s->t.train, s->train_src, s->train_tgt, "train");
-    if (s->t.valid || s->valid_src || s->valid_tgt)
-        valid = read(g, s, s->t.valid, s->valid_src, s->valid_tgt, "valid");
+    sg_corpus *train = pairs_train(g, &s->data, s->t.train);
+    sg_corpus *valid = pairs_valid(g, &s->data, s->t.valid);
     if (s->profile)
         sg_profile(g, true);
     learn(&n, p, train, valid);
@@ -264,20 +222,14 @@ static void run_translate(sg_context *g, const program *p)
     settings *s = p->settings;
     net n = {.t = {.g = g}};
     load(&n, p);
-    sg_corpus *c = pairs_read(g, (pairs_format)s->format,
+    sg_corpus *c = pairs_read(g, (pairs_format)s->data.format,
                               (pairs_file){.path = "/dev/stdin", .sources_only = true});
     if (sg_ok(g))
         translator_decode(&n.t, c, s->t.batch, &s->search, print_line, &s->search);
     if (sg_ok(g) && s->picture && c->size)
-        draw_attention(&n, c->source[0], s->search.most, NULL, s->picture);
+        translator_draw(&n.t, &n.model, c->source[0], s->search.most, NULL, s->picture);
     sg_corpus_free(c);
     translator_free(&n.t);
-}
-
-/* Pairs to evaluate, with the model that was loaded before, and so the format. */
-static sg_corpus *read_test(sg_context *g, const settings *s)
-{
-    return read(g, s, s->t.test, s->valid_src, s->valid_tgt, "test");
 }
 
 static void run_evaluate(sg_context *g, const program *p)
@@ -285,14 +237,12 @@ static void run_evaluate(sg_context *g, const program *p)
     settings *s = p->settings;
     net n = {.t = {.g = g}};
     load(&n, p);
-    sg_corpus *c = read_test(g, s);
+    sg_corpus *c = pairs_test(g, &s->data, s->t.test);
     translator_score r = {0};
     if (sg_ok(g))
         r = translator_evaluate(&n.t, c, s->t.batch, &s->search);
     if (sg_ok(g))
-        printf("{\"bleu\": %.4f, \"exact\": %.4f, \"token_error\": %.4f, \"perplexity\": %.6g, "
-               "\"sentences\": %d, \"tokens\": %lld}\n",
-               r.bleu, r.exact, r.token_error, r.perplexity, c->size, (long long)r.tokens);
+        translator_print(&r, c);
     sg_corpus_free(c);
     translator_free(&n.t);
 }
@@ -302,7 +252,7 @@ static void run_score(sg_context *g, const program *p)
     settings *s = p->settings;
     net n = {.t = {.g = g}};
     load(&n, p);
-    sg_corpus *c = read_test(g, s);
+    sg_corpus *c = pairs_test(g, &s->data, s->t.test);
     double *scores = malloc(((size_t)c->size + 1) * sizeof *scores);
     if (!scores)
         sg_fail(g, SG_NO_MEMORY, "no memory for %d scores", c->size);
@@ -337,8 +287,7 @@ int main(int argc, char **argv)
                         .clip = 5},
                   .how = {.max_length = 100, .k = 1, .slope = 1e-4},
                   .search = {.most = 100, .width = 1, .best = 1, .temperature = 1},
-                  .target_column = 1,
-                  .min_count = 1,
+                  .data = {.target_column = 1, .min_count = 1},
                   .cell = SG_CELL_GRU,
                   .attend = 1,
                   .bidirectional = true,
@@ -347,21 +296,9 @@ int main(int argc, char **argv)
                   .layers = 1};
     const option table[] = {
         PROGRAM_DATA_OPTIONS(s.t, "pairs of texts"),
-        {"train-src", "source side, a sentence a line", .text = &s.train_src, .value = "FILE"},
-        {"train-tgt", "target side", .text = &s.train_tgt, .value = "FILE"},
-        {"valid-src", "source side to stop by, or to evaluate", .text = &s.valid_src,
-         .value = "FILE"},
-        {"valid-tgt", "target side of it", .text = &s.valid_tgt, .value = "FILE"},
-        {"source-column", "of a TSV, from 0", .integer = &s.source_column, .low = 0, .high = 99},
-        {"target-column", "of a TSV, from 0", .integer = &s.target_column, .low = 0, .high = 99},
-        {"units", "char, word or token, or SOURCE,TARGET; as the format needs", .text = &s.units,
-         .value = "UNITS"},
-        {"lower", "lower-case everything", .flag = &s.lower},
-        {"max-vocabulary", "most tokens on each side, 0: all", .integer = &s.max_vocabulary,
-         .low = 0, .high = 1e9},
-        {"min-count", "rarer tokens are <unk>", .integer = &s.min_count, .low = 1, .high = 1e9},
+        PAIRS_DATA_OPTIONS(s.data),
         {.help = "Model"},
-        {"format", "of the files: see pairs.h", .choice = &s.format, .choices = pairs_formats},
+        {"format", "of the files: see pairs.h", .choice = &s.data.format, .choices = pairs_formats},
         {"cell", "recurrent cell", .choice = &s.cell, .choices = program_cells},
         {"attention", "score", .choice = &s.attention, .choices = attentions},
         {"attend", "pre: from the state before a step (Bahdanau); post: after (Luong)",

@@ -130,6 +130,15 @@ bool translator_decode(const translator *t, const sg_corpus *c, int batch,
     return sg_ok(g);
 }
 
+bool translator_write(const translator *t, sg_stepper *m, const translator_search *s,
+                      translator_sink *sink, void *user)
+{
+    sg_hypotheses h = find(t, m, s);
+    for (int i = 0; i < h.rows && sg_ok(t->g); i++)
+        tell(t, &h, i, i, sink, user);
+    return sg_ok(t->g);
+}
+
 bool translator_force(const translator *t, const sg_corpus *c, int batch, double *scores)
 {
     sg_context *g = t->g;
@@ -150,6 +159,36 @@ bool translator_force(const translator *t, const sg_corpus *c, int batch, double
     }
     sg_batches_free(d);
     return sg_ok(g);
+}
+
+/* ---- attention ------------------------------------------------------------------------------ */
+
+void translator_draw(const translator *t, const sg_seq2seq *m, const char *source, int most,
+                     FILE *f, const char *svg)
+{
+    enum { MOST = 512 };
+    sg_context *g = t->g;
+    int32_t ids[MOST];
+    const char *columns[MOST + 1], *rows[MOST];
+    sg_tokenizer tokenizer = sg_vocabulary_tokenizer(t->source);
+    sg_tokens *tokens = sg_tokenize(g, &tokenizer, source);
+    int time = sg_encode(t->source, source, MOST - 1, ids);
+    time = time < MOST - 1 ? time : MOST - 1;
+    for (int i = 0; i < time; i++)
+        columns[i] = tokens->text[i];
+    if (sg_ok(g) && time > 0) {
+        columns[time] = "<stop>";
+        ids[time++] = SG_STOP;
+        sg_greedy r = sg_seq2seq_greedy(m, ids, 1, time, &time, most < MOST ? most : MOST);
+        int n = sg_ok(g) ? r.lengths[0] : 0;
+        for (int i = 0; i < n; i++)
+            rows[i] = sg_vocabulary_text(t->target, r.ids[i]);
+        if (n > 0 && r.weights)
+            sg_plot_heatmap(g, n, time, rows, columns, r.weights, .title = source, .file = f,
+                            .svg = svg);
+    }
+    sg_tokens_free(tokens);
+    sg_reset(g);
 }
 
 /* ---- judging -------------------------------------------------------------------------------- */
@@ -241,6 +280,13 @@ translator_score translator_evaluate(const translator *t, const sg_corpus *c, in
                               .token_error = 100.0 * (double)j.wrong / (double)j.tokens,
                               .perplexity = sg_perplexity(&nll),
                               .tokens = nll.tokens};
+}
+
+void translator_print(const translator_score *r, const sg_corpus *c)
+{
+    printf("{\"bleu\": %.4f, \"exact\": %.4f, \"token_error\": %.4f, \"perplexity\": %.6g, "
+           "\"sentences\": %d, \"tokens\": %lld}\n",
+           r->bleu, r->exact, r->token_error, r->perplexity, c->size, (long long)r->tokens);
 }
 
 /* ---- training ------------------------------------------------------------------------------- */

@@ -73,8 +73,16 @@ typedef void translator_sink(void *user, int index, int rank, const char *text, 
 /* Decodes all sources of a corpus, in order; false after an error. */
 bool translator_decode(const translator *t, const sg_corpus *c, int batch,
                        const translator_search *s, translator_sink *sink, void *user);
+/* Sequences of a model that reads nothing: `best` of them, drawn. */
+bool translator_write(const translator *t, sg_stepper *m, const translator_search *s,
+                      translator_sink *sink, void *user);
 /* log p of each pair's target, by one pass over the corpus: what forced scoring says. */
 bool translator_force(const translator *t, const sg_corpus *c, int batch, double *scores);
+
+/* Draws which source tokens a sequence to sequence model with attention looked at for each token of
+ * its greedy translation, to a stream and an SVG, or NULL. */
+void translator_draw(const translator *t, const sg_seq2seq *m, const char *source, int most,
+                     FILE *f, const char *svg);
 
 /* ---- judging -------------------------------------------------------------------------------- */
 
@@ -88,6 +96,8 @@ typedef struct translator_score {
 } translator_score;
 translator_score translator_evaluate(const translator *t, const sg_corpus *c, int batch,
                                      const translator_search *s);
+/* One line of JSON. */
+void translator_print(const translator_score *r, const sg_corpus *c);
 
 /* ---- training ------------------------------------------------------------------------------- */
 

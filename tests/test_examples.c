@@ -104,6 +104,97 @@ Test(examples, word_lm, .init = begin, .fini = end)
         {"word_lm train more", "not understood: \"more\""});
 }
 
+/* A word with its sounds in order, and a second way to say every fifth. */
+static void write_words(const char *name)
+{
+    FILE *f = create(name);
+    for (int i = 0; i < 120; i++) {
+        static const char *const sounds[][2] = {{"sh", "S"}, {"x", "K Z"}, {"a", "AH"}, {"t", "T"}};
+        const char *const *a = sounds[i % 4], *const *b = sounds[i / 4 % 4],
+                          *const *c = sounds[i / 16 % 4];
+        fprintf(f, "%s%s%s\t%s %s %s\n", a[0], b[0], c[0], a[1], b[1], c[1]);
+        if (i % 5 == 0)
+            fprintf(f, "%s%s%s\tother %s %s\n", a[0], b[0], c[0], b[1], c[1]);
+    }
+    cr_assert(fclose(f) == 0);
+}
+
+Test(examples, g2p, .init = begin, .fini = end)
+{
+    char text[TEXT];
+    write_words("w.tsv");
+    run(text, "gzip < w.tsv > w.tsv.gz");
+    json_t *j = learn("g2p",
+                      "--train w.tsv.gz --embed 16 --hidden 32 --epochs 15 --batch 8 --lr 0.01 "
+                      "--dropout 0",
+                      "--test w.tsv.gz --beam 3");
+    cr_expect(number(j, "words") == 64 && number(j, "pronunciations") == 144);
+    cr_expect(number(j, "wer") < 5 && number(j, "per") <= number(j, "wer"),
+              "right is what any of the references says: %g, %g", number(j, "wer"),
+              number(j, "per"));
+    json_decref(j);
+    run(text, "g2p use --model a --word shax --best 2 --beam 4 --plot p.svg; head -c 5 p.svg");
+    cr_expect(strstr(text, "S AH K Z\n") && strstr(text, "<?xml"), "%s", text);
+    run(text, "printf 'sha\\tS AH\\nta\\tX Y Z\\nta\\tT AH AH AH\\n' > few; g2p evaluate --model a "
+              "--test few --prefix 'T AH'");
+    j = json_loads(text, 0, NULL);
+    cr_assert(j, "%s", text);
+    cr_expect(number(j, "wer") > 99 && number(j, "words") == 2, "%s", text);
+    json_decref(j);
+    json_decref(learn("g2p",
+                      "--train w.tsv --valid w.tsv --judge exact --hidden 8 --epochs 1 --cell gru",
+                      "--test w.tsv"));
+    MESSAGES({"g2p train", "a file is needed: --train FILE"},
+             {"g2p evaluate --model w.tsv --test w.tsv", "w.tsv: is"},
+             {"g2p use --model a", "--word W"}, {"g2p train --train absent", "absent"});
+}
+
+Test(examples, transformer, .init = begin, .fini = end)
+{
+    static const char *const ways[] = {"--positions rotary --tied --joint", "--post-norm",
+                                       "--positions none --schedule cosine --smoothing 0.1"};
+    char text[TEXT], options[512];
+    FILE *f = create("p.tsv");
+    for (int i = 0; i < 240; i++)
+        fprintf(f, "%c%c%c\t%c%c%c\n", 'a' + i % 5, 'a' + i / 5 % 5, 'a' + i / 25 % 5,
+                'a' + i / 25 % 5, 'a' + i / 5 % 5, 'a' + i % 5);
+    cr_assert(fclose(f) == 0);
+    json_t *j =
+        learn("transformer",
+              "--train p.tsv --size 32 --heads 4 --layers 1 --wide 32 --epochs 30 --batch 20 "
+              "--lr 0.01 --warmup 60",
+              "--test p.tsv --beam 2");
+    cr_expect(number(j, "exact") > 95 && number(j, "sentences") == 240 &&
+                  number(j, "perplexity") < 1.3,
+              "%g", number(j, "exact"));
+    json_decref(j);
+    run(text, "printf 'abc\\n\\nede\\n' | transformer translate --model a");
+    cr_expect_str_eq(text, "cba\n\nede\n");
+    for (int i = 0; i < 3; i++) {
+        snprintf(options, sizeof options,
+                 "--train p.tsv --valid p.tsv --size 16 --heads 2 --layers 2 --wide 16 --epochs 1 "
+                 "--dropout 0.1 %s",
+                 ways[i]);
+        json_decref(learn("transformer", options, "--test p.tsv"));
+    }
+    f = create("t");
+    for (int i = 0; i < 60; i++)
+        fprintf(f, "床前明月光\n疑是地上霜\n");
+    cr_assert(fclose(f) == 0);
+    j = learn("transformer",
+              "--task text --train t --valid t --size 32 --heads 2 --layers 1 --wide 64 --time 12 "
+              "--batch 8 --epochs 30 --lr 0.01 --warmup 20",
+              "--test t");
+    cr_expect(number(j, "nats") < 0.35 && number(j, "tokens") == 120 * 6, "%g", number(j, "nats"));
+    json_decref(j);
+    run(text, "transformer write --model a --prefix 床前 --temperature 0.01 --most 11");
+    cr_expect(strstr(text, "床前明月光"), "%s", text);
+    MESSAGES({"transformer translate --model a < p.tsv", "does not translate"},
+             {"transformer train", "no train data"},
+             {"transformer train --task text", "a file is needed: --train FILE"},
+             {"transformer train --train p.tsv --size 30 --heads 4", "heads"});
+}
+
 Test(examples, char_rnn, .init = begin, .fini = end)
 {
     char text[TEXT];
