@@ -57,14 +57,21 @@ static void find_offset(const sg__plan *p, sg__place *at)
 }
 
 /* When all is placed, buffers are offsets in the workspace. */
-static void finish(sg__plan *p)
+static bool finish(sg_context *g, sg__plan *p)
 {
-    for (size_t i = 0; i < p->step_count; i++)
-        for (int k = 0; k < p->steps[i].n + p->steps[i].m; k++)
-            find_offset(p, &p->steps[i].at[k]);
+    for (size_t i = 0; i < p->step_count; i++) {
+        sg__step *s = &p->steps[i];
+        for (int k = 0; k < s->n + s->m; k++)
+            find_offset(p, &s->at[k]);
+        if (s->program && !sg__make_brief(p, s)) {
+            sg__no_memory(g, "a plan");
+            return false;
+        }
+    }
     for (size_t i = 0; i < p->root_count; i++)
         find_offset(p, &p->roots[i].place);
     p->buffers = NULL;
+    return true;
 }
 
 /* Inside of `kept` checkpoints all is kept, inside of others it is computed again. */
@@ -93,11 +100,10 @@ static sg__plan *make(const sg__request *r, size_t kept)
         ok = false;
     }
 #endif
-    if (!ok) {
+    if (!ok || !finish(r->g, p)) {
         sg__plan_free(r->g, p);
         return NULL;
     }
-    finish(p);
     return p;
 }
 

@@ -69,6 +69,14 @@ typedef struct sg__instruction {
     int64_t row[SG__MAP_OPERANDS + 1]; /* bytes from row to row of the operands, and the result */
 } sg__instruction;
 
+/* The same, where no more than a call is to be done: of SG__NAMES operands, the step's arrays and
+ * behind them the registers. */
+enum { SG__NAMES = 256 };
+typedef struct sg__brief {
+    sg_map *map;
+    uint8_t single, out, in[SG__MAP_OPERANDS];
+} sg__brief;
+
 /* How a program goes over one of the step's arrays. */
 typedef struct sg__track {
     int64_t step[SG_MAX_RANK]; /* of outer axes, in bytes */
@@ -89,6 +97,7 @@ typedef struct sg__program {
     int count, registers;
     size_t register_bytes;
     sg__instruction *code;
+    const sg__brief *brief; /* NULL: there is more to some of them */
     sg__track *track;
 } sg__program;
 
@@ -124,8 +133,8 @@ typedef struct sg__root {
     sg__place place;
 } sg__root;
 
-/* Where a leaf's value is: in this array, or in the leaf of that number of the graph that the plan is
- * found by. */
+/* Where a leaf's value is: in this array, or in the leaf of that number of the graph that the plan
+ * is found by. */
 typedef struct sg__source {
     const void *constant; /* or NULL */
     size_t leaf, bytes;
@@ -195,7 +204,7 @@ void sg__graph_close(sg__graph *gr);
 uint32_t sg__graph_add(sg__graph *gr, sg__item x);    /* x, or the item that equals it */
 uint32_t sg__graph_append(sg__graph *gr, sg__item x); /* a leaf */
 uint32_t *sg__graph_list(sg__graph *gr, uint32_t n);
-bool sg__graph_needed(sg__graph *gr);                       /* sets its order, anew if roots changed */
+bool sg__graph_needed(sg__graph *gr); /* sets its order, anew if roots changed */
 void sg__graph_replace(sg__graph *gr, const sg__graph *by); /* which it takes over */
 /* rewrite.c: x, or what computes the same */
 uint32_t sg__rewrite(sg__graph *gr, sg__item x);
@@ -278,6 +287,13 @@ size_t sg__plan_size(const sg__plan *p); /* bytes that it takes itself, with its
 /* debug builds: NULL if the plan keeps its promises, else what it breaks */
 const char *sg__verify(const sg__plan *p);
 
+static inline void *sg__locate(void *const *bases, const sg__place *at)
+{
+    return (char *)bases[at->base] + at->offset;
+}
+/* rows_run.c: one part of a program */
+void sg__run_program(const sg__step *s, void *const *bases, char *tiles, int part, int parts);
+bool sg__make_brief(sg__plan *p, sg__step *s); /* false without memory */
 /* run.c: false after raising an error */
 bool sg__run(const sg__request *r, sg__plan *p);
 extern sg_map *const sg__copy_map[SG_DTYPES], *const sg__zero_map[SG_DTYPES];
@@ -300,8 +316,8 @@ uint64_t sg__hash(const void *p, size_t bytes);
 /* unfold.c: gradients that were not recorded. Where it is known that more than the key of the graph
  * without them is asked for, they are before; false after raising an error. */
 bool sg__all_recorded(const sg__request *r);
-/* Records them, and brings the graph in order again; *sources are NULL if the gradients may be other
- * ones the next time that the same graph comes. False after raising an error. */
+/* Records them, and brings the graph in order again; *sources are NULL if the gradients may be
+ * other ones the next time that the same graph comes. False after raising an error. */
 bool sg__unfold(const sg__request *r, sg__source **sources);
 /* Where leaves are, by these: false without memory. */
 bool sg__keep_sources(sg_context *g, sg__plan *p, const sg__source *sources);
