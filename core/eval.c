@@ -172,16 +172,23 @@ size_t sg__plan_size(const sg__plan *p)
 
 /* ---- running a request ----------------------------------------------------------------------- */
 
+/* Room for larger plans, where lengths vary: what nobody touches costs nothing, and what was
+ * touched stays. */
 static bool reserve_workspace(sg_context *g, size_t bytes)
 {
-    if (bytes <= g->workspace_bytes)
+    enum { SPARE = 4 };
+    g->workspace_bytes = bytes > g->workspace_bytes ? bytes : g->workspace_bytes;
+    if (bytes <= g->workspace_room)
         return true;
-    void *w = sg__new_block(bytes);
+    size_t room = bytes <= SIZE_MAX / SPARE ? SPARE * bytes : bytes;
+    void *w = sg__new_block(room);
+    if (!w)
+        w = sg__new_block(room = bytes);
     if (!w)
         return false;
     free(g->workspace);
     g->workspace = w;
-    g->workspace_bytes = bytes;
+    g->workspace_room = room;
     return true;
 }
 

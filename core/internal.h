@@ -293,7 +293,7 @@ struct sg_context {
     sg__arena spare;  /* of a plan that was dropped, for the next one */
     sg__arena sweeps; /* for gradients under way, one inside another */
     void *workspace;  /* of all plans, 64-byte aligned */
-    size_t workspace_bytes;
+    size_t workspace_bytes, workspace_room; /* of the largest plan; what there is */
     void *code, **bases; /* scratch of evaluations: the encoded graph, where arrays are */
     size_t code_capacity, base_capacity;
     sg_stat stat;
