@@ -12,7 +12,7 @@
 #include <string.h>
 
 enum {
-    ROWS = 240,
+    ROWS = 120,
     GROUP = 512,      /* columns of B, packed for all rows where these are more: read from L3, which
                          is soon done, beside what a block of A has to do with them */
     PANELS = 4,       /* of C, computed beside it in one go when they have few rows */

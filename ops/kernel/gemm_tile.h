@@ -24,6 +24,13 @@
 #define FETCH(i, v)                                                                                \
     if (v < vectors && v * BYTES % 64 == 0)                                                        \
         __builtin_prefetch(b + v / 2 * b_panel + v % 2 * LANES + ahead);
+#define FETCH_SUM(i, v)                                                                            \
+    if (v < vectors && v * BYTES % 64 == 0)                                                        \
+        __builtin_prefetch(c + i * c_row + v * LANES, 1);
+#define FETCH_SUMS(i)                                                                              \
+    if (i < rows) {                                                                                \
+        EACH_VECTOR(FETCH_SUM, i)                                                                  \
+    }
 #define MULTIPLY(i, v)                                                                             \
     if (v < vectors)                                                                               \
         sum[i][v] = MULTIPLY_ADD(x, y[v], sum[i][v]);
@@ -72,6 +79,7 @@ INLINE void OF_TYPE(tile)(const int rows, const int vectors, const bool full,
     VECTOR sum[ROWS][8], y[8];
     (void)b_panel, (void)part; /* not every tile needs them */
     EACH_ROW(CLEAR_ROW)
+    EACH_ROW(FETCH_SUMS) /* C is written when they are there */
     for (int64_t p = t->k; p > 0; p--) {
         EACH_VECTOR(FETCH, 0)
         EACH_VECTOR(READ, 0)
