@@ -335,8 +335,10 @@ static void run_made_up(sg_context *g, const program *p)
 
 /* ---- the commands 命令 ---------------------------------------------------------------------- */
 
-static sg_corpus *read_names(sg_context *g, const char *path, const char *option_name)
+static sg_corpus *read_names(sg_context *g, const void *unused, const char *path,
+                             const char *option_name)
 {
+    (void)unused;
     if (!path)
         sg_fail(g, SG_BAD_ARGUMENT, "a file is needed: --%s FILE", option_name);
     return sg_corpus_read(g, path, .source_column = 1, .target_column = 0);
@@ -344,19 +346,14 @@ static sg_corpus *read_names(sg_context *g, const char *path, const char *option
 
 static void run_train(sg_context *g, const program *p)
 {
-    settings *s = p->settings;
-    sg_corpus *all = read_names(g, s->t.train, "train");
-    sg_corpus *valid = s->t.valid ? read_names(g, s->t.valid, "valid") : NULL;
-    program_split c = program_hold(g, all, valid ? 0 : s->t.hold);
+    program_split c = program_read(g, p, read_names);
     if (sg_ok(g)) {
-        net m = learn(g, p, c.train, valid ? valid : c.valid);
-        if (sg_ok(g) && (valid ? valid : c.valid)->size)
-            print_json(&m, valid ? valid : c.valid);
+        net m = learn(g, p, c.train, c.valid);
+        if (sg_ok(g) && c.valid->size)
+            print_json(&m, c.valid);
         free_net(&m);
     }
     program_split_free(&c);
-    sg_corpus_free(valid);
-    sg_corpus_free(all);
 }
 
 static net load(sg_context *g, const program *p)
@@ -369,9 +366,8 @@ static net load(sg_context *g, const program *p)
 
 static void run_evaluate(sg_context *g, const program *p)
 {
-    settings *s = p->settings;
     net m = load(g, p);
-    sg_corpus *c = read_names(g, s->t.test, "test");
+    sg_corpus *c = read_names(g, NULL, p->t->test, "test");
     if (sg_ok(g))
         print_json(&m, c);
     sg_corpus_free(c);

@@ -164,6 +164,19 @@ void program_split_free(program_split *s)
     sg_corpus_free(s->valid);
 }
 
+program_split program_read(sg_context *g, const program *p, program_reader *read)
+{
+    const training *t = p->t;
+    sg_corpus *all = read(g, p->settings, t->train, "train");
+    program_split s = program_hold(g, all, t->valid ? 0 : t->hold);
+    sg_corpus_free(all);
+    if (t->valid) {
+        sg_corpus_free(s.valid);
+        s.valid = read(g, p->settings, t->valid, "valid");
+    }
+    return s;
+}
+
 uint64_t program_draw(uint64_t *state)
 {
     uint64_t z = *state += 0x9e3779b97f4a7c15u;

@@ -105,6 +105,12 @@ typedef struct program_split {
 program_split program_hold(sg_context *g, const sg_corpus *c, double share);
 void program_split_free(program_split *s);
 
+/* Reads a file for the option `name`; a path of NULL is the error that it was not given. */
+typedef sg_corpus *program_reader(sg_context *g, const void *settings, const char *path,
+                                  const char *name);
+/* What to learn from, by --train, and what is held out: --valid, or else a share of --train. */
+program_split program_read(sg_context *g, const program *p, program_reader *read);
+
 uint64_t program_draw(uint64_t *state);               /* SplitMix64 */
 double program_uniform(uint64_t *state);              /* [0, 1) */
 void program_shuffle(uint64_t *state, int n, int *x); /* fills x with 0..n-1 in random order */

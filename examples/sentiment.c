@@ -17,8 +17,12 @@
  *
  * and then y = softmax(c W' + b'). What stands in the padding of a batch must not count: it is 0 in
  * a sum, -∞ in a maximum, without weight in the attention.
+ *
+ * A word's vector is looked up; with --subwords 子词 the mean of the vectors of all three letters
+ * in a row is added, so that a word never seen is not just unknown: "<Pi Pis isa sa>".
  */
 #include "examples/program.h"
+#include "examples/sentences.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -26,7 +30,7 @@
 
 typedef struct settings {
     training t;
-    int pooling, cell, embed, hidden, layers, min_count;
+    int pooling, cell, embed, hidden, layers, min_count, subwords;
     double dropout, word_dropout;
     bool lower;
     const char *text;
@@ -43,7 +47,7 @@ typedef struct net {
     sg_context *g;
     settings s;
     sg_vocabulary *words, *classes;
-    sg_tensor *table;
+    sg_tensor *table, *subwords;
     sg_cell layer[LAYERS][2]; /* forward, backward */
     sg_affine w, v, out;
 } net;
@@ -56,6 +60,8 @@ static net make_net(sg_context *g, const settings *s, sg_vocabulary *words, sg_v
     if (!sg_ok(g))
         return m;
     m.table = sg_embedding(g, "words", sg_vocabulary_size(words), s->embed);
+    if (s->subwords)
+        m.subwords = sg_embedding(g, "subwords", s->subwords, s->embed);
     for (int l = 0; l < s->layers; l++, in = 2 * s->hidden)
         for (int d = 0; d < 2; d++) {
             char name[32];
@@ -76,6 +82,14 @@ static void free_net(net *m)
     sg_vocabulary_free(m->words);
     sg_vocabulary_free(m->classes);
 }
+
+/* Sentences as the net reads them: ids [batch, time], and what they were made from. */
+typedef struct input {
+    int batch, time;
+    const int32_t *ids;
+    const int *lengths;
+    const char *const *text; /* [batch] */
+} input;
 
 /* a [B,1,T] from h [B,T,2H] */
 static sg_tensor *attention(const net *m, sg_tensor *h, const int *lengths)
@@ -107,36 +121,64 @@ static sg_tensor *pool(const net *m, sg_tensor *h, sg_state last, const int *len
     }
 }
 
-static sg_tensor *logits_of(const net *m, const int32_t *ids, int batch, int time,
-                            const int *lengths, sg_tensor **weights)
+/* What the spelling of words says, the mean of their subwords' vectors: [B,T,E] */
+static sg_tensor *spelled(const net *m, const input *in)
+{
+    sg_context *g = m->g;
+    size_t n = (size_t)in->batch * (size_t)in->time * SUBWORDS;
+    sg_tokenizer words = sg_vocabulary_tokenizer(m->words);
+    int32_t *places = sg_room(g, n * sizeof *places);
+    float *weights = sg_room(g, n * sizeof *weights);
+    if (places && weights)
+        sentences_subwords(g, &words, in->batch, in->text, in->time, m->s.subwords, places,
+                           weights);
+    sg_tensor *w = sg_input(g, SG_F32, SG_SHAPE(in->batch, in->time, 1, SUBWORDS), weights);
+    sg_tensor *p = sg_input(g, SG_I32, SG_SHAPE(in->batch, in->time, SUBWORDS), places);
+    return sg_squeeze(sg_matmul(w, sg_take(m->subwords, p)), 2); /* of [B,T,1,E] */
+}
+
+static sg_tensor *logits_of(const net *m, const input *in, sg_tensor **weights)
 {
     sg_context *g = m->g;
     sg_state last;
-    sg_tensor *x = sg_input(g, SG_I32, SG_SHAPE(batch, time), ids);
+    sg_tensor *x = sg_input(g, SG_I32, SG_SHAPE(in->batch, in->time), in->ids);
     if (sg_training(g) && m->s.word_dropout > 0) { /* a rare word may be missing: live with it */
-        sg_tensor *missing = sg_random_bernoulli(g, SG_SHAPE(batch, time), m->s.word_dropout);
+        sg_tensor *missing = sg_random_bernoulli(g, sg_shape_of(x), m->s.word_dropout);
         x = sg_where(missing, sg_like(x, SG_UNK), x);
     }
     sg_tensor *h = sg_take(m->table, x); /* [B,T,E] */
+    if (m->s.subwords)
+        h = sg_add(h, spelled(m, in));
     for (int l = 0; l < m->s.layers; l++)
-        h = sg_bidirectional(m->layer[l][0], m->layer[l][1], h, lengths, &last); /* [B,T,2H] */
-    sg_tensor *c = pool(m, h, last, lengths, weights);
+        h = sg_bidirectional(m->layer[l][0], m->layer[l][1], h, in->lengths, &last); /* [B,T,2H] */
+    sg_tensor *c = pool(m, h, last, in->lengths, weights);
     return sg_apply(m->out, sg_dropout(c, m->s.dropout)); /* [B,K] */
 }
 
 /* ---- training 训练 --------------------------------------------------------------------------- */
 
+/* Sentences in batches. */
+typedef struct data {
+    const sg_corpus *c;
+    sg_batches *d;
+    sg_batch b;
+} data;
+
 typedef struct learner {
     net m;
-    sg_batches *train, *valid;
-    sg_batch b;
+    data train, valid;
 } learner;
 
-/* The sum of -log P(class), the logits beside it. */
-static sg_tensor *loss_of(const net *m, const sg_batch *b, sg_tensor **logits)
+/* Of a batch the sum of -log P(class), the logits beside it. */
+static sg_tensor *loss_of(const net *m, const data *t, sg_tensor **logits)
 {
+    const sg_batch *b = &t->b;
     sg_tensor *weights;
-    *logits = logits_of(m, b->source, b->size, b->source_time, b->source_lengths, &weights);
+    const char **text = sg_room(m->g, (size_t)b->size * sizeof *text);
+    for (int i = 0; text && i < b->size; i++)
+        text[i] = t->c->source[b->index[i]];
+    *logits = logits_of(m, &(input){b->size, b->source_time, b->source, b->source_lengths, text},
+                        &weights);
     sg_tensor *y = sg_input(m->g, SG_I32, SG_SHAPE(b->size, b->target_time), b->target_out);
     return sg_sum(sg_cross_entropy(*logits, sg_index(y, 1, 0)), 0, false);
 }
@@ -145,11 +187,11 @@ static bool next(void *user, program_loss *l)
 {
     learner *k = user;
     sg_tensor *logits;
-    if (!sg_batch_next(k->train, &k->b))
+    if (!sg_batch_next(k->train.d, &k->train.b))
         return false;
-    sg_tensor *sum = loss_of(&k->m, &k->b, &logits);
-    l->loss = sg_div(sum, sg_like(sum, k->b.size));
-    l->tokens = k->b.size;
+    sg_tensor *sum = loss_of(&k->m, &k->train, &logits);
+    l->loss = sg_div(sum, sg_like(sum, k->train.b.size));
+    l->tokens = k->train.b.size;
     return true;
 }
 
@@ -158,17 +200,17 @@ typedef struct result {
     int right;
 } result;
 
-static result evaluate(const net *m, sg_batches *d)
+static result evaluate(const net *m, data *t)
 {
     result r = {.right = 0};
-    sg_batch b = {0};
-    while (sg_ok(m->g) && sg_batch_next(d, &b)) {
-        sg_tensor *logits, *sum = loss_of(m, &b, &logits);
+    const sg_batch *b = &t->b;
+    while (sg_ok(m->g) && sg_batch_next(t->d, &t->b)) {
+        sg_tensor *logits, *sum = loss_of(m, t, &logits);
         sg_tensor *best = sg_want(sg_argmax(logits, -1, false));
-        sg_nll_add(&r.nll, sg_item(sum), b.size);
+        sg_nll_add(&r.nll, sg_item(sum), b->size);
         const int32_t *told = sg_data(best);
-        for (int i = 0; told && i < b.size; i++)
-            r.right += told[i] == b.target_out[i * b.target_time];
+        for (int i = 0; told && i < b->size; i++)
+            r.right += told[i] == b->target_out[i * b->target_time];
         sg_reset(m->g);
     }
     return r;
@@ -178,22 +220,24 @@ static result evaluate(const net *m, sg_batches *d)
 static double score(void *user, progress *p)
 {
     learner *k = user;
-    result r = evaluate(&k->m, k->valid);
+    result r = evaluate(&k->m, &k->valid);
     progress_metric(p, "valid_loss", r.nll.sum / (double)r.nll.tokens);
     return 1 - r.right / (double)r.nll.tokens;
 }
 
-static sg_batches *batches_of(const net *m, const sg_corpus *c, bool in_order)
+static data batches_of(const net *m, const sg_corpus *c, bool in_order)
 {
-    return sg_batches_make(m->g, c, m->words, m->classes, .size = m->s.t.batch,
-                           .in_order = in_order);
+    return (data){
+        c,
+        sg_batches_make(m->g, c, m->words, m->classes, .size = m->s.t.batch, .in_order = in_order),
+        {.seed = (uint64_t)m->s.t.seed}};
 }
 
 static net learn(sg_context *g, const program *p, const sg_corpus *train, const sg_corpus *valid)
 {
     settings *s = p->settings;
     sg_tokenizer words = {.casing = s->lower ? SG_CASE_LOWER : SG_CASE_KEEP};
-    learner k = {.b.seed = (uint64_t)s->t.seed};
+    learner k;
     k.m = make_net(g, s,
                    sg_vocabulary_build(g, train->size, train->source, .tokenizer = words,
                                        .min_count = s->min_count),
@@ -205,26 +249,26 @@ static net learn(sg_context *g, const program *p, const sg_corpus *train, const 
             sg_vocabulary_size(k.m.words) - SG_RESERVED);
     program_train(
         g, &s->t,
-        (lesson){&k, k.train->batches, false, next, valid->size ? score : NULL, "valid_error"});
+        (lesson){&k, k.train.d->batches, false, next, valid->size ? score : NULL, "valid_error"});
     if (sg_ok(g)) {
         sg_set_meta(g, "words", sg_vocabulary_json(k.m.words));
         sg_set_meta(g, "classes", sg_vocabulary_json(k.m.classes));
         program_save(g, p);
     }
-    sg_batches_free(k.train);
-    sg_batches_free(k.valid);
+    sg_batches_free(k.train.d);
+    sg_batches_free(k.valid.d);
     return k.m;
 }
 
 static void print_json(const net *m, const sg_corpus *c)
 {
-    sg_batches *d = batches_of(m, c, true);
-    result r = evaluate(m, d);
+    data t = batches_of(m, c, true);
+    result r = evaluate(m, &t);
     if (sg_ok(m->g))
         printf("{\"accuracy\": %.4f, \"nats\": %.6g, \"sentences\": %lld}\n",
                100 * r.right / (double)r.nll.tokens, r.nll.sum / (double)r.nll.tokens,
                (long long)r.nll.tokens);
-    sg_batches_free(d);
+    sg_batches_free(t.d);
 }
 
 /* The classes' probabilities of one sentence, and where the attention was. */
@@ -242,7 +286,7 @@ static void tell(const net *m, const char *text)
     for (int i = 0; sg_ok(m->g) && i < n; i++)
         shown[i] = tokens->text[i];
     if (sg_ok(m->g)) {
-        sg_tensor *y = sg_softmax(logits_of(m, ids, 1, n, &n, &weights), NULL);
+        sg_tensor *y = sg_softmax(logits_of(m, &(input){1, n, ids, &n, &text}, &weights), NULL);
         if (weights)
             sg_want(weights);
         const float *p = sg_data(y);
@@ -259,53 +303,10 @@ static void tell(const net *m, const char *text)
 
 /* ---- the default: generated opinions 生成的评论 ---------------------------------------------- */
 
-/* One of `n` words, the first half of which is good. */
-static const char *pick(uint64_t *state, int n, const char *const *words, bool *good)
-{
-    int i = (int)(program_draw(state) % (uint64_t)n);
-    *good = i < n / 2;
-    return words[i];
-}
-
-/* "the plot is not dull": good, like "the music is great". */
-static bool clause(uint64_t *state, char *s, size_t room)
-{
-    static const char *const things[] = {"plot", "acting", "music", "end", "film", "hero"};
-    static const char *const adverbs[] = {"", " very", " not", " never", " not very", " really"};
-    static const char *const judged[] = {"great", "moving", "funny", "bright", "brave",
-                                         "awful", "boring", "dull",  "silly",  "weak"};
-    bool good, unused;
-    const char *thing = pick(state, 6, things, &unused), *adverb = pick(state, 6, adverbs, &unused);
-    const char *adjective = pick(state, 10, judged, &good);
-    snprintf(s, room, "the %s is%s %s", thing, adverb, adjective);
-    return good != (strncmp(adverb, " n", 2) == 0);
-}
-
-/* With "but" the second clause decides, with "although" the first. */
-static sg_corpus *opinions(sg_context *g, int n, uint64_t seed)
-{
-    enum { CLAUSE = 64, ROOM = 200 };
-    char(*room)[ROOM] = malloc((size_t)n * sizeof *room), a[CLAUSE], b[CLAUSE];
-    const char **text = malloc(2 * (size_t)n * sizeof *text);
-    for (int i = 0; room && text && i < n; i++) {
-        bool first = clause(&seed, a, CLAUSE), second = clause(&seed, b, CLAUSE);
-        bool but = program_draw(&seed) % 2 == 0;
-        snprintf(room[i], ROOM, "%s %s %s", a, but ? "but" : "although", b);
-        text[i] = room[i];
-        text[n + i] = (but ? second : first) ? "good" : "bad";
-    }
-    if (!room || !text)
-        sg_fail(g, SG_NO_MEMORY, "no memory for %d opinions", n);
-    sg_corpus *c = sg_corpus_of(g, sg_ok(g) ? n : 0, text, text ? text + n : NULL);
-    free(room);
-    free(text);
-    return c;
-}
-
 static void run_opinions(sg_context *g, const program *p)
 {
     settings *s = p->settings;
-    sg_corpus *all = opinions(g, 4000, (uint64_t)s->t.seed);
+    sg_corpus *all = sentences_opinions(g, 4000, (uint64_t)s->t.seed);
     program_split c = program_hold(g, all, s->t.hold);
     for (s->pooling = LAST; s->pooling <= ATTENTION && sg_ok(g) && !program_interrupted();
          s->pooling++) {
@@ -326,85 +327,18 @@ static void run_opinions(sg_context *g, const program *p)
     sg_corpus_free(all);
 }
 
-/* ---- files 文件 ------------------------------------------------------------------------------ */
-
-enum { CLASS_NAME = 32 };
-
-/* "3 How far is it": the class and the sentence. */
-static sg_corpus *read_labelled(sg_context *g, const char *path)
-{
-    sg_corpus *c = sg_corpus_read(g, path, path, .replace_invalid = true);
-    size_t n = (size_t)c->size;
-    char(*class_name)[CLASS_NAME] = malloc(n * sizeof *class_name + 1);
-    const char **text = malloc(2 * n * sizeof *text + 1);
-    for (size_t i = 0; class_name && text && i < n; i++) {
-        const char *line = c->source[i];
-        size_t end = strcspn(line, " \t");
-        snprintf(class_name[i], CLASS_NAME, "%.*s", (int)end, line);
-        text[i] = line + end + (line[end] != '\0');
-        text[n + i] = class_name[i];
-    }
-    sg_corpus *made =
-        sg_corpus_of(g, class_name && text ? (int)n : 0, text, text ? text + n : NULL);
-    free(class_name);
-    free(text);
-    sg_corpus_free(c);
-    return made;
-}
-
-/* NEG,POS: the classes 0, 1 … are the files' places. */
-static sg_corpus *read_files(sg_context *g, const char *paths)
-{
-    enum { FILES = 10, PATH = 1024 };
-    static const char *const names[FILES] = {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"};
-    sg_corpus *part[FILES];
-    size_t files = 0, n = 0;
-    for (const char *s = paths; *s && files < FILES; s += strcspn(s, ","), s += *s == ',') {
-        char path[PATH];
-        snprintf(path, sizeof path, "%.*s", (int)strcspn(s, ","), s);
-        part[files] = sg_corpus_read(g, path, path, .replace_invalid = true);
-        n += (size_t)part[files++]->size;
-    }
-    const char **text = malloc(2 * n * sizeof *text + 1);
-    size_t at = 0;
-    for (size_t f = 0; text && f < files; f++)
-        for (int i = 0; i < part[f]->size; i++, at++) {
-            text[at] = part[f]->source[i];
-            text[n + at] = names[f];
-        }
-    sg_corpus *made = sg_corpus_of(g, (int)at, text, text ? text + n : NULL);
-    for (size_t f = 0; f < files; f++)
-        sg_corpus_free(part[f]);
-    free(text);
-    return made;
-}
-
-static sg_corpus *read_sentences(sg_context *g, const char *paths, const char *option_name)
-{
-    if (!paths)
-        sg_fail(g, SG_BAD_ARGUMENT, "a file is needed: --%s FILE", option_name);
-    if (!paths)
-        return sg_corpus_of(g, 0, NULL, NULL);
-    return strchr(paths, ',') ? read_files(g, paths) : read_labelled(g, paths);
-}
-
 /* ---- the commands 命令 ---------------------------------------------------------------------- */
 
 static void run_train(sg_context *g, const program *p)
 {
-    settings *s = p->settings;
-    sg_corpus *all = read_sentences(g, s->t.train, "train");
-    sg_corpus *valid = s->t.valid ? read_sentences(g, s->t.valid, "valid") : NULL;
-    program_split c = program_hold(g, all, valid ? 0 : s->t.hold);
+    program_split c = program_read(g, p, sentences_read);
     if (sg_ok(g)) {
-        net m = learn(g, p, c.train, valid ? valid : c.valid);
-        if (sg_ok(g) && (valid ? valid : c.valid)->size)
-            print_json(&m, valid ? valid : c.valid);
+        net m = learn(g, p, c.train, c.valid);
+        if (sg_ok(g) && c.valid->size)
+            print_json(&m, c.valid);
         free_net(&m);
     }
     program_split_free(&c);
-    sg_corpus_free(valid);
-    sg_corpus_free(all);
 }
 
 static net load(sg_context *g, const program *p)
@@ -416,9 +350,8 @@ static net load(sg_context *g, const program *p)
 
 static void run_evaluate(sg_context *g, const program *p)
 {
-    settings *s = p->settings;
     net m = load(g, p);
-    sg_corpus *c = read_sentences(g, s->t.test, "test");
+    sg_corpus *c = sentences_read(g, NULL, p->t->test, "test");
     if (sg_ok(g))
         print_json(&m, c);
     sg_corpus_free(c);
@@ -468,6 +401,8 @@ int main(int argc, char **argv)
         {"pooling", "of the states", .choice = &s.pooling, .choices = poolings},
         {"cell", "recurrent cell", .choice = &s.cell, .choices = program_cells},
         {"embed", "features of a word", .integer = &s.embed, .low = 1, .high = 65536},
+        {"subwords", "vectors for three letters in a row, of each word; 0: none",
+         .integer = &s.subwords, .low = 0, .high = 1e7},
         {"hidden", "units of a direction", .integer = &s.hidden, .low = 1, .high = 65536},
         {"layers", "of both directions", .integer = &s.layers, .low = 1, .high = LAYERS},
         {"dropout", "on what goes into cells and output", .number = &s.dropout, .low = 0,

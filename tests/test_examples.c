@@ -260,8 +260,8 @@ Test(examples, sentiment, .init = begin, .fini = end)
     for (int i = 0; i < 4; i++) {
         snprintf(options, sizeof options,
                  "--train s --pooling %s --hidden 8 --embed 8 --epochs 8 --lr 0.02 --layers %d "
-                 "--word-dropout 0.1 --dropout 0.1",
-                 poolings[i], 1 + i % 2);
+                 "--word-dropout 0.1 --dropout 0.1 --subwords %d",
+                 poolings[i], 1 + i % 2, 50 * i);
         json_t *j = learn("sentiment", options, "--test no,yes.gz");
         cr_expect(number(j, "sentences") == 200, "the classes are called otherwise there");
         json_decref(j);
