@@ -252,31 +252,15 @@ static void run_train(sg_context *g, const program *p)
     sg_corpus_free(valid);
 }
 
-static language load(sg_context *g, const program *p, sg_vocabulary **v)
-{
-    settings *s = p->settings;
-    program_load(g, p);
-    s->c.init = 0; /* the parameters are there */
-    *v = sg_vocabulary_parse(g, sg_meta(g, "vocabulary"));
-    return language_make(g, s->c, *v);
-}
-
 static void run_evaluate(sg_context *g, const program *p)
 {
     settings *s = p->settings;
-    sg_vocabulary *v;
-    language m = load(g, p, &v);
-    sg_corpus *c = program_lines(g, s->t.test, "test");
-    language_text all = language_read(g, c, v), text = language_cut(g, &all, 1 - s->last);
-    sg_nll nll = language_score(&m, text, 1);
+    int lines;
+    sg_nll nll = language_evaluate(g, p, &s->c, s->last, &lines);
     double nats = nll.sum / (double)nll.tokens;
     if (sg_ok(g))
         printf("{\"nats\": %.6g, \"bits\": %.6g, \"characters\": %lld}\n", nats, nats / log(2),
                (long long)nll.tokens);
-    language_text_free(&all);
-    language_text_free(&text);
-    sg_vocabulary_free(v);
-    sg_corpus_free(c);
 }
 
 static void run_generate(sg_context *g, const program *p)
@@ -284,7 +268,7 @@ static void run_generate(sg_context *g, const program *p)
     settings *s = p->settings;
     sg_vocabulary *v;
     uint64_t seed = (uint64_t)s->t.seed;
-    language m = load(g, p, &v);
+    language m = language_load(g, p, &s->c, &v);
     if (sg_ok(g))
         generate(&m, v, s, seed, stdout);
     sg_vocabulary_free(v);

@@ -188,3 +188,29 @@ sg_nll language_score(language *m, language_text text, int rows)
     language_forget(m);
     return nll;
 }
+
+/* ---- the file of the model ------------------------------------------------------------------ */
+
+language language_load(sg_context *g, const program *p, language_config *c, sg_vocabulary **v)
+{
+    program_load(g, p);
+    c->init = 0; /* the parameters are there */
+    *v = sg_vocabulary_parse(g, sg_meta(g, "vocabulary"));
+    return language_make(g, *c, *v);
+}
+
+sg_nll language_evaluate(sg_context *g, const program *p, language_config *c, double share,
+                         int *lines)
+{
+    sg_vocabulary *v;
+    language m = language_load(g, p, c, &v);
+    sg_corpus *test = program_lines(g, p->t->test, "test");
+    language_text all = language_read(g, test, v), text = language_cut(g, &all, 1 - share);
+    sg_nll nll = language_score(&m, text, 1);
+    *lines = test->size;
+    language_text_free(&all);
+    language_text_free(&text);
+    sg_vocabulary_free(v);
+    sg_corpus_free(test);
+    return nll;
+}

@@ -75,4 +75,11 @@ sg_tensor *language_loss(language *m, const language_sampler *s);
 /* Over a whole text as one sequence, nothing left out. */
 sg_nll language_score(language *m, language_text text, int rows);
 
+/* The model in the program's file with the configuration that it was saved with, which is set; *v
+ * becomes its vocabulary. */
+language language_load(sg_context *g, const program *p, language_config *c, sg_vocabulary **v);
+/* What it makes of the last `share` of --test; how many lines that file has. */
+sg_nll language_evaluate(sg_context *g, const program *p, language_config *c, double share,
+                         int *lines);
+
 #endif

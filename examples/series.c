@@ -15,7 +15,7 @@
  * To classify, both directions are read, and the mean of their states tells the class.
  */
 #include "examples/program.h"
-#include "examples/series_file.h"
+#include "examples/series_data.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -30,119 +30,6 @@ typedef struct settings {
 } settings;
 
 enum { FORECAST, CLASSIFY };
-
-/* ---- data 数据 ------------------------------------------------------------------------------- */
-
-/* What a network reads, and what it is to tell of it. */
-typedef struct example {
-    const float *x; /* [length, features] */
-    int length, label;
-    float y;      /* of a forecast: the next change, scaled */
-    double value; /* and what it was a change from */
-} example;
-
-typedef struct examples {
-    int count, features;
-    example *item;
-    float *changes;
-} examples;
-
-static void free_examples(examples *e)
-{
-    free(e->item);
-    free(e->changes);
-    *e = (examples){0};
-}
-
-/* Mean and deviation of each feature, [2, features]: saved with the model. */
-static sg_tensor *scale_of(sg_context *g, int features)
-{
-    return sg_buffer(g, "scale", SG_F32, SG_SHAPE(2, features), 0);
-}
-
-static void measure(sg_context *g, int features, size_t n, const float *x)
-{
-    float *scale = calloc(2 * (size_t)features, sizeof *scale);
-    for (int k = 0; scale && k < features; k++) {
-        double sum = 0, squares = 0, count = 0;
-        for (size_t i = (size_t)k; i < n; i += (size_t)features)
-            if (isfinite(x[i])) {
-                sum += (double)x[i];
-                squares += (double)x[i] * (double)x[i];
-                count++;
-            }
-        double mean = sum / fmax(count, 1), variance = squares / fmax(count, 1) - mean * mean;
-        scale[k] = (float)mean;
-        scale[features + k] = (float)(variance > 0 ? sqrt(variance) : 1);
-    }
-    if (!scale)
-        sg_fail(g, SG_NO_MEMORY, "no memory for %d features", features);
-    else
-        sg_set(scale_of(g, features), scale);
-    free(scale);
-}
-
-/* What is missing is taken for the mean. */
-static void apply_scale(sg_context *g, int features, size_t n, float *x)
-{
-    const float *scale = sg_data(scale_of(g, features));
-    for (size_t i = 0; scale && i < n; i++) {
-        size_t k = i % (size_t)features;
-        x[i] = isfinite(x[i]) ? (x[i] - scale[k]) / scale[(size_t)features + k] : 0;
-    }
-}
-
-static double level(const settings *s, float v)
-{
-    return s->relative ? log((double)v) : (double)v;
-}
-
-/* All windows of a series v_0 … v_{n-1}. The scale is measured on its first `train` values, or if
- * that is 0 the model's own. */
-static examples windows(sg_context *g, const settings *s, const series_item *v, int train)
-{
-    examples e = {.features = 1};
-    int n = v->length - 1;
-    e.changes = malloc((size_t)(n > 0 ? n : 1) * sizeof *e.changes);
-    e.item = malloc((size_t)(n > 0 ? n : 1) * sizeof *e.item);
-    if (sg_ok(g) && (!e.changes || !e.item || n <= s->time))
-        sg_fail(g, SG_BAD_ARGUMENT, "%d values are too few for windows of %d", n + 1, s->time);
-    for (int t = 0; t < n && sg_ok(g); t++) {
-        e.changes[t] = (float)(level(s, v->x[t + 1]) - level(s, v->x[t]));
-        if (!isfinite(e.changes[t]))
-            sg_fail(g, SG_BAD_ARGUMENT, "value %d (%g) has no %s", t + 2, (double)v->x[t + 1],
-                    s->relative ? "logarithm" : "change");
-    }
-    if (sg_ok(g) && train)
-        measure(g, 1, (size_t)train, e.changes);
-    if (sg_ok(g))
-        apply_scale(g, 1, (size_t)n, e.changes);
-    for (int t = 0; t + s->time < n && sg_ok(g); t++)
-        e.item[e.count++] = (example){e.changes + t, s->time, 0, e.changes[t + s->time],
-                                      level(s, v->x[t + s->time])};
-    return e;
-}
-
-/* The series of a file as they are, scaled. */
-static examples labelled(sg_context *g, series_file *f, bool train)
-{
-    examples e = {.count = f->count, .features = f->features};
-    size_t n = 0;
-    for (int i = 0; i < f->count; i++)
-        n += (size_t)f->item[i].length * (size_t)f->features;
-    if (train && sg_ok(g))
-        measure(g, f->features, n, f->values);
-    if (sg_ok(g))
-        apply_scale(g, f->features, n, f->values);
-    e.item = malloc((size_t)f->count * sizeof *e.item + 1);
-    if (!e.item)
-        sg_fail(g, SG_NO_MEMORY, "no memory for %d series", f->count);
-    for (int i = 0; i < f->count && e.item; i++)
-        e.item[i] =
-            (example){.x = f->item[i].x, .length = f->item[i].length, .label = f->item[i].label};
-    e.count = e.item ? e.count : 0;
-    return e;
-}
 
 /* ---- the model 模型 -------------------------------------------------------------------------- */
 
@@ -170,7 +57,7 @@ static net make_net(sg_context *g, const settings *s, int features, int classes)
 }
 
 /* Of n examples in the given order: [n, classes], or [n, 1] of a forecast. */
-static sg_tensor *told(const net *m, const examples *e, int n, const int *order)
+static sg_tensor *told(const net *m, const series_examples *e, int n, const int *order)
 {
     sg_context *g = m->g;
     int time = 1;
@@ -182,7 +69,7 @@ static sg_tensor *told(const net *m, const examples *e, int n, const int *order)
     if (!x || !lengths)
         sg_fail(g, SG_NO_MEMORY, "no memory for %d series", n);
     for (int i = 0; i < n && x && lengths; i++) {
-        const example *k = &e->item[order[i]];
+        const series_example *k = &e->item[order[i]];
         lengths[i] = k->length;
         memcpy(x + (size_t)i * (size_t)time * features, k->x,
                (size_t)k->length * features * sizeof *x);
@@ -201,7 +88,8 @@ static sg_tensor *told(const net *m, const examples *e, int n, const int *order)
 }
 
 /* Summed over the examples: (y - change)², or -log P(class). */
-static sg_tensor *loss_of(const net *m, sg_tensor *y, const examples *e, int n, const int *order)
+static sg_tensor *loss_of(const net *m, sg_tensor *y, const series_examples *e, int n,
+                          const int *order)
 {
     float *change = calloc((size_t)n, sizeof *change);
     int32_t *label = calloc((size_t)n, sizeof *label);
@@ -225,7 +113,7 @@ static sg_tensor *loss_of(const net *m, sg_tensor *y, const examples *e, int n, 
 
 typedef struct learner {
     net m;
-    examples *e;
+    series_examples *e;
     int *train, *valid, *order; /* places of examples; a shuffled epoch of train */
     int trained, held, at;
     uint64_t random;
@@ -272,11 +160,11 @@ static double value_of(const settings *s, double level)
 }
 
 /* One forecast in the units of the data. */
-static void add_forecast(const net *m, result *r, const examples *e, int place, double y)
+static void add_forecast(const net *m, result *r, const series_examples *e, int place, double y)
 {
     const settings *s = &m->s;
-    const float *scale = sg_data(scale_of(m->g, 1));
-    const example *k = &e->item[place];
+    const float *scale = sg_data(series_scale(m->g, 1));
+    const series_example *k = &e->item[place];
     double last = k->value, deviation = (double)scale[1], mean = (double)scale[0];
     double truth = value_of(s, last + (double)k->y * deviation + mean);
     double foretold = value_of(s, last + y * deviation + mean);
@@ -291,7 +179,7 @@ static void add_forecast(const net *m, result *r, const examples *e, int place, 
     }
 }
 
-static result evaluate(const net *m, const examples *e, int n, const int *order)
+static result evaluate(const net *m, const series_examples *e, int n, const int *order)
 {
     enum { BATCH = 256 };
     result r = {.truth = calloc((size_t)n + 1, sizeof *r.truth),
@@ -381,7 +269,9 @@ static void learn(sg_context *g, const program *p, series_file *f, FILE *picture
     settings *s = p->settings;
     int train = f->count ? (int)((1 - s->t.hold) * (f->item[0].length - 1)) : 0;
     bool forecast = s->task == FORECAST;
-    examples e = forecast && sg_ok(g) ? windows(g, s, f->item, train) : labelled(g, f, true);
+    series_examples e = forecast && sg_ok(g)
+                            ? series_windows(g, f->item, s->time, s->relative, train)
+                            : series_labelled(g, f, true);
     learner k = {.e = &e, .random = (uint64_t)s->t.seed};
     k.m = make_net(g, s, f->features, forecast ? 1 : f->classes);
     hold_out(g, &k, train);
@@ -401,7 +291,7 @@ static void learn(sg_context *g, const program *p, series_file *f, FILE *picture
         free_result(&r);
     }
     free(k.train);
-    free_examples(&e);
+    series_examples_free(&e);
 }
 
 /* ---- the commands 命令 ---------------------------------------------------------------------- */
@@ -456,7 +346,8 @@ static void run_evaluate(sg_context *g, const program *p)
         sg_fail(g, SG_BAD_FILE, "%s: other classes than the model's, \"%s\"", s->t.test,
                 classes ? classes : "");
     if (sg_ok(g)) {
-        examples e = s->task == FORECAST ? windows(g, s, f.item, 0) : labelled(g, &f, false);
+        series_examples e = s->task == FORECAST ? series_windows(g, f.item, s->time, s->relative, 0)
+                                                : series_labelled(g, &f, false);
         net m = make_net(g, s, f.features, s->task == FORECAST ? 1 : f.classes);
         int *order = malloc((size_t)e.count * sizeof *order + 1);
         for (int i = 0; order && i < e.count; i++)
@@ -468,7 +359,7 @@ static void run_evaluate(sg_context *g, const program *p)
             free_result(&r);
         }
         free(order);
-        free_examples(&e);
+        series_examples_free(&e);
     }
     series_free(&f);
 }

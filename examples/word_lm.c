@@ -125,19 +125,11 @@ static void run_train(sg_context *g, const program *p)
 static void run_evaluate(sg_context *g, const program *p)
 {
     settings *s = p->settings;
-    program_load(g, p);
-    s->c.init = 0; /* the parameters are there */
-    sg_corpus *c = program_lines(g, s->t.test, "test");
-    sg_vocabulary *v = sg_vocabulary_parse(g, sg_meta(g, "vocabulary"));
-    language m = language_make(g, s->c, v);
-    language_text text = language_read(g, c, v);
-    sg_nll nll = language_score(&m, text, 1);
+    int sentences;
+    sg_nll nll = language_evaluate(g, p, &s->c, 1, &sentences);
     if (sg_ok(g))
         printf("{\"perplexity\": %.6g, \"nats\": %.6g, \"tokens\": %lld, \"sentences\": %d}\n",
-               sg_perplexity(&nll), nll.sum / (double)nll.tokens, (long long)nll.tokens, c->size);
-    language_text_free(&text);
-    sg_vocabulary_free(v);
-    sg_corpus_free(c);
+               sg_perplexity(&nll), nll.sum / (double)nll.tokens, (long long)nll.tokens, sentences);
 }
 
 int main(int argc, char **argv)
