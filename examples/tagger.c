@@ -34,7 +34,7 @@ typedef struct settings {
     int column, embed, hidden, layers, letter_embed, letters, min_count, output;
     double dropout, word_dropout;
     bool lower, backward;
-    const char *text;
+    const char *text, *picture, *transitions;
 } settings;
 
 enum { SOFTMAX, CRF };
@@ -265,7 +265,7 @@ static void show_directions(const net *m, const tags_batches *r, sg_tensor *h, c
     if (words && values)
         sg_plot_heatmap(m->g, 2, n, ((const char *[]){"before →", "after ←"}), words, values,
                         .title = "what speaks for each tag 两个方向的贡献", .file = stdout,
-                        .svg = m->s.t.plot);
+                        .svg = m->s.picture);
 }
 
 /* A[from, to], of the tags that there are. */
@@ -280,7 +280,7 @@ static void show_transitions(const net *m)
     if (tags && values)
         sg_plot_heatmap(m->g, n, n, tags, tags, values,
                         .title = "which tag follows which, from rows to columns 转移分数 A",
-                        .file = stdout);
+                        .file = stdout, .svg = m->s.transitions);
 }
 
 static void tell(const net *m, const char *text)
@@ -443,6 +443,8 @@ int main(int argc, char **argv)
         PROGRAM_TRAINING_OPTIONS(s.t),
         {.help = "Use"},
         {"text", "a sentence to be tagged", .text = &s.text},
+        {"picture", "SVG of what each direction says", .text = &s.picture, .value = "FILE"},
+        {"transitions", "SVG of the CRF's", .text = &s.transitions, .value = "FILE"},
         {0}};
     static const command commands[] = {
         {"", run_grammar}, {"train", run_train}, {"evaluate", run_evaluate}, {"use", run_use}, {0}};
