@@ -116,8 +116,8 @@ recordings recordings_read(sg_context *g, const char *path, const char *name)
     growing b = {.room = 0};
     for (int i = 0, left = 0; i < c->size && sg_ok(g); i++) {
         recording r = {.digit = -1};
-        bool ok = true;
-        if (left-- > 0) {
+        bool ok, inside = left-- > 0;
+        if (inside) {
             float *x = add_frame(g, &b);
             ok = !x || read_frame(c->source[i], x);
         } else {
@@ -130,8 +130,7 @@ recordings recordings_read(sg_context *g, const char *path, const char *name)
         }
         if (!ok)
             sg_fail(g, SG_BAD_FILE, "%s:%d: not %s", path, i + 1,
-                    r.digit < 0 ? "a frame of 13 numbers"
-                                : "a recording: digit speaker index frames");
+                    inside ? "a frame of 13 numbers" : "a recording: digit speaker index frames");
     }
     sg_corpus_free(c);
     return finish(g, &b);

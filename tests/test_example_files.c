@@ -263,6 +263,7 @@ Test(recordings, errors, .fini = end)
     char text[512];
     write_file("");
     expect_wrong("10 a 0 1\n1\n", ":1: not a recording");
+    expect_wrong("one a 0 1\n1\n", ":1: not a recording");
     expect_wrong("1 a 0\n", ":1: not a recording");
     expect_wrong("1 a 0 0\n", ":1: not a recording");
     expect_wrong("1 a 0 2\n1\n", ":1: not a recording");
