@@ -17,6 +17,9 @@
  *
  *     x_t = [E[word_t] ; c→ ; c←]
  *
+ * Where words are characters, as of Chinese, a vector of each pair (--pairs) stands for what
+ * letters tell elsewhere.
+ *
  * The scores s_t become tags one by one, P(y_t) = softmax(s_t); or together by a conditional random
  * field 条件随机场, which also knows which tag follows which, A:
  *
@@ -31,7 +34,7 @@
 
 typedef struct settings {
     training t;
-    int column, embed, hidden, layers, letter_embed, letters, min_count, output;
+    int column, embed, pairs, hidden, layers, letter_embed, letters, min_count, output;
     double dropout, word_dropout;
     bool lower, backward;
     const char *text, *picture, *transitions;
@@ -42,29 +45,34 @@ enum { LAYERS = 4 };
 
 /* ---- the model 模型 -------------------------------------------------------------------------- */
 
+typedef struct vocabularies {
+    sg_vocabulary *words, *pairs, *letters, *tags; /* pairs may be NULL */
+} vocabularies;
+
 typedef struct net {
     sg_context *g;
     settings s;
-    sg_vocabulary *words, *letters, *tags;
-    sg_tensor *word_table, *letter_table;
+    vocabularies v;
+    sg_tensor *word_table, *pair_table, *letter_table;
     sg_cell spelling[2], forward[LAYERS], backward[LAYERS];
     sg_affine out;
     sg_crf crf;
 } net;
 
-static net make_net(sg_context *g, const settings *s, sg_vocabulary *words, sg_vocabulary *letters,
-                    sg_vocabulary *tags)
+static net make_net(sg_context *g, const settings *s, vocabularies v)
 {
-    net m = {.g = g, .s = *s, .words = words, .letters = letters, .tags = tags};
+    net m = {.g = g, .s = *s, .v = v};
     if (!sg_ok(g))
         return m;
-    m.word_table = sg_embedding(g, "words", sg_vocabulary_size(words), s->embed);
+    m.word_table = sg_embedding(g, "words", sg_vocabulary_size(v.words), s->embed);
+    if (s->pairs)
+        m.pair_table = sg_embedding(g, "pairs", sg_vocabulary_size(v.pairs), s->pairs);
     if (s->letters) {
-        m.letter_table = sg_embedding(g, "letters", sg_vocabulary_size(letters), s->letter_embed);
+        m.letter_table = sg_embedding(g, "letters", sg_vocabulary_size(v.letters), s->letter_embed);
         m.spelling[0] = sg_lstm(g, "spelling", .in = s->letter_embed, .hidden = s->letters);
         m.spelling[1] = sg_lstm(g, "spelled_back", .in = s->letter_embed, .hidden = s->letters);
     }
-    int in = s->embed + 2 * s->letters;
+    int in = s->embed + s->pairs + 2 * s->letters;
     for (int l = 0; l < s->layers; l++, in = s->backward ? 2 * s->hidden : s->hidden) {
         char name[16];
         snprintf(name, sizeof name, "forward%d", l);
@@ -73,24 +81,26 @@ static net make_net(sg_context *g, const settings *s, sg_vocabulary *words, sg_v
         if (s->backward)
             m.backward[l] = sg_lstm(g, name, in, s->hidden);
     }
-    m.out = sg_linear(g, "out", in, sg_vocabulary_size(tags));
+    m.out = sg_linear(g, "out", in, sg_vocabulary_size(v.tags));
     if (s->output == CRF)
-        m.crf = sg_make_crf(g, "crf", sg_vocabulary_size(tags), SG_F32);
+        m.crf = sg_make_crf(g, "crf", sg_vocabulary_size(v.tags), SG_F32);
     return m;
 }
 
 static void free_net(net *m)
 {
-    sg_vocabulary_free(m->words);
-    sg_vocabulary_free(m->letters);
-    sg_vocabulary_free(m->tags);
+    sg_vocabulary_free(m->v.words);
+    sg_vocabulary_free(m->v.pairs);
+    sg_vocabulary_free(m->v.letters);
+    sg_vocabulary_free(m->v.tags);
 }
 
 /* ---- from words to tags --------------------------------------------------------------------- */
 
 static tags_batches batches_of(const net *m, const sg_corpus *c, uint64_t seed)
 {
-    return tags_open((tags_options){m->g, c, m->words, m->letters, m->tags, m->s.t.batch, seed});
+    return tags_open((tags_options){m->g, c, m->v.words, m->v.pairs, m->v.letters, m->v.tags,
+                                    m->s.t.batch, seed});
 }
 
 /* What the letters say of each word, [c→ ; c←]: [B,T,2C] */
@@ -118,6 +128,8 @@ static sg_tensor *states_of(const net *m, const tags_batches *r)
         words = sg_where(hidden, sg_like(words, SG_UNK), words);
     }
     sg_tensor *x = sg_take(m->word_table, words); /* [B,T,E] */
+    if (s->pairs)
+        x = sg_concat(-1, x, sg_take(m->pair_table, sg_input(g, SG_I32, shape, r->p.source)));
     x = sg_dropout(s->letters ? sg_concat(-1, x, spelled(m, r)) : x, s->dropout);
     x = sg_deep(s->layers, m->forward, s->backward ? m->backward : NULL, x, r->b.source_lengths,
                 .dropout = s->dropout);
@@ -178,7 +190,7 @@ static tags_score evaluate(const net *m, tags_batches *r)
             int n = r->b.source_lengths[b];
             for (int t = 0; t < n; t++) {
                 truth[t] = sg_vocabulary_text(r->truth, r->w.target_out[b * r->w.target_time + t]);
-                told[t] = sg_vocabulary_text(m->tags, best[b * time + t]);
+                told[t] = sg_vocabulary_text(m->v.tags, best[b * time + t]);
             }
             tags_add(&s, n, truth, told);
         }
@@ -217,25 +229,33 @@ static net learn(sg_context *g, const program *p, const sg_corpus *train, const 
     settings *s = p->settings;
     sg_tokenizer words = {.casing = s->lower ? SG_CASE_LOWER : SG_CASE_KEEP};
     learner k;
-    k.m = make_net(
-        g, s,
-        sg_vocabulary_build(g, train->size, train->source, .tokenizer = words,
-                            .min_count = s->min_count),
-        sg_vocabulary_build(g, train->size, train->source, .tokenizer.units = SG_UNITS_CHAR),
-        sg_vocabulary_build(g, train->size, train->target));
+    vocabularies v = {.tags = sg_vocabulary_build(g, train->size, train->target)};
+    v.words = sg_vocabulary_build(g, train->size, train->source, .tokenizer = words,
+                                  .min_count = s->min_count);
+    v.letters =
+        sg_vocabulary_build(g, train->size, train->source, .tokenizer.units = SG_UNITS_CHAR);
+    if (s->pairs) {
+        sg_corpus *pairs = tags_pairs(g, train);
+        v.pairs =
+            sg_vocabulary_build(g, pairs->size, pairs->source, .tokenizer = words, .min_count = 2);
+        sg_corpus_free(pairs);
+    }
+    k.m = make_net(g, s, v);
     k.train = batches_of(&k.m, train, (uint64_t)s->t.seed);
     k.valid = batches_of(&k.m, valid, 0);
     if (sg_ok(g) && train->size == 0)
         sg_fail(g, SG_BAD_ARGUMENT, "there is no sentence to learn from");
     fprintf(stderr, "%d sentences, %d held out, %d words, %d tags\n", train->size, valid->size,
-            sg_vocabulary_size(k.m.words) - SG_RESERVED,
-            sg_vocabulary_size(k.m.tags) - SG_RESERVED);
+            sg_vocabulary_size(k.m.v.words) - SG_RESERVED,
+            sg_vocabulary_size(k.m.v.tags) - SG_RESERVED);
     lesson l = {&k, k.train.d->batches, false, next, valid->size ? score : NULL, "valid_error"};
     program_train(g, &s->t, l);
     if (sg_ok(g)) {
-        sg_set_meta(g, "words", sg_vocabulary_json(k.m.words));
-        sg_set_meta(g, "letters", sg_vocabulary_json(k.m.letters));
-        sg_set_meta(g, "tags", sg_vocabulary_json(k.m.tags));
+        sg_set_meta(g, "words", sg_vocabulary_json(k.m.v.words));
+        if (s->pairs)
+            sg_set_meta(g, "pairs", sg_vocabulary_json(k.m.v.pairs));
+        sg_set_meta(g, "letters", sg_vocabulary_json(k.m.v.letters));
+        sg_set_meta(g, "tags", sg_vocabulary_json(k.m.v.tags));
         program_save(g, p);
     }
     tags_close(&k.train);
@@ -249,7 +269,7 @@ static net learn(sg_context *g, const program *p, const sg_corpus *train, const 
  * what one has before the other adds to it. */
 static void show_directions(const net *m, const tags_batches *r, sg_tensor *h, const int32_t *best)
 {
-    int n = r->b.source_time, k = sg_vocabulary_size(m->tags);
+    int n = r->b.source_time, k = sg_vocabulary_size(m->v.tags);
     sg_tensor *half[2], *w[2], *tag = sg_input(m->g, SG_I32, SG_SHAPE(1, n, 1), best), *said[2];
     const char **words = sg_room(m->g, (size_t)n * sizeof *words);
     for (int t = 0; words && t < n; t++)
@@ -271,10 +291,10 @@ static void show_directions(const net *m, const tags_batches *r, sg_tensor *h, c
 /* A[from, to], of the tags that there are. */
 static void show_transitions(const net *m)
 {
-    int k = sg_vocabulary_size(m->tags), n = k - SG_RESERVED;
+    int k = sg_vocabulary_size(m->v.tags), n = k - SG_RESERVED;
     const char **tags = sg_room(m->g, (size_t)k * sizeof *tags);
     for (int i = 0; tags && i < n; i++)
-        tags[i] = sg_vocabulary_text(m->tags, i + SG_RESERVED);
+        tags[i] = sg_vocabulary_text(m->v.tags, i + SG_RESERVED);
     sg_tensor *a = sg_slice(m->crf.transition, 0, SG_RESERVED, k, 1);
     const float *values = sg_data(sg_slice(a, 1, SG_RESERVED, k, 1));
     if (tags && values)
@@ -297,7 +317,7 @@ static void tell(const net *m, const char *text)
         tags_of(m, &r, sg_apply(m->out, h), best);
         for (int t = 0; sg_ok(m->g) && t < r.b.source_time; t++)
             printf("%s%s/%s", t ? " " : "", sg_vocabulary_text(r.forms, r.w.source[t]),
-                   sg_vocabulary_text(m->tags, best[t]));
+                   sg_vocabulary_text(m->v.tags, best[t]));
         putchar('\n');
         if (sg_ok(m->g) && m->s.backward)
             show_directions(m, &r, h, best);
@@ -368,10 +388,12 @@ static void run_train(sg_context *g, const program *p)
 static net load(sg_context *g, const program *p)
 {
     program_load(g, p);
-    const char *words = sg_meta(g, "words"), *letters = sg_meta(g, "letters");
-    const char *tags = sg_meta(g, "tags");
-    return make_net(g, p->settings, sg_vocabulary_parse(g, words), sg_vocabulary_parse(g, letters),
-                    sg_vocabulary_parse(g, tags));
+    settings *s = p->settings;
+    vocabularies v = {.words = sg_vocabulary_parse(g, sg_meta(g, "words")),
+                      .pairs = s->pairs ? sg_vocabulary_parse(g, sg_meta(g, "pairs")) : NULL,
+                      .letters = sg_vocabulary_parse(g, sg_meta(g, "letters")),
+                      .tags = sg_vocabulary_parse(g, sg_meta(g, "tags"))};
+    return make_net(g, s, v);
 }
 
 static void run_evaluate(sg_context *g, const program *p)
@@ -428,6 +450,8 @@ int main(int argc, char **argv)
         {"min-count", "rarer words are <unk>", .integer = &s.min_count, .low = 1, .high = 1e9},
         {.help = "Model"},
         {"embed", "features of a word", .integer = &s.embed, .low = 1, .high = 65536},
+        {"pairs", "features of a word together with the next one, 0: none", .integer = &s.pairs,
+         .low = 0, .high = 65536},
         {"letters", "units of a direction over letters, 0: words alone", .integer = &s.letters,
          .low = 0, .high = 65536},
         {"letter-embed", "features of a letter", .integer = &s.letter_embed, .low = 1,

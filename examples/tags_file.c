@@ -133,16 +133,46 @@ sg_corpus *tags_read(sg_context *g, const char *path, const char *name, int colu
     return made;
 }
 
+sg_corpus *tags_pairs(sg_context *g, const sg_corpus *c)
+{
+    size_t size = 1, n = (size_t)c->size + 1;
+    for (int i = 0; i < c->size; i++)
+        size += 3 * strlen(c->source[i]) + 2;
+    char *room = malloc(size), *at = room;
+    const char **text = malloc(2 * n * sizeof *text);
+    if (!room || !text)
+        sg_fail(g, SG_NO_MEMORY, "no memory for pairs");
+    for (int i = 0; i < c->size && sg_ok(g); i++) {
+        text[i] = at;
+        text[c->size + i] = c->target[i];
+        for (const char *s = c->source[i]; *s;) {
+            size_t a = strcspn(s, " "), b = s[a] ? strcspn(s + a + 1, " ") : 0;
+            at += sprintf(at, "%.*s_%.*s ", (int)a, s, (int)b, s + a + (s[a] == ' '));
+            s += a + (s[a] == ' ');
+        }
+        *at++ = '\0';
+    }
+    sg_corpus *made = sg_corpus_of(g, sg_ok(g) ? c->size : 0, text, text ? text + c->size : NULL);
+    free(room);
+    free(text);
+    return made;
+}
+
 /* ---- batches --------------------------------------------------------------------------------- */
 
 tags_batches tags_open(tags_options o)
 {
     sg_context *g = o.g;
     const sg_corpus *c = o.corpus;
-    tags_batches r = {.o = o, .b.seed = o.seed, .w.seed = o.seed};
+    tags_batches r = {.o = o, .b.seed = o.seed, .p.seed = o.seed, .w.seed = o.seed};
     r.forms = sg_vocabulary_build(g, c->size, c->source);
     r.truth = sg_vocabulary_build(g, c->size, c->target);
     r.d = sg_batches_make(g, c, o.words, o.tags, .size = o.size);
+    if (o.pairs) {
+        sg_corpus *pairs = tags_pairs(g, c);
+        r.paired = sg_batches_make(g, pairs, o.pairs, o.tags, .size = o.size);
+        sg_corpus_free(pairs);
+    }
     r.written = sg_batches_make(g, c, r.forms, r.truth, .size = o.size);
     r.row_of = malloc((size_t)sg_vocabulary_size(r.forms) * sizeof *r.row_of + 1);
     if (!r.row_of)
@@ -154,6 +184,7 @@ void tags_close(tags_batches *r)
 {
     free(r->row_of);
     sg_batches_free(r->d);
+    sg_batches_free(r->paired);
     sg_batches_free(r->written);
     sg_vocabulary_free(r->forms);
     sg_vocabulary_free(r->truth);
@@ -174,6 +205,8 @@ bool tags_next(tags_batches *r)
     sg_context *g = r->o.g;
     bool more = sg_batch_next(r->d, &r->b);
     sg_batch_next(r->written, &r->w); /* by one seed, of equal lengths: the same sentences */
+    if (r->paired)
+        sg_batch_next(r->paired, &r->p);
     if (!more || !sg_ok(g))
         return false;
     int time = r->b.source_time, n = r->b.size * time;

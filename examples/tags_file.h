@@ -16,6 +16,10 @@
  * that the option `name` was not given. column: of the tag, counted from 1; 0: as above. */
 sg_corpus *tags_read(sg_context *g, const char *path, const char *name, int column);
 
+/* The same with pairs for words, "the dog" and so on: each joined with the one after it by a '_'.
+ */
+sg_corpus *tags_pairs(sg_context *g, const sg_corpus *c);
+
 /* Sentences of about equal lengths as batches of ids; and the same ones by vocabularies of their
  * own, in which nothing is unknown. The letters of a word are spelled once in a batch, however
  * often the word stands there. */
@@ -23,7 +27,7 @@ enum { TAGS_LETTERS = 24 }; /* that are looked at, of a word */
 typedef struct tags_options {
     sg_context *g;
     const sg_corpus *corpus;
-    const sg_vocabulary *words, *letters, *tags;
+    const sg_vocabulary *words, *pairs, *letters, *tags; /* pairs may be NULL */
     int size;
     uint64_t seed;
 } tags_options;
@@ -31,8 +35,8 @@ typedef struct tags_options {
 typedef struct tags_batches {
     tags_options o;
     sg_vocabulary *forms, *truth; /* words and tags as they are written */
-    sg_batches *d, *written;
-    sg_batch b, w;    /* what stands there now, by both; arrays live until the context's reset: */
+    sg_batches *d, *paired, *written;
+    sg_batch b, p, w; /* what stands there now, by each; arrays live until the context's reset: */
     int32_t *labels;  /* [size, time] */
     int32_t *form;    /* [size, time]: rows of */
     int32_t *letters; /* [rows, TAGS_LETTERS], [rows], the largest of which is */

@@ -84,6 +84,21 @@ Test(tags, errors, .fini = end)
     sg_close(g);
 }
 
+Test(tags, pairs)
+{
+    static const char *const text[] = {"a b c", "d", "", "X Y Z", "X", ""};
+    sg_context *g = sg_open();
+    sg_corpus *c = sg_corpus_of(g, 3, text, text + 3), *pairs = tags_pairs(g, c);
+    cr_assert(sg_ok(g) && pairs->size == 3);
+    cr_expect_str_eq(pairs->source[0], "a_b b_c c_ ");
+    cr_expect_str_eq(pairs->source[1], "d_ ");
+    cr_expect_str_eq(pairs->source[2], "");
+    cr_expect_str_eq(pairs->target[0], "X Y Z");
+    sg_corpus_free(pairs);
+    sg_corpus_free(c);
+    sg_close(g);
+}
+
 /* Words right, entities there, told, found. */
 static void expect_score(bool closed, const char *truth, const char *told, int right, int there,
                          int said, int found)

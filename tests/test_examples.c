@@ -354,7 +354,7 @@ Test(examples, tagger, .init = begin, .fini = end)
                   strstr(text, "<?xml"),
               "%s", text);
     j = learn("tagger",
-              "--train bmes.gz --output crf --letters 0 --layers 2 --hidden 8 --embed 8 "
+              "--train bmes.gz --output crf --letters 0 --pairs 4 --layers 2 --hidden 8 --embed 8 "
               "--epochs 5 --lr 0.02 --lower",
               "--test bmes");
     cr_expect(number(j, "f1") > 97 && number(j, "entities") == 400 && number(j, "words") == 1200);
