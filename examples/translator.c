@@ -265,7 +265,7 @@ static void judge_all(judge *j, const translator *t, const sg_corpus *c, int bat
 {
     *j = (judge){.t = t, .c = c, .tokenizer = sg_vocabulary_tokenizer(t->target)};
     bool as_they_are = j->tokenizer.units == SG_UNITS_WORD && !j->tokenizer.punctuation;
-    j->bleu.tokens = as_they_are ? SG_BLEU_NONE : SG_BLEU_13A;
+    j->bleu.tokens = as_they_are ? SG_BLEU_NONE : SG_BLEU_ZH;
     translator_decode(t, c, batch, s, judge_one, j);
 }
 

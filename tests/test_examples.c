@@ -195,6 +195,42 @@ Test(examples, transformer, .init = begin, .fini = end)
              {"transformer train --train p.tsv --size 30 --heads 4", "heads"});
 }
 
+Test(examples, caption, .init = begin, .fini = end)
+{
+    static const char *const colours[] = {"red", "green", "blue"}, *const words[] = {"红", "绿",
+                                                                                     "蓝"};
+    char text[TEXT], options[256];
+    FILE *f[2] = {create("e.tsv"), create("z.tsv")};
+    for (int i = 0; i < 120; i++)
+        for (int k = 0; k < 2; k++)
+            fprintf(f[k], "%d 0.%d -%d %.2f\t%s%s%s\n", i % 3 == 0, i % 10, i % 3 == 1,
+                    0.1 * (i % 7), k ? "" : "a ", (k ? words : colours)[i % 3], k ? "的" : " one");
+    cr_assert(fclose(f[0]) == 0 && fclose(f[1]) == 0);
+    run(text, "gzip < z.tsv > z.gz; head -3 e.tsv | cut -f1 > few; cut -d' ' -f2- few > short; "
+              "sed '2s/ / x/' e.tsv > wrong.tsv");
+    for (int first = 0; first < 2; first++) {
+        snprintf(options, sizeof options,
+                 "--train e.tsv --feed %s --embed 8 --hidden 16 --epochs 12 --lr 0.02 --cell %s",
+                 first ? "first" : "every", first ? "lstm" : "gru");
+        json_t *j = learn("caption", options, "--test e.tsv --beam 2");
+        cr_expect(number(j, "exact") > 95 && number(j, "sentences") == 120, "%s", options);
+        json_decref(j);
+        run(text, "caption use --model a --test few");
+        cr_expect_str_eq(text, "a red one\na green one\na blue one\n");
+    }
+    json_t *j = learn("caption",
+                      "--train z.gz --valid z.tsv --units char --embed 8 --hidden 16 --epochs 12 "
+                      "--lr 0.02 --dropout 0.1",
+                      "--test z.gz");
+    cr_expect(number(j, "exact") > 95 && number(j, "tokens") == 120 * 3);
+    json_decref(j);
+    MESSAGES({"caption train", "a file is needed: --train FILE"},
+             {"caption train --train wrong.tsv", "wrong.tsv:2: not 4 numbers between spaces"},
+             {"caption train --train few", "no column 1"},
+             {"caption use --model a --test short", "see.w"},
+             {"caption evaluate --model few --test e.tsv", "few: is"});
+}
+
 Test(examples, char_rnn, .init = begin, .fini = end)
 {
     char text[TEXT];
