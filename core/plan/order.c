@@ -21,6 +21,7 @@ static inline uint32_t entered(const sg_tensor *x, sg__extent extent)
     return extent == SG__STOP_AT_VALUES && x->value ? 0 : x->n;
 }
 
+/* Room on the stack and in the order for so many nodes each. */
 static bool more_room(sg_context *g, size_t n)
 {
     void *frames = g->frames, *order = g->order.x;
@@ -33,62 +34,76 @@ static bool more_room(sg_context *g, size_t n)
     return ok;
 }
 
-/* A node all of whose operands are listed is listed; an alias is where its operand is. */
-static inline bool list(sg_context *g, sg_tensor *x, bool inner, sg__writer *w)
+static inline size_t room(const sg_context *g)
 {
-    if (inner && g->overwritten_in == g->generation && outdated(x)) {
-        sg__fail_node(g, SG_STALE, x->op, x->scope, (int)x->n, x->in,
-                      "was recorded before its parameter was overwritten");
-        return false;
-    }
-    if (inner && x->op->flags & SG__OP_ALIAS) {
-        x->index = x->in[0]->index;
-        return true;
-    }
-    x->index = (uint32_t)g->order.n;
-    g->order.x[g->order.n++] = x;
-    if (!w)
-        return true;
+    return g->frame_capacity < g->order.capacity ? g->frame_capacity : g->order.capacity;
+}
+
+static bool fail_outdated(const sg_tensor *x)
+{
+    sg__fail_node(x->g, SG_STALE, x->op, x->scope, (int)x->n, x->in,
+                  "was recorded before its parameter was overwritten");
+    return false;
+}
+
+/* What there is to be done for a listed node, in an evaluation. */
+static inline bool note(sg_tensor *x, sg__writer *w)
+{
     if (w->r->runs && !x->value && !x->op->view) {
-        g->stat.recomputed += (x->flags & SG__COMPUTED) != 0;
+        x->g->stat.recomputed += (x->flags & SG__COMPUTED) != 0;
         x->flags |= SG__COMPUTED;
     }
     return sg__key_node(w, x);
 }
 
-/* While a node waits on the stack for an operand, its index is the next one to look at. Without a
- * key to write, it ends where it meets gradients that were not recorded. */
+/* A node all of whose operands are listed is listed; an alias is where its operand is. While one
+ * waits on the stack for an operand, its index is the next one to look at. Without a key to write,
+ * the walk ends where it meets gradients that were not recorded. */
 static inline bool walk(sg_context *g, size_t n, sg_tensor *const *roots, sg__extent extent,
                         sg__writer *w, sg_tensor **unrecorded)
 {
-    const bool all = !w && g->unrecorded;
-    uint32_t epoch = ++g->epoch;
-    size_t depth = 0;
+    const bool all = !w && g->unrecorded, overwritten = g->overwritten_in == g->generation;
+    const uint32_t epoch = ++g->epoch;
+    sg_tensor **frames = g->frames, **order = g->order.x;
+    size_t depth = 0, listed = 0, most = room(g);
     g->order.n = 0;
     for (size_t r = 0; r < n; r++) {
         sg_tensor *x = roots[r]->mark == epoch ? NULL : roots[r];
         for (uint32_t i = 0; x;) {
-            if (all && x->op->flags & SG__OP_UNRECORDED) {
-                *unrecorded = x;
-                return true;
-            }
             uint32_t end = entered(x, extent);
-            size_t seen = depth + g->order.n; /* beside x */
-            if ((seen >= g->frame_capacity || seen >= g->order.capacity) && !more_room(g, seen + 1))
-                return false;
-            x->mark = epoch;
+            if (i == 0) { /* it is met */
+                if (all && x->op->flags & SG__OP_UNRECORDED) {
+                    *unrecorded = x;
+                    return true;
+                }
+                x->mark = epoch;
+                if (depth + listed >= most) {
+                    if (!more_room(g, depth + listed + 1))
+                        return false;
+                    frames = g->frames, order = g->order.x, most = room(g);
+                }
+            }
             while (i < end && x->in[i]->mark == epoch)
                 i++;
             if (i < end) {
                 x->index = i + 1;
-                g->frames[depth++] = x;
+                frames[depth++] = x;
                 x = x->in[i];
                 i = 0;
                 continue;
             }
-            if (!list(g, x, end > 0, w))
-                return false;
-            x = depth ? g->frames[--depth] : NULL;
+            if (end && overwritten && outdated(x))
+                return fail_outdated(x);
+            if (end && x->op->flags & SG__OP_ALIAS) {
+                x->index = x->in[0]->index;
+            } else {
+                x->index = (uint32_t)listed;
+                order[listed++] = x;
+                g->order.n = listed;
+                if (w && !note(x, w))
+                    return false;
+            }
+            x = depth ? frames[--depth] : NULL;
             i = x ? x->index : 0;
         }
     }
