@@ -71,13 +71,13 @@
             v_store_part_##T(o, f##_##T(v_load_part_##T(x, n)), n);                                \
     }
 
+/* Most calls are for few elements and without single values: these have code of their own. */
 #define SG__MAP2(f, T, formula)                                                                    \
     static inline v_##T f##_##T(v_##T x, v_##T y)                                                  \
     {                                                                                              \
         return formula;                                                                            \
     }                                                                                              \
-    sg_map SG__NAME(f, T);                                                                         \
-    void SG__NAME(f, T)(size_t n, void *out, const void *const *in, unsigned single)               \
+    static inline void f##_all_##T(size_t n, void *out, const void *const *in, unsigned single)    \
     {                                                                                              \
         SG__OPERAND(T, x, 0);                                                                      \
         SG__OPERAND(T, y, 1);                                                                      \
@@ -95,6 +95,14 @@
         }                                                                                          \
         if (n)                                                                                     \
             v_store_part_##T(o, f##_##T(v_load_part_##T(x, n), v_load_part_##T(y, n)), n);         \
+    }                                                                                              \
+    sg_map SG__NAME(f, T);                                                                         \
+    void SG__NAME(f, T)(size_t n, void *out, const void *const *in, unsigned single)               \
+    {                                                                                              \
+        if (single)                                                                                \
+            f##_all_##T(n, out, in, single);                                                       \
+        else                                                                                       \
+            f##_all_##T(n, out, in, 0);                                                            \
     }
 
 #define SG__MAP1_F32(f, formula) SG__MAP1(f, f32, formula)
