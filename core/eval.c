@@ -365,7 +365,10 @@ sg__plan *sg__plan_for(int n, sg_tensor *const *x, const char *what)
     if (!g || !sg__collect(g, n, x) || !g->roots.n)
         return NULL;
     sg__request r = {g, g->roots.n, g->roots.x, false};
-    return sg__plan_of(&r);
+    g->busy = true;
+    sg__plan *p = sg__plan_of(&r);
+    g->busy = false;
+    return p;
 }
 
 /* ---- debug mode ------------------------------------------------------------------------------ */

@@ -381,6 +381,9 @@ Test(later, a_derivative_cannot_evaluate)
     cr_expect(strstr(sg_errmsg(g), "an op asks for values while it is evaluated or derived"), "%s",
               sg_errmsg(g));
     sg_clear(g);
+    sg_tensor *d = gradient_of(g, &op, 1); /* nor when only its plan is asked for */
+    cr_expect(sg_plan_infos(1, &d).steps == 0 && sg_error(g) == SG_BAD_ARGUMENT);
+    sg_clear(g);
     cr_expect(sg_item(sg_scalar(g, SG_F32, 1)) == 1);
     sg_close(g);
 }
