@@ -204,7 +204,7 @@ static void blocks(sg__gemm_call *p)
     static const int shapes[][3] = {{1, 70, 511},   {3, 40, 512},    {2, 300, 513}, {13, 33, 1025},
                                     {300, 5, 700},  {250, 130, 257}, {241, 1, 300}, {5, 1, 1100},
                                     {1, 200, 1030}, {1, 2110, 19},   {64, 65, 64},  {480, 17, 256},
-                                    {37, 3, 600}};
+                                    {37, 3, 600},   {48, 100, 64},   {32, 203, 530}};
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
         for (int transposed = 0; transposed < 4; transposed++) {
             p->m = shapes[i][0], p->n = shapes[i][1], p->k = shapes[i][2];
@@ -253,7 +253,7 @@ Test(gemm, a_sum_of_nothing_is_zero)
 /* An element does not depend on what else is computed with it. */
 static void cuts(sg__gemm_call *p)
 {
-    enum { M = 61, N = 90, K = 530 };
+    enum { M = 64, N = 131, K = 530 }; /* as a whole, and in parts, C' = B' A' beside C */
     const size_t size = p->dtype == SG_F64 ? 8 : 4;
     for (int transposed = 0; transposed < 2; transposed++) {
         const matrix a = make(p->dtype, ROWS, M, K);

@@ -20,8 +20,11 @@ enum {
                          tile would read a line for a few elements at each k */
     PACK_NEAR = 3,    /* times as many rows: to pack B if its rows are near each other */
     FEW = 8,          /* rows; with more there is enough to do while B arrives */
-    CACHE = 1 << 18,  /* bytes of B that stay near */
-    PAGE = 4096       /* rows or columns of B so far apart share a place in L1 */
+    SWAP_FROM = 24,   /* to so many rows, of a transposed B that has more columns: it is read in */
+    SWAP_TO = 100,    /* place as C' = B' A', where A is packed, and C' is turned around then, */
+    SWAP_SIZE = 1 << 17, /* if it has so few elements */
+    CACHE = 1 << 18,     /* bytes of B that stay near */
+    PAGE = 4096          /* rows or columns of B so far apart share a place in L1 */
 };
 
 typedef struct way {
@@ -132,17 +135,57 @@ static way choose(sg__gemm_call *p)
     return w;
 }
 
-/* Enough for whatever is chosen for a part of the call, which has fewer rows or columns. */
-size_t sg__gemm_scratch(const sg__gemm_call *p)
+/* ---- C' beside C ---------------------------------------------------------------------------- */
+
+/* Whether to pack A is less work than to pack B, and vectors are nearly full. */
+static bool swaps(const sg__gemm_call *p)
 {
-    if (p->m <= 0 || p->n <= 0 || p->k <= 0)
-        return 0;
+    const sg__gemm_own *own = own_kernels(p->isa, p->dtype == SG_F64);
+    const int64_t lanes = own->width / 2;
+    const int64_t whole = (p->m + lanes - 1) / lanes * lanes;
+    return p->supplier != SG__GEMM_BLIS && !p->accumulate && p->b_row == 1 && p->b_col != 1 &&
+           p->a_col == 1 && p->c_col == 1 && p->c_row > 0 && p->c_row <= INT32_MAX &&
+           p->m >= SWAP_FROM && p->m > own->turn_to && p->m <= SWAP_TO && p->n >= 2 * p->m &&
+           p->m * p->n <= SWAP_SIZE && 8 * whole <= 9 * p->m;
+}
+
+/* C' = B' A', contiguous, at p->scratch; the scratch of that product is behind it. */
+static sg__gemm_call beside(const sg__gemm_call *p)
+{
+    sg__gemm_call q = *p;
+    swap(&q);
+    q.c = p->scratch;
+    q.c_row = p->m;
+    q.c_col = 1;
+    const size_t size = p->dtype == SG_F64 ? 8 : 4;
+    q.scratch = p->scratch ? (char *)p->scratch + aligned(p->m * p->n, size) : NULL;
+    return q;
+}
+
+static size_t scratch_of(const sg__gemm_call *p)
+{
     sg__gemm_call q = *p;
     const way w = choose(&q);
     int64_t rows = w.few * PANELS;
     if (p->c_row != 1 && p->c_col != 1 && rows < ROWS)
         rows = ROWS;
     return w.a_bytes + w.b_bytes + aligned(rows * w.width, w.size);
+}
+
+/* Enough for whatever is chosen for a part of the call, which has fewer rows or columns. */
+size_t sg__gemm_scratch(const sg__gemm_call *p)
+{
+    if (p->m <= 0 || p->n <= 0 || p->k <= 0)
+        return 0;
+    const size_t bytes = scratch_of(p);
+    if (p->b_row != 1 || p->m < SWAP_FROM || p->n < 2 * SWAP_FROM)
+        return bytes; /* no part is swapped */
+    sg__gemm_call part = *p;
+    part.m = lesser(p->m, SWAP_TO);
+    const sg__gemm_call q = beside(&part);
+    const size_t most = aligned(lesser(part.m * p->n, SWAP_SIZE), p->dtype == SG_F64 ? 8 : 4);
+    const size_t swapped = most + scratch_of(&q);
+    return bytes > swapped ? bytes : swapped;
 }
 
 /* A part of C, [m,n], from rows of n_tile elements to where it belongs */
@@ -207,6 +250,21 @@ static void by_rows(const sg__gemm_call *p, const way *w)
     }
 }
 
+/* C' from there to C */
+static void turn_around(const sg__gemm_call *p)
+{
+    const size_t size = p->dtype == SG_F64 ? 8 : 4;
+    const sg__gemm_own *own = own_kernels(p->isa, p->dtype == SG_F64);
+    const int64_t lanes = own->width / 2, whole = p->n / lanes * lanes;
+    for (int64_t j = 0; j < whole; j += lanes) /* columns of C are rows beside it */
+        own->pack(p->m, lanes, offset(p->scratch, j * p->m, size), 1, p->m, (int)p->c_row,
+                  (char *)p->c + j * (int64_t)size);
+    for (int64_t j = whole; j < p->n; j++)
+        for (int64_t i = 0; i < p->m; i++)
+            memcpy((char *)p->c + (i * p->c_row + j) * (int64_t)size,
+                   offset(p->scratch, j * p->m + i, size), size);
+}
+
 static void clear(const sg__gemm_call *p)
 {
     const size_t size = p->dtype == SG_F64 ? 8 : 4;
@@ -219,6 +277,12 @@ void sg__gemm(const sg__gemm_call *call)
 {
     if (call->m <= 0 || call->n <= 0)
         return;
+    if (call->k > 0 && swaps(call)) {
+        const sg__gemm_call q = beside(call);
+        sg__gemm(&q);
+        turn_around(call);
+        return;
+    }
     if (call->k <= 0) {
         if (!call->accumulate)
             clear(call);
