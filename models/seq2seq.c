@@ -294,6 +294,7 @@ static sg_tensor *step_by_step(sg__decoder *d, sg_tensor *xw, sg_tensor **weight
     return r;
 }
 
+/* What the output layer gets: [B,T,H] */
 static sg_tensor *decode(const sg_seq2seq *m, const sg_encoded *e, sg_tensor *tokens,
                          sg_tensor **weights)
 {
@@ -304,7 +305,7 @@ static sg_tensor *decode(const sg_seq2seq *m, const sg_encoded *e, sg_tensor *to
         r = together ? all_at_once(&d, xw, &w) : step_by_step(&d, xw, &w);
     if (weights)
         *weights = m->o.no_attention ? NULL : w;
-    return sg__decoder_logits(m, sg_dropout(r, m->o.dropout)); /* [B,T,V] */
+    return sg_dropout(r, m->o.dropout);
 }
 
 sg_tensor *sg_seq2seq_decode(const sg_seq2seq *m, const sg_encoded *e, const int32_t *target,
@@ -312,9 +313,43 @@ sg_tensor *sg_seq2seq_decode(const sg_seq2seq *m, const sg_encoded *e, const int
 {
     sg_context *g = m->o.g;
     sg_push(g, "decoder", "");
-    sg_tensor *logits = decode(m, e, tokens_of(g, target, batch, time, NULL), weights);
+    sg_tensor *r = decode(m, e, tokens_of(g, target, batch, time, NULL), weights);
+    sg_tensor *logits = sg__decoder_logits(m, r); /* [B,T,V] */
     sg_pop(g);
     return logits;
+}
+
+/* Real tokens one after the other, of which alone the output layer and the loss are computed; then
+ * some that are not, so that rows are whole batches and not each number of them is a new plan. */
+typedef struct chosen {
+    int32_t *at, *label; /* among [B,T]; the label of each */
+    int real, all;       /* all is 0 where there is nothing to leave out */
+} chosen;
+
+static chosen real_tokens(sg_context *g, const sg_batch *b)
+{
+    chosen k = {0};
+    if (!sg_ok(g) || !b->target_lengths || !b->target_out || !b->size)
+        return k;
+    int64_t n = 0, all = (int64_t)b->size * b->target_time;
+    for (int i = 0; i < b->size; i++)
+        n += b->target_lengths[i];
+    int64_t whole = (n + b->size - 1) / b->size * b->size;
+    if (n == 0 || whole >= all || all > INT32_MAX)
+        return k;
+    k.at = sg_room(g, (size_t)(2 * whole) * sizeof *k.at);
+    if (!k.at)
+        return k;
+    k.label = k.at + whole;
+    memset(k.at, 0, (size_t)(2 * whole) * sizeof *k.at);
+    for (int i = 0; i < b->size; i++)
+        for (int t = 0; t < b->target_lengths[i]; t++) {
+            int at = i * b->target_time + t;
+            k.at[k.real] = at;
+            k.label[k.real++] = b->target_out[at];
+        }
+    k.all = (int)whole;
+    return k;
 }
 
 sg_loss sg_seq2seq_loss(const sg_seq2seq *m, const sg_batch *b, double smoothing)
@@ -323,9 +358,16 @@ sg_loss sg_seq2seq_loss(const sg_seq2seq *m, const sg_batch *b, double smoothing
     sg_encoded e = sg_seq2seq_encode(m, b->source, b->size, b->source_time, b->source_lengths);
     sg_push(g, "decoder", "");
     sg_tensor *tokens = tokens_of(g, b->target_in, b->size, b->target_time, b->target_lengths);
-    sg_tensor *logits = decode(m, &e, tokens, NULL);
+    sg_tensor *r = decode(m, &e, tokens, NULL);
+    chosen k = real_tokens(g, b);
+    if (k.all) {
+        sg_tensor *rows = sg_reshape(r, SG_SHAPE(b->size * b->target_time, sg_dim(r, 2)));
+        r = sg_take(rows, sg_borrow(g, SG_I32, SG_SHAPE(1, k.all), k.at)); /* [1,K,H] */
+    }
+    sg_tensor *logits = sg__decoder_logits(m, r);
     sg_pop(g);
-    return sg_label_loss(logits, b->target_out, b->target_lengths, smoothing);
+    return k.all ? sg_label_loss(logits, k.label, &k.real, smoothing)
+                 : sg_label_loss(logits, b->target_out, b->target_lengths, smoothing);
 }
 
 /* ---- scheduled sampling --------------------------------------------------------------------- */

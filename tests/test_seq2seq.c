@@ -139,6 +139,31 @@ Test(seq2seq, gradients_to_the_second_order)
     }
 }
 
+/* The loss is that of all logits, of which those of real tokens are computed. */
+Test(seq2seq, no_logits_are_computed_of_padding)
+{
+    for (int k = 0; k < CONFIGURATIONS; k++) {
+        configuration c = configure(k);
+        sg_context *g = sg_open();
+        sg_seq2seq m = make(g, c, SG_F64);
+        sg_encoded e = sg_seq2seq_encode(&m, source, BATCH, SOURCE, source_lengths);
+        sg_tensor *logits = sg_seq2seq_decode(&m, &e, target_in, BATCH, TARGET, NULL);
+        sg_loss all = sg_label_loss(logits, target_out, target_lengths, 0.1);
+        sg_loss real = sg_seq2seq_loss(&m, &batch, 0.1);
+        cr_expect_float_eq(sg_item(real.sum), sg_item(all.sum), 1e-12, "%s", c.name);
+        cr_expect_eq(real.tokens, all.tokens);
+        sg_reset(g);
+        char *text = NULL;
+        size_t size = 0;
+        FILE *f = open_memstream(&text, &size);
+        sg_dump(f, 1, &(sg_tensor *){sg_seq2seq_loss(&m, &batch, 0).sum});
+        fclose(f);
+        cr_expect(strstr(text, ": f64[1,6,9]") && !strstr(text, ": f64[3,3,9]"), "%s", c.name);
+        free(text);
+        sg_close(g);
+    }
+}
+
 /* Whatever stands behind a length, ids that do not exist included. */
 Test(seq2seq, padding_changes_no_bit)
 {
