@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-enum { FEW = 256 };
+enum { FEW = 256, NEAR = 16 };
 
 static bool no_memory(const sg__graph *gr)
 {
@@ -40,13 +40,17 @@ static bool equal(const sg__item *x, const sg__item *y)
            (!x->op->attr_size || memcmp(x->attr, y->attr, x->op->attr_size) == 0);
 }
 
-/* The slot of x, whose hash is h, or the free one where it would be. A slot has the upper half of
- * its item's hash, so that others are hardly ever looked at. */
+/* The slot of x, whose hash is h, or the free one where it would be: one of a few near its last
+ * operand's, so that a graph that is made in order goes through the table in order; and where these
+ * are taken, by its hash. A slot has half of that, so that other items are hardly ever looked at.
+ */
 static sg__slot *slot_of(const sg__graph *gr, const sg__item *x, uint64_t h)
 {
-    size_t at = h & (gr->slots - 1);
-    for (;; at = (at + 1) & (gr->slots - 1)) {
-        sg__slot *s = gr->table + at;
+    size_t near = 0;
+    for (uint32_t i = 0; i < x->n; i++)
+        near = x->in[i] > near ? x->in[i] : near;
+    for (size_t k = 0;; k++) {
+        sg__slot *s = gr->table + (((k < NEAR ? 2 * near : h) + k) & (gr->slots - 1));
         if (s->item == SG__NONE || (s->hash == h >> 32 && equal(gr->x + s->item, x)))
             return s;
     }
