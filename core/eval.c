@@ -85,11 +85,10 @@ static sg__plan *make(const sg__request *r, size_t kept)
     p->arena = r->g->spare;
     r->g->spare = (sg__arena){0};
     sg__graph gr;
-    bool ok = sg__graph_open(r, kept, &gr);
+    bool ok = sg__graph_open(r, kept, &gr) && sg__batch(&gr, &p->arena);
     p->checkpoints = gr.checkpoints;
-    p->kept = kept < gr.checkpoints ? kept : gr.checkpoints;
-    ok = ok && sg__batch(&gr, &p->arena) && sg__schedule(&gr) && sg__sparse(&gr) &&
-         sg__emit(r, &gr, p) && sg__fuse(r->g, p) &&
+    p->kept = gr.kept < gr.checkpoints ? gr.kept : gr.checkpoints;
+    ok = ok && sg__schedule(&gr) && sg__sparse(&gr) && sg__emit(r, &gr, p) && sg__fuse(r->g, p) &&
          (sg__without(r->g, SG__ASSIGN) || sg__assign_in_place(r->g, p)) &&
          sg__place_all(r->g, p) && (sg__without(r->g, SG__SPLIT) || sg__split(r->g, p));
     sg__graph_close(&gr);

@@ -62,20 +62,37 @@ static sg_tensor *tree(sg_context *g, sg_tensor *table, int leaves, int lean)
     return sg_reshape(sg_cross_entropy(sg_apply(out, s[n - 1].h), label), SG_SCALAR);
 }
 
+/* As many steps as there are words, each of which looks at all of them by a concat score, what is
+ * inside of which is computed again for gradients. */
+static sg_tensor *attending(sg_context *g, sg_tensor *table, int length)
+{
+    sg_tensor *x = sg_take(table, sg_input(g, SG_I32, SG_SHAPE(1, length), numbers));
+    sg_attention score = sg_make_attention(g, "score", SG_CONCAT, SIZE, SIZE, .hidden = SIZE);
+    sg_affine cell = sg_linear(g, "cell", 2 * SIZE, SIZE), top = sg_linear(g, "top", SIZE, CLASSES);
+    sg_memory words = sg_remember(&score, x, NULL);
+    sg_tensor *h = sg_full(g, SG_F32, SG_SHAPE(1, SIZE), 0);
+    for (int t = 0; t < length; t++)
+        h = sg_tanh(sg_apply(cell, sg_concat(-1, h, sg_attend(&score, &words, h).context)));
+    sg_tensor *label = sg_input(g, SG_I32, SG_SHAPE(1), &(int32_t){length % CLASSES});
+    return sg_reshape(sg_cross_entropy(sg_apply(top, h), label), SG_SCALAR);
+}
+
 typedef struct program {
     const char *name;
     int count, order; /* of the gradient */
-    bool trees;
+    enum { SENTENCES, TREES, ATTENDING } kind;
     int sizes[MOST];
 } program;
 
 static const program programs[] = {
-    {"sentences", 9, 1, false, {4, 7, 2, 5, 16, 7, 1, 3, 4}},
-    {"alike", 4, 1, false, {5, 5, 5, 5}},
-    {"one", 1, 1, false, {6}},
-    {"curved sentences", 3, 2, false, {3, 1, 4}},
-    {"trees", 10, 1, true, {6, 9, 4, 2, 1, 7, 12, 5, 4, 3}},
-    {"curved trees", 5, 2, true, {3, 5, 2, 4, 1}},
+    {"sentences", 9, 1, SENTENCES, {4, 7, 2, 5, 16, 7, 1, 3, 4}},
+    {"alike", 4, 1, SENTENCES, {5, 5, 5, 5}},
+    {"one", 1, 1, SENTENCES, {6}},
+    {"curved sentences", 3, 2, SENTENCES, {3, 1, 4}},
+    {"trees", 10, 1, TREES, {6, 9, 4, 2, 1, 7, 12, 5, 4, 3}},
+    {"curved trees", 5, 2, TREES, {3, 5, 2, 4, 1}},
+    {"attending", 6, 1, ATTENDING, {4, 6, 3, 6, 1, 5}},
+    {"curved attending", 3, 2, ATTENDING, {3, 1, 3}},
 };
 enum { PROGRAMS = sizeof programs / sizeof *programs };
 
@@ -85,7 +102,9 @@ static int record(sg_context *g, const program *p, sg_tensor **x)
     sg_tensor *table = sg_embedding(g, "words", WORDS, SIZE), *losses[MOST], *params[MOST],
               *d[MOST];
     for (int i = 0; i < p->count; i++)
-        losses[i] = p->trees ? tree(g, table, p->sizes[i], i % 3) : sentence(g, table, p->sizes[i]);
+        losses[i] = p->kind == TREES       ? tree(g, table, p->sizes[i], i % 3)
+                    : p->kind == ATTENDING ? attending(g, table, p->sizes[i])
+                                           : sentence(g, table, p->sizes[i]);
     sg_tensor *loss = sg_add_n(p->count, losses);
     int n = 0;
     for (sg_tensor *q = NULL; (q = sg_next_param(g, q, false));)
@@ -161,7 +180,7 @@ static sg_plan_info infos(const program *p, const char *without)
 /* As many products as the longest sentence has alone, and hardly more steps. */
 Test(batch, of_sentences_takes_the_steps_of_one)
 {
-    program many = {"many", 24, 1, false, {0}}, one = {"one", 1, 1, false, {LONGEST}};
+    program many = {"many", 24, 1, SENTENCES, {0}}, one = {"one", 1, 1, SENTENCES, {LONGEST}};
     for (int i = 0; i < many.count; i++)
         many.sizes[i] = 2 + (i * 7) % (LONGEST - 1);
     sg_plan_info a = infos(&many, NULL), b = infos(&one, NULL), c = infos(&many, "batch");
@@ -170,10 +189,27 @@ Test(batch, of_sentences_takes_the_steps_of_one)
               (int)c.steps);
 }
 
+/* What is joined is not computed again, unless that is asked for by a limit of memory. */
+Test(batch, of_checkpoints_keeps_what_is_inside)
+{
+    program many = {"many", 8, 1, ATTENDING, {6, 6, 5, 6, 4, 6, 6, 3}};
+    sg_plan_info a = infos(&many, NULL), b = infos(&many, "batch");
+    cr_expect(a.checkpoints == b.checkpoints && b.checkpoints > 0);
+    cr_expect(a.recomputed == 0 && b.recomputed == b.checkpoints);
+    cr_expect(a.steps < b.steps / 2, "%d steps, not %d", (int)a.steps, (int)b.steps);
+    sg_context *g = sg_open(.memory = a.workspace - 1);
+    sg_tensor *x[MOST];
+    int n = record(g, &many, x);
+    sg_plan_info c = sg_plan_infos(n, x);
+    cr_expect(!sg_ok(g) || (c.recomputed > 0 && c.workspace < a.workspace), "%d recomputed",
+              (int)c.recomputed);
+    sg_close(g);
+}
+
 /* A product forward and one backward for every level of the highest tree. */
 Test(batch, of_trees_takes_the_steps_of_levels)
 {
-    program many = {"many", 24, 1, true, {0}}, one = {"one", 1, 1, true, {LONGEST}};
+    program many = {"many", 24, 1, TREES, {0}}, one = {"one", 1, 1, TREES, {LONGEST}};
     for (int i = 0; i < many.count; i++)
         many.sizes[i] = 2 + (i * 7) % (LONGEST - 1);
     sg_plan_info a = infos(&many, NULL), b = infos(&one, NULL), c = infos(&many, "batch");

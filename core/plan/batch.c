@@ -315,13 +315,12 @@ bool sg__batch_groups(sg__batcher *b)
     return true;
 }
 
-bool sg__batch(sg__graph *gr, sg__arena *lasting)
+static bool batch(sg__graph *gr, sg__arena *lasting, bool *worth)
 {
     sg__batcher b = {.gr = gr, .lasting = lasting, .n = (uint32_t)gr->n};
-    if (sg__without(gr->g, SG__BATCH) || gr->checkpoints > gr->kept)
-        return true; /* what is computed a second time must not be taken for the first */
     if (!sg__batch_groups(&b))
         return false;
+    *worth = b.worth;
     if (!b.worth)
         return true;
     if (!compute_all(&b))
@@ -330,4 +329,25 @@ bool sg__batch(sg__graph *gr, sg__arena *lasting)
         if ((gr->roots[k] = sg__batch_alone(&b, gr->roots[k])) == SG__NONE)
             return false;
     return walk(gr);
+}
+
+/* What is inside of checkpoints is not computed again where there is something to join: a copy
+ * would join its original. With a limit of memory, which may depend on copies, nothing is joined.
+ */
+bool sg__batch(sg__graph *gr, sg__arena *lasting)
+{
+    bool worth = false;
+    if (sg__without(gr->g, SG__BATCH))
+        return true;
+    if (gr->checkpoints <= gr->kept)
+        return batch(gr, lasting, &worth);
+    if (gr->g->memory)
+        return true;
+    sg__graph now;
+    if (!sg__graph_look_now(gr, &now) || !batch(&now, lasting, &worth) || !worth) {
+        free(now.x);
+        return !gr->g->status;
+    }
+    sg__graph_replace(gr, &now);
+    return true;
 }

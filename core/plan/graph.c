@@ -199,6 +199,43 @@ bool sg__graph_open(const sg__request *r, size_t kept, sg__graph *gr)
     return sg__graph_needed(gr);
 }
 
+/* The items of `gr` in a graph of its own, equal ones once, where an input of a checkpoint is no
+ * other item when it is looked at later. */
+static bool look_now(const sg__graph *gr, sg__graph *now)
+{
+    uint32_t *to = sg__graph_list(now, (uint32_t)gr->n);
+    now->roots = sg__graph_list(now, (uint32_t)gr->root_count);
+    if (!to || !now->roots || !enough_slots(now, gr->n))
+        return false;
+    for (uint32_t k = 0; k < gr->ordered; k++) {
+        const uint32_t i = gr->order[k];
+        sg__item x = gr->x[i];
+        uint32_t *in = sg__graph_list(now, x.n);
+        for (uint32_t j = 0; in && j < x.n; j++)
+            in[j] = to[x.in[j]];
+        x.in = in;
+        to[i] = !in                          ? SG__NONE
+                : !x.op                      ? sg__graph_append(now, x)
+                : x.op->flags & SG__OP_LATER ? in[0]
+                : x.op->flags & SG_OP_FOLD   ? sg__graph_add(now, x) /* is rewritten */
+                                             : sg__rewrite(now, x);
+        if (to[i] == SG__NONE)
+            return false;
+    }
+    for (size_t i = 0; i < gr->root_count; i++)
+        now->roots[i] = to[gr->roots[i]];
+    return sg__graph_needed(now);
+}
+
+bool sg__graph_look_now(const sg__graph *gr, sg__graph *now)
+{
+    *now = (sg__graph){.g = gr->g,
+                       .root_count = gr->root_count,
+                       .checkpoints = gr->checkpoints,
+                       .kept = gr->checkpoints};
+    return look_now(gr, now);
+}
+
 void sg__graph_replace(sg__graph *gr, const sg__graph *by)
 {
     free(gr->x);

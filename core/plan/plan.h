@@ -206,6 +206,8 @@ uint32_t sg__graph_append(sg__graph *gr, sg__item x); /* a leaf */
 uint32_t *sg__graph_list(sg__graph *gr, uint32_t n);
 bool sg__graph_needed(sg__graph *gr); /* sets its order, anew if roots changed */
 void sg__graph_replace(sg__graph *gr, const sg__graph *by); /* which it takes over */
+/* The same graph, computing nothing a second time; its items are to be freed, even on failure. */
+bool sg__graph_look_now(const sg__graph *gr, sg__graph *now);
 /* rewrite.c: x, or what computes the same */
 uint32_t sg__rewrite(sg__graph *gr, sg__item x);
 uint32_t sg__rewrite_sum(sg__graph *gr, sg__item x);
