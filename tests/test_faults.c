@@ -7,6 +7,7 @@
 #pragma GCC visibility push(default) /* jansson, zlib and utf8proc are to call these too */
 #include "tests/fault.h"
 #pragma GCC visibility pop
+#include "core/internal.h"
 #include "models/models.h"
 #include "optim/optim.h"
 
@@ -216,4 +217,86 @@ Test(faults, checkpoints_may_fail)
         done = ok && n > 0;
         sg_close(g);
     }
+}
+
+/* ---- the memory of a plan's making ----------------------------------------------------------- */
+
+/* The gradient of the losses of some chains of several lengths, which are batched; part of each is
+ * inside of a checkpoint, if asked for. */
+static sg_tensor *chains(sg_context *g, bool inside)
+{
+    enum { CHAINS = 4, SIZE = 3 };
+    sg_tensor *w = sg_param(g, "w", SG_SHAPE(SIZE, SIZE), SG_UNIFORM), *losses[CHAINS], *d;
+    for (int i = 0; i < CHAINS; i++) {
+        sg_tensor *h = sg_full(g, SG_F32, SG_SHAPE(1, SIZE), 1 + i);
+        for (int t = 0; t < 4 + i % 2; t++) {
+            sg_tensor *before = h;
+            h = sg_mul(sg_tanh(sg_matmul(h, w)), sg_full(g, SG_F32, SG_SHAPE(1, SIZE), t));
+            h = inside && t == 2 ? sg_checkpoint(h, 1, &before) : h;
+        }
+        losses[i] = sg_sum(h, SG_ALL_AXES, false);
+    }
+    sg_grad(sg_add_n(CHAINS, losses), 1, &w, &d);
+    return d;
+}
+
+enum { UNIT = 16 }; /* bytes */
+
+/* Leaves so many units of the memory in which plans are made, or all; how many there were. */
+static size_t leave(sg_context *g, size_t room)
+{
+    size_t all = 0;
+    sg__mark m = sg__arena_mark(&g->scratch);
+    while (sg__alloc(&g->scratch, UNIT))
+        all++;
+    sg__arena_release(&g->scratch, m);
+    for (size_t k = room; k < all; k++)
+        sg__alloc(&g->scratch, UNIT);
+    return all;
+}
+
+/* From the call of malloc `fail` on there is no memory, but for so many units. */
+static bool makes_a_plan(sg_context *g, bool inside, long fail, size_t *room)
+{
+    sg_reset(g);
+    sg_forget_plans(g);
+    sg_tensor *d = chains(g, inside);
+    fault_malloc.fail = 1;
+    fault_malloc.forever = fault_malloc.on = true;
+    size_t all = leave(g, *room);
+    fault_malloc.calls = 0;
+    fault_malloc.fail = fail;
+    bool ok = sg_eval(d) == SG_OK;
+    fault_malloc.on = false;
+    cr_expect(ok ? sg_ok(g) : strstr(sg_errmsg(g), "no memory") != NULL, "%ld, %d units: %s", fail,
+              (int)*room, sg_errmsg(g));
+    sg_clear(g);
+    *room = all;
+    return ok;
+}
+
+/* Allocations of all passes, not only those that begin a new stretch of an arena. */
+Test(faults, making_a_plan_may_fail)
+{
+    enum { STEP = 5 };
+    sg_context *g = sg_open();
+    sg_tensor *d = chains(g, false);
+    float want[9];
+    cr_assert(sg_eval(d) == SG_OK);
+    memcpy(want, sg_data(d), sizeof want);
+    size_t all = SIZE_MAX;
+    bool done = !fault_malloc_works();
+    for (long n = 2; !done; n++, all = SIZE_MAX) {
+        sg__arena_free(&g->spare);
+        done = makes_a_plan(g, n % 2, n / 2, &all) && n % 2;
+    }
+    for (size_t room = 0, k = 0; fault_malloc_works() && k < all; k += STEP, room = k) {
+        makes_a_plan(g, false, 2, &room); /* the first is the plan itself */
+        all = room;
+    }
+    sg_reset(g);
+    d = chains(g, true);
+    cr_expect(sg_eval(d) == SG_OK && memcmp(want, sg_data(d), sizeof want) == 0, "%s",
+              sg_errmsg(g));
+    sg_close(g);
 }

@@ -298,6 +298,7 @@ static const struct {
     {"tests/fuzz/fuzz_safetensors.c", "core/file/"},
     {"tests/op_table_check.c", "core/internal.h"},
     {"tests/test_decoding.c", "models/internal.h"},
+    {"tests/test_faults.c", "core/internal.h"},
     {"tests/test_gemm.c", "core/internal.h"},
     {"tests/test_gemm.c", "ops/kernel/"},
     {"tests/test_npy.c", "core/file/"},
