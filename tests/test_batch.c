@@ -282,3 +282,45 @@ Test(batch, is_told)
     free(text);
     sg_close(g);
 }
+
+static void expect_told(int chains, const char *want)
+{
+    enum { LARGE = 20000 };
+    char *text = NULL;
+    size_t size = 0;
+    sg_context *g = sg_open();
+    sg_tensor *w = sg_param(g, "w", SG_SHAPE(2, 2), SG_UNIFORM), *x[MOST];
+    for (int i = 0; i < chains; i++) {
+        sg_tensor *h = sg_full(g, SG_F32, SG_SHAPE(1, 2), i);
+        for (int k = 0; k < 2; k++)
+            h = sg_tanh(sg_matmul(h, w));
+        x[i] = sg_sum(sg_concat(0, h, sg_exp(h)), SG_ALL_AXES, false);
+    }
+    sg_tensor *large = sg_input(g, SG_F32, SG_SHAPE(LARGE), (float[LARGE]){0});
+    x[chains] = sg_sum(sg_exp(large), SG_ALL_AXES, false);
+    FILE *f = open_memstream(&text, &size);
+    sg_dump_batches(f, chains + 1, x);
+    fclose(f);
+    cr_expect(sg_ok(g) && strcmp(text, want) == 0, "%s", text);
+    free(text);
+    sg_close(g);
+}
+
+Test(batch, is_told_word_for_word)
+{
+    expect_told(3,
+                "batches: 12 of 26 items in 4 groups\n"
+                "       3  broadcast_to  [] -> [1,2]\n"
+                "       3  matmul        [1,2], [2,2] -> [1,2]\n"
+                "       3  tanh          [1,2] -> [1,2]\n"
+                "       3  matmul        [1,2], [2,2] -> [1,2]\n"
+                "       0  alone: cannot be computed by rows\n"
+                "       1  alone: large enough: 1 exp\n"
+                "      13  alone: no other stands in its place: 3 tanh 3 exp 3 concat 4 sum_to\n");
+    expect_told(1, "batches: 0 of 10 items in 0 groups; too few products among them: all is left "
+                   "as it was written\n"
+                   "       0  alone: cannot be computed by rows\n"
+                   "       1  alone: large enough: 1 exp\n"
+                   "       9  alone: no other stands in its place: 1 broadcast_to 2 matmul 2 tanh "
+                   "1 exp 1 concat 2 sum_to\n");
+}
