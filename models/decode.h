@@ -84,7 +84,8 @@ typedef struct sg_search_options {
     int end_;
 } sg_search_options;
 /* Beam search (Graves 2012, Sutskever et al. 2014): the `width` best continuations of all
- * hypotheses of a row go on, but those that end; a row is finished with `width` that have ended.
+ * hypotheses of a row go on, but those that end; a row is finished when `width` have ended and none
+ * that goes on is better, as it stands, than the `best` of these.
  * Equal ones: the earlier hypothesis, the smaller token. sg_search(&stepper, 100, .width = 5) */
 #define sg_search(...) sg_search_((sg_search_options){__VA_ARGS__, .end_ = 0})
 SG_API sg_hypotheses sg_search_(sg_search_options o);

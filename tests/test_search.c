@@ -136,6 +136,43 @@ Test(search, greedy_is_a_beam_of_one)
     }
 }
 
+/* A model that is sure: ten times word 4 (p = 0.9), then the end. A wide beam meets the end at
+ * every step before, at a twentieth, but what goes on is better. */
+static sg_tensor *sure_step(const void *model, sg_tensor *tokens, sg_tensor **states,
+                            sg_tensor **weights)
+{
+    static const double p[] = {0.005, 0.005, 0.005, 0.05, 0.9, 0.03, 0.005},
+                        end[] = {0, 0, 0, 1, 0, 0, 0};
+    sg_context *g = sg_context_of(tokens);
+    sg_tensor *n = states[0]; /* [rows,1] */
+    states[0] = sg_add(n, sg_like(n, 1));
+    sg_tensor *late = sg_relu(sg_sub(n, sg_like(n, 9)));
+    (void)model;
+    (void)weights;
+    return sg_add(sg_log(sg_input(g, SG_F64, SG_SHAPE(7), p)),
+                  sg_mul(sg_mul(late, sg_like(late, 30)), sg_input(g, SG_F64, SG_SHAPE(7), end)));
+}
+
+Test(search, ends_do_not_keep_a_better_one_from_going_on)
+{
+    sg_context *g = sg_open();
+    for (int width = 1; width < 9; width++) {
+        sg_stepper m = {g, sure_step, NULL, 2, 7, .start = SG_START, .stop = SG_STOP, .n = 1};
+        m.state[0] = sg_full(g, SG_F64, SG_SHAPE(2, 1), 0);
+        sg_hypotheses h = sg_search(&m, 20, .width = width, .best = width > 1 ? 2 : 1);
+        cr_assert(h.ids, "%s", sg_errmsg(g));
+        for (int b = 0; b < 2; b++) {
+            int at = b * h.best;
+            cr_expect_eq(h.lengths[at], 10, "width %d: %d words", width, h.lengths[at]);
+            cr_expect(fabs(h.scores[at] - 10 * log(0.9)) < 1e-6, "width %d: %g", width,
+                      h.scores[at]);
+            cr_expect(width == 1 || h.adjusted[at + 1] <= h.adjusted[at]);
+        }
+        cr_expect(h.most <= 13, "width %d: %d steps", width, h.most);
+    }
+    sg_close(g);
+}
+
 static sg_hypotheses search_with(const sg_stepper *s, int way)
 {
     return way == 0 ? sg_search(s, 8, .width = 3, .best = 3)
@@ -293,6 +330,9 @@ Test(search, the_tree_is_printed)
     static const char expected[] = "row 0\n"
                                    "    a  -0.6931\n"
                                    "      a  -1.3863\n"
+                                   "        a  -2.0794\n"
+                                   "        .  -2.5903 = -2.5903\n"
+                                   "        b  -2.9957\n"
                                    "      .  -1.8971 = -1.8971\n"
                                    "      b  -2.3026\n"
                                    "  * .  -1.2040 = -1.2040\n"

@@ -112,12 +112,40 @@ static int continue_one(search *s, int b, int slot, int n)
     return n;
 }
 
+/* Keeps the `width` best that have ended. */
+static void keep_ended(search *s, int b, int at)
+{
+    int *list = s->ended + b * s->width, worst = 0;
+    if (s->ends[b] < s->width) {
+        list[s->ends[b]++] = at;
+        return;
+    }
+    for (int i = 1; i < s->width; i++)
+        worst = s->node[list[i]].adjusted < s->node[list[worst]].adjusted ? i : worst;
+    if (s->node[at].adjusted > s->node[list[worst]].adjusted)
+        list[worst] = at;
+}
+
+/* Whether one of the `lives` that go on is better, as it stands, than the last of the results. */
+static bool promising(const search *s, int b, const int *live, int lives)
+{
+    const int *list = s->ended + b * s->width;
+    for (int k = 0; k < lives; k++) {
+        int better = 0;
+        for (int i = 0; i < s->ends[b]; i++)
+            better += s->node[list[i]].adjusted >= s->node[live[k]].adjusted;
+        if (better < s->best)
+            return true;
+    }
+    return false;
+}
+
 static void accept(search *s, int b, const candidate *c, int rank, int *lives, int *next)
 {
     int row = b * s->width + c->slot;
     int parent = s->live[row], length = parent < 0 ? 0 : s->node[parent].length;
     bool ends = c->token == s->m->stop;
-    if (ends ? rank >= s->width || s->ends[b] >= s->width : *lives >= s->width)
+    if (ends ? rank >= s->width : *lives >= s->width)
         return;
     sg__search_node n = {parent, b, length + !ends, c->token, c->score, .ended = ends};
     const double *covered = s->covered ? s->covered + row * s->time : NULL;
@@ -126,7 +154,7 @@ static void accept(search *s, int b, const candidate *c, int rank, int *lives, i
     if (at < 0)
         return;
     if (ends) {
-        s->ended[b * s->width + s->ends[b]++] = at;
+        keep_ended(s, b, at);
         return;
     }
     int to = b * s->width + *lives;
@@ -145,7 +173,7 @@ static void step_row(search *s, int b, int *next)
         accept(s, b, &s->list[i], i, &lives, next);
     memcpy(s->live + b * s->width, next, (size_t)lives * sizeof *next);
     s->lives[b] = lives;
-    s->done[b] = lives == 0 || s->ends[b] >= s->width;
+    s->done[b] = lives == 0 || (s->ends[b] >= s->width && !promising(s, b, next, lives));
 }
 
 /* ---- all rows ------------------------------------------------------------------------------- */
