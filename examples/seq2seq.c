@@ -268,10 +268,9 @@ int main(int argc, char **argv)
 {
     static const char about[] =
         "Sequence to sequence with attention. Without a command: learns to read dates written in\n"
-        "many ways, with no file needed. train: from pairs of texts. translate: lines of standard\n"
-        "input to standard output. evaluate: one line of JSON with BLEU, exact matches, "
-        "perplexity.\n"
-        "score: log P of each given target.";
+        "many ways, with no file needed; 4 epochs. train: from pairs of texts; 10 epochs.\n"
+        "translate: lines of standard input to standard output. evaluate: one line of JSON with\n"
+        "BLEU, exact matches, token errors, perplexity. score: log P of each given target.";
     static const char *const attends[] = {"pre", "post", NULL};
     static const char *const contexts[] = {"both", "state", "input", NULL};
     static const char *const samplings[] = {"none", "linear", "exponential", "inverse-sigmoid",
