@@ -19,8 +19,9 @@ void translator_build(translator *t, const sg_corpus *c, translator_units u)
     else
         t->target = sg_vocabulary_build(t->g, c->size, c->target, .tokenizer = u.target,
                                         .min_count = u.min_count, .max_size = u.max_size);
-    fprintf(stderr, "%d pairs, vocabularies of %d and %d\n", c->size, sg_vocabulary_size(t->source),
-            sg_vocabulary_size(t->target));
+    if (sg_ok(t->g))
+        fprintf(stderr, "%d pairs, vocabularies of %d and %d\n", c->size,
+                sg_vocabulary_size(t->source), sg_vocabulary_size(t->target));
 }
 
 void translator_save(translator *t, const program *p)
