@@ -68,7 +68,7 @@ static net make_net(sg_context *g, const settings *s)
     m.mean = sg_buffer(g, "mean", SG_F32, SG_SHAPE(FEATURES), 0);
     m.deviation = sg_buffer(g, "deviation", SG_F32, SG_SHAPE(FEATURES), 1);
     for (int l = 0; l < s->layers; l++, in = 2 * s->hidden) {
-        char name[16];
+        char name[24];
         snprintf(name, sizeof name, "forward%d", l);
         m.forward[l] = sg_lstm(g, name, in, s->hidden);
         snprintf(name, sizeof name, "backward%d", l);

@@ -74,7 +74,7 @@ static net make_net(sg_context *g, const settings *s, vocabularies v)
     }
     int in = s->embed + s->pairs + 2 * s->letters;
     for (int l = 0; l < s->layers; l++, in = s->backward ? 2 * s->hidden : s->hidden) {
-        char name[16];
+        char name[24];
         snprintf(name, sizeof name, "forward%d", l);
         m.forward[l] = sg_lstm(g, name, in, s->hidden);
         snprintf(name, sizeof name, "backward%d", l);
