@@ -286,9 +286,7 @@ static measured run_way(sg_context *g, const settings *s, int task, const struct
         r.nats = sum.nats + r.nats / s->seeds;
         r.spread = sum.spread + r.spread / s->seeds;
         sum = r;
-        if (!sg_ok(h))
-            sg_fail(g, sg_error(h), "%s", sg_errmsg(h));
-        sg_close(h);
+        program_close_part(g, h);
     }
     return sum;
 }
@@ -347,16 +345,13 @@ static void run_task(sg_context *g, const settings *s, int task, FILE *log)
 static void run_all(sg_context *g, const program *p)
 {
     const settings *s = p->settings;
-    FILE *log = s->t.log ? fopen(s->t.log, "w") : NULL;
-    if (s->t.log && !log)
-        sg_fail(g, SG_IO, "%s: could not be opened", s->t.log);
+    FILE *log = program_open_log(g, &s->t);
     printf("%d labels of %d elements: right 准确率 in percent; weights of the attention 注意力 on\n"
            "the element of the label before, of this one, and of the next; means of %d seeds\n",
            TOLD, ITEMS, s->seeds);
     for (int task = 0; task < TASKS && sg_ok(g) && !program_interrupted(); task++)
         run_task(g, s, task, log);
-    if (log && fclose(log) != 0)
-        sg_fail(g, SG_IO, "%s: could not be written", s->t.log);
+    program_close_log(g, &s->t, log);
 }
 
 int main(int argc, char **argv)

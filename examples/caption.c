@@ -65,13 +65,8 @@ static int count_numbers(const char *s)
 
 static examples read(sg_context *g, const char *path, const char *name, bool captions)
 {
-    if (!path)
-        sg_fail(g, SG_BAD_ARGUMENT, "a file is needed: --%s FILE", name);
-    sg_corpus *c = sg_corpus_of(g, 0, NULL, NULL);
-    if (sg_ok(g)) {
-        sg_corpus_free(c);
-        c = sg_corpus_read(g, path, .target_column = captions ? 1 : SG_NO_COLUMN);
-    }
+    program_given(g, path, name);
+    sg_corpus *c = sg_corpus_read(g, path, .target_column = captions ? 1 : SG_NO_COLUMN);
     int size = c->size ? count_numbers(c->source[0]) : 0;
     for (int i = 0; i < c->size && sg_ok(g); i++)
         if (size <= 0 || count_numbers(c->source[i]) != size)
@@ -202,11 +197,7 @@ static void learn(net *n, const program *p, const examples *train, const example
 static void print_score(net *n, const settings *s, const examples *e)
 {
     n->seen[0] = e;
-    translator_score r = {0};
-    if (sg_ok(n->t.g))
-        r = translator_evaluate(&n->t, e->captions, s->t.batch, &s->search);
-    if (sg_ok(n->t.g))
-        translator_print(&r, e->captions);
+    translator_print(&n->t, e->captions, s->t.batch, &s->search);
 }
 
 /* ---- the default: little pictures 小图 ------------------------------------------------------ */
@@ -281,9 +272,7 @@ static void run_pictures(sg_context *g, const program *p)
     for (int i = 0; i < 3 && sg_ok(g) && !program_interrupted(); i++) {
         sg_context *h = sg_open(.seed = (uint64_t)s->t.seed, .threads = s->t.threads);
         run_one(h, p, all, runs[i].chinese, runs[i].feed);
-        if (!sg_ok(h))
-            sg_fail(g, sg_error(h), "%s", sg_errmsg(h));
-        sg_close(h);
+        program_close_part(g, h);
     }
     free(all);
 }
@@ -315,15 +304,6 @@ static void run_evaluate(sg_context *g, const program *p)
     free_examples(&e);
 }
 
-static void print_line(void *user, int index, int rank, const char *text, double log_p)
-{
-    (void)user;
-    (void)index;
-    (void)rank;
-    (void)log_p;
-    printf("%s\n", text);
-}
-
 static void run_use(sg_context *g, const program *p)
 {
     settings *s = p->settings;
@@ -333,7 +313,7 @@ static void run_use(sg_context *g, const program *p)
     make_model(&n, s, e.size);
     n.seen[0] = &e;
     if (sg_ok(g))
-        translator_decode(&n.t, e.captions, s->t.batch, &s->search, print_line, NULL);
+        translator_decode(&n.t, e.captions, s->t.batch, &s->search, translator_line, NULL);
     translator_free(&n.t);
     free_examples(&e);
 }
@@ -346,16 +326,8 @@ int main(int argc, char **argv)
         "caption. evaluate: one line of JSON. use: a caption for each line of numbers.";
     static const char *const units[] = {"word", "char", NULL};
     static const char *const feeds[] = {"every", "first", NULL};
-    settings s = {.t = {.model = "caption.safetensors",
-                        .batch = 32,
-                        .epochs = 10,
-                        .seed = 1,
-                        .threads = 2,
-                        .optimizer = 1,
-                        .schedule = 1,
-                        .lr = 0.003,
-                        .decay = 0.5,
-                        .clip = 5},
+    settings s = {.t = {PROGRAM_DEFAULTS, .model = "caption.safetensors", .batch = 32, .epochs = 10,
+                        .lr = 0.003, .clip = 5},
                   .how = {.max_length = 100},
                   .search = {.most = 50, .width = 1, .best = 1, .temperature = 1},
                   .cell = SG_CELL_LSTM,

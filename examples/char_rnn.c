@@ -281,17 +281,8 @@ int main(int argc, char **argv)
         "numerals, with no file needed. train: from a text. generate: goes on from a prompt.\n"
         "evaluate: one line of JSON with nats and bits per character.";
     static const char *const samplings[] = {"sequential", "random", NULL};
-    settings s = {.t = {.model = "char_rnn.safetensors",
-                        .batch = 32,
-                        .epochs = 10,
-                        .seed = 1,
-                        .threads = 2,
-                        .optimizer = 1,
-                        .schedule = 1,
-                        .lr = 0.002,
-                        .decay = 0.5,
-                        .clip = 5,
-                        .hold = 0.1},
+    settings s = {.t = {PROGRAM_DEFAULTS, .model = "char_rnn.safetensors", .batch = 32,
+                        .epochs = 10, .lr = 0.002, .clip = 5, .hold = 0.1},
                   .c = {.cell = SG_CELL_LSTM, .embed = 32, .hidden = 128, .layers = 1},
                   .time = 64,
                   .min_count = 1,

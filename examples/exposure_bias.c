@@ -293,9 +293,7 @@ static summary run_way(sg_context *g, const settings *s, const struct way *way, 
         measured told = evaluate(&m, test, true), alone = evaluate(&m, test, false);
         add(&sum, &told, &alone, s);
         write_log(g, log, seed, way->name, &told, &alone, s);
-        if (!sg_ok(h))
-            sg_fail(g, sg_error(h), "%s", sg_errmsg(h));
-        sg_close(h);
+        program_close_part(g, h);
     }
     return sum;
 }
@@ -359,9 +357,7 @@ static void run_all(sg_context *g, const program *p)
     static summary r[WAYS + 1], unused[WAYS + 1];
     const settings *s = p->settings;
     settings blind = *s;
-    FILE *log = s->t.log ? fopen(s->t.log, "w") : NULL;
-    if (s->t.log && !log)
-        sg_fail(g, SG_IO, "%s: could not be opened", s->t.log);
+    FILE *log = program_open_log(g, &s->t);
     printf("walks of %d steps on a ring of %d places: accuracy of new walks 准确率, in percent,\n"
            "means of %d seeds\n",
            s->time, PLACES, s->seeds);
@@ -371,8 +367,7 @@ static void run_all(sg_context *g, const program *p)
     blind.no_move = 1;
     blind.landmark = 0;
     run_task(g, &blind, log, unused);
-    if (log && fclose(log) != 0)
-        sg_fail(g, SG_IO, "%s: could not be written", s->t.log);
+    program_close_log(g, &s->t, log);
 }
 
 int main(int argc, char **argv)

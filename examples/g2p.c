@@ -187,9 +187,8 @@ static void learn(net *n, const program *p, const sg_corpus *train, const sg_cor
 
 static sg_corpus *read(sg_context *g, const char *path, const char *name)
 {
-    if (!path)
-        sg_fail(g, SG_BAD_ARGUMENT, "a file is needed: --%s FILE", name);
-    return sg_ok(g) ? sg_corpus_read(g, path) : sg_corpus_of(g, 0, NULL, NULL);
+    program_given(g, path, name);
+    return sg_corpus_read(g, path);
 }
 
 static void tell(void *user, int index, int rank, const char *phones, double score)
@@ -281,16 +280,8 @@ int main(int argc, char **argv)
         "From letters to phones. Without a command: learns a made-up spelling, with no file\n"
         "needed. train: from lines of a word, a tab, its phones. evaluate: one line of JSON with\n"
         "word and phone error rates. use: how a word may be spoken.";
-    settings s = {.t = {.model = "g2p.safetensors",
-                        .batch = 32,
-                        .epochs = 8,
-                        .seed = 1,
-                        .threads = 2,
-                        .optimizer = 1,
-                        .schedule = 1,
-                        .lr = 0.003,
-                        .decay = 0.5,
-                        .clip = 5},
+    settings s = {.t = {PROGRAM_DEFAULTS, .model = "g2p.safetensors", .batch = 32, .epochs = 8,
+                        .lr = 0.003, .clip = 5},
                   .how = {.max_length = 100},
                   .search = {.most = 50, .width = 1, .best = 1, .temperature = 1},
                   .cell = SG_CELL_LSTM,

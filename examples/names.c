@@ -324,10 +324,8 @@ static void run_made_up(sg_context *g, const program *p)
             printf("  %-9s ", syllables_styles[i]);
             write_names(&w, syllables_styles[i], stdout);
         }
-        if (!sg_ok(h))
-            sg_fail(g, sg_error(h), "%s", sg_errmsg(h));
         free_net(&w);
-        sg_close(h);
+        program_close_part(g, h);
     }
     program_split_free(&c);
     sg_corpus_free(all);
@@ -339,8 +337,7 @@ static sg_corpus *read_names(sg_context *g, const void *unused, const char *path
                              const char *option_name)
 {
     (void)unused;
-    if (!path)
-        sg_fail(g, SG_BAD_ARGUMENT, "a file is needed: --%s FILE", option_name);
+    program_given(g, path, option_name);
     return sg_corpus_read(g, path, .source_column = 1, .target_column = 0);
 }
 
@@ -403,17 +400,8 @@ int main(int argc, char **argv)
         "one line of JSON. use: tells the class of a name, or writes names of a class.";
     static const char *const tasks[] = {"classify", "write", NULL};
     static const char *const feeds[] = {"every", "first", NULL};
-    settings s = {.t = {.model = "names.safetensors",
-                        .batch = 32,
-                        .epochs = 10,
-                        .seed = 1,
-                        .threads = 2,
-                        .optimizer = 1,
-                        .schedule = 1,
-                        .lr = 0.003,
-                        .decay = 0.5,
-                        .clip = 5,
-                        .hold = 0.1},
+    settings s = {.t = {PROGRAM_DEFAULTS, .model = "names.safetensors", .batch = 32, .epochs = 10,
+                        .lr = 0.003, .clip = 5, .hold = 0.1},
                   .cell = SG_CELL_LSTM,
                   .embed = 32,
                   .hidden = 64,

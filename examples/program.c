@@ -62,6 +62,27 @@ int program_main(int argc, char **argv, const program *p)
     return ok ? 0 : 1;
 }
 
+void program_close_part(sg_context *g, sg_context *part)
+{
+    if (!sg_ok(part))
+        sg_fail(g, sg_error(part), "%s", sg_errmsg(part));
+    sg_close(part);
+}
+
+FILE *program_open_log(sg_context *g, const training *t)
+{
+    FILE *f = t->log ? fopen(t->log, "w") : NULL;
+    if (t->log && !f)
+        sg_fail(g, SG_IO, "%s: could not be opened", t->log);
+    return f;
+}
+
+void program_close_log(sg_context *g, const training *t, FILE *f)
+{
+    if (f && fclose(f) != 0)
+        sg_fail(g, SG_IO, "%s: could not be written", t->log);
+}
+
 /* ---- the file of the model ------------------------------------------------------------------ */
 
 enum { MODEL_OPTIONS = 32 };
@@ -120,12 +141,18 @@ void program_load(sg_context *g, const program *p)
 
 /* ---- data ----------------------------------------------------------------------------------- */
 
-sg_corpus *program_lines(sg_context *g, const char *path, const char *name)
+bool program_given(sg_context *g, const char *path, const char *name)
 {
     if (!path)
         sg_fail(g, SG_BAD_ARGUMENT, "a file is needed: --%s FILE", name);
+    return path != NULL;
+}
+
+sg_corpus *program_lines(sg_context *g, const char *path, const char *name)
+{
+    program_given(g, path, name);
     /* Line by line with itself, since a file alone is read as columns. */
-    return path ? sg_corpus_read(g, path, path) : sg_corpus_of(g, 0, NULL, NULL);
+    return sg_corpus_read(g, path, path);
 }
 
 /* FNV-1a, folded to [0, 1). */
@@ -188,6 +215,12 @@ uint64_t program_draw(uint64_t *state)
 double program_uniform(uint64_t *state)
 {
     return (double)(program_draw(state) >> 11) * 0x1p-53;
+}
+
+double program_normal(uint64_t *state) /* Box and Muller 1958 */
+{
+    double u = sqrt(-2 * log(1 - program_uniform(state)));
+    return u * cos(2 * acos(-1) * program_uniform(state));
 }
 
 void program_shuffle(uint64_t *state, int n, int *x)
@@ -255,7 +288,7 @@ static bool epoch(run *r, int e)
     sg_context *g = r->g;
     const training *t = r->t;
     program_loss l = {0};
-    if (t->schedule == 2)
+    if (t->schedule == PROGRAM_DECAY)
         r->optimizer.o.rate = t->lr * pow(t->decay, e > t->decay_after ? e - t->decay_after : 0);
     sg_train(g, true);
     while (!interrupted && sg_ok(g) && r->l.next(r->l.user, &l)) {

@@ -26,8 +26,19 @@ typedef struct training {
     double lr, decay, clip, hold;
 } training;
 
+typedef enum { PROGRAM_SGD, PROGRAM_ADAM } program_optimizer;
+typedef enum {
+    PROGRAM_CONSTANT,
+    PROGRAM_COSINE,
+    PROGRAM_DECAY,
+    PROGRAM_INVERSE_SQRT
+} program_schedule;
 extern const char *const program_optimizers[], *const program_schedules[]; /* ended by NULL */
 extern const char *const program_cells[];                                  /* of sg_cell_kind */
+
+/* What most programs begin with: Adam, whose rate falls to 0 at the last epoch. */
+#define PROGRAM_DEFAULTS                                                                           \
+    .seed = 1, .threads = 2, .optimizer = PROGRAM_ADAM, .schedule = PROGRAM_COSINE, .decay = 0.5
 
 /* Rows of an option table, for a training t. */
 #define PROGRAM_DATA_OPTIONS(t, what)                                                              \
@@ -86,6 +97,14 @@ struct program {
 /* Reads the options, opens a context, runs the command, reports its error: what main returns. */
 int program_main(int argc, char **argv, const program *p);
 
+/* Closes the context of a part of a program, one of several models, say; its error is g's, too. */
+void program_close_part(sg_context *g, sg_context *part);
+
+/* The file of --log, or NULL without one; for programs that do not use program_train, which writes
+ * it, too. */
+FILE *program_open_log(sg_context *g, const training *t);
+void program_close_log(sg_context *g, const training *t, FILE *f);
+
 /* The parameters, together with the options that stand below the heading "Model" of the table;
  * loading sets them as if they had been given. What else belongs to a model is in sg_meta. */
 void program_save(sg_context *g, const program *p);
@@ -93,8 +112,9 @@ void program_load(sg_context *g, const program *p);
 
 /* ---- data ----------------------------------------------------------------------------------- */
 
-/* The lines of a file as they are, plain or gzip, as sources of a corpus. A path of NULL is the
- * error that the option `name` was not given. */
+/* Whether the file of option `name` was given; it is an error if not. */
+bool program_given(sg_context *g, const char *path, const char *name);
+/* The lines of a file that is to be given, as they are, plain or gzip, as sources of a corpus. */
 sg_corpus *program_lines(sg_context *g, const char *path, const char *name);
 
 /* Splits examples in two: a share of them, by a hash of their source, is held out. So equal ones
@@ -105,7 +125,7 @@ typedef struct program_split {
 program_split program_hold(sg_context *g, const sg_corpus *c, double share);
 void program_split_free(program_split *s);
 
-/* Reads a file for the option `name`; a path of NULL is the error that it was not given. */
+/* Reads the file that is to be given by option `name`. */
 typedef sg_corpus *program_reader(sg_context *g, const void *settings, const char *path,
                                   const char *name);
 /* What to learn from, by --train, and what is held out: --valid, or else a share of --train. */
@@ -113,6 +133,7 @@ program_split program_read(sg_context *g, const program *p, program_reader *read
 
 uint64_t program_draw(uint64_t *state);               /* SplitMix64 */
 double program_uniform(uint64_t *state);              /* [0, 1) */
+double program_normal(uint64_t *state);               /* of mean 0 and deviation 1 */
 void program_shuffle(uint64_t *state, int n, int *x); /* fills x with 0..n-1 in random order */
 
 /* ---- training ------------------------------------------------------------------------------- */

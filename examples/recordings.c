@@ -138,10 +138,9 @@ recordings recordings_read(sg_context *g, const char *path, const char *name)
 
 /* ---- made-up ones --------------------------------------------------------------------------- */
 
-static float normal(uint64_t *state) /* Box and Muller 1958 */
+static float normal(uint64_t *state)
 {
-    double u = sqrt(-2 * log(1 - program_uniform(state)));
-    return (float)(u * cos(2 * acos(-1) * program_uniform(state)));
+    return (float)program_normal(state);
 }
 
 /* A few frames on the way from one sound to another. */

@@ -106,9 +106,7 @@ static sg_corpus *read_files(sg_context *g, const char *paths)
 sg_corpus *sentences_read(sg_context *g, const void *unused, const char *paths, const char *name)
 {
     (void)unused;
-    if (!paths)
-        sg_fail(g, SG_BAD_ARGUMENT, "a file is needed: --%s FILE", name);
-    if (!paths)
+    if (!program_given(g, paths, name))
         return sg_corpus_of(g, 0, NULL, NULL);
     return strchr(paths, ',') ? read_files(g, paths) : read_labelled(g, paths);
 }

@@ -318,10 +318,8 @@ static void run_opinions(sg_context *g, const program *p)
             print_json(&m, c.valid);
         if (sg_ok(h))
             tell(&m, "the plot is not dull although the music is awful");
-        if (!sg_ok(h))
-            sg_fail(g, sg_error(h), "%s", sg_errmsg(h));
         free_net(&m);
-        sg_close(h);
+        program_close_part(g, h);
     }
     program_split_free(&c);
     sg_corpus_free(all);
@@ -374,17 +372,8 @@ int main(int argc, char **argv)
         "with\n"
         "no file needed. train: from lines of a class and a sentence, or from a file for each\n"
         "class, FILE,FILE. evaluate: one line of JSON. use: tells the class of one sentence.";
-    settings s = {.t = {.model = "sentiment.safetensors",
-                        .batch = 32,
-                        .epochs = 8,
-                        .seed = 1,
-                        .threads = 2,
-                        .optimizer = 1,
-                        .schedule = 1,
-                        .lr = 0.01,
-                        .decay = 0.5,
-                        .clip = 5,
-                        .hold = 0.1},
+    settings s = {.t = {PROGRAM_DEFAULTS, .model = "sentiment.safetensors", .batch = 32,
+                        .epochs = 8, .lr = 0.01, .clip = 5, .hold = 0.1},
                   .pooling = MAX,
                   .cell = SG_CELL_LSTM,
                   .embed = 32,

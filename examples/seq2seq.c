@@ -150,10 +150,8 @@ static void without_attention(sg_context *g, const program *p)
     double exact = learn_dates(h, &none, &n);
     if (sg_ok(h))
         printf("without attention 没有注意力: exact %.1f %%\n", exact);
-    else
-        sg_fail(g, sg_error(h), "%s", sg_errmsg(h));
     translator_free(&n.t);
-    sg_close(h);
+    program_close_part(g, h);
 }
 
 static void run_dates(sg_context *g, const program *p)
@@ -161,7 +159,7 @@ static void run_dates(sg_context *g, const program *p)
     settings *s = p->settings;
     net n = {.t = {.g = g}};
     s->t.epochs = s->t.epochs ? s->t.epochs : 4;
-    s->t.schedule = 1;
+    s->t.schedule = PROGRAM_COSINE;
     s->picture = s->picture ? s->picture : "seq2seq.svg";
     printf("dates, written in %d ways, to ISO 8601 把各种写法的日期译成标准格式\n",
            dates_formats());
@@ -208,15 +206,6 @@ static void load(net *n, const program *p)
     make_model(n, p->settings);
 }
 
-static void print_line(void *user, int index, int rank, const char *translation, double score)
-{
-    const translator_search *s = user;
-    (void)index;
-    if (s->best > 1)
-        printf("%d\t%.4f\t", rank + 1, score);
-    printf("%s\n", translation);
-}
-
 static void run_translate(sg_context *g, const program *p)
 {
     settings *s = p->settings;
@@ -225,7 +214,7 @@ static void run_translate(sg_context *g, const program *p)
     sg_corpus *c = pairs_read(g, (pairs_format)s->data.format,
                               (pairs_file){.path = "/dev/stdin", .sources_only = true});
     if (sg_ok(g))
-        translator_decode(&n.t, c, s->t.batch, &s->search, print_line, &s->search);
+        translator_decode(&n.t, c, s->t.batch, &s->search, translator_line, &s->search);
     if (sg_ok(g) && s->picture && c->size)
         translator_draw(&n.t, &n.model, c->source[0], s->search.most, NULL, s->picture);
     sg_corpus_free(c);
@@ -238,11 +227,7 @@ static void run_evaluate(sg_context *g, const program *p)
     net n = {.t = {.g = g}};
     load(&n, p);
     sg_corpus *c = pairs_test(g, &s->data, s->t.test);
-    translator_score r = {0};
-    if (sg_ok(g))
-        r = translator_evaluate(&n.t, c, s->t.batch, &s->search);
-    if (sg_ok(g))
-        translator_print(&r, c);
+    translator_print(&n.t, c, s->t.batch, &s->search);
     sg_corpus_free(c);
     translator_free(&n.t);
 }
@@ -280,7 +265,7 @@ int main(int argc, char **argv)
                         .patience = 3,
                         .seed = 1,
                         .threads = 2,
-                        .optimizer = 1,
+                        .optimizer = PROGRAM_ADAM,
                         .lr = 0.002,
                         .decay = 0.5,
                         .clip = 5},

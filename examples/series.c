@@ -305,8 +305,7 @@ static void run_wave(sg_context *g, const program *p)
     uint64_t random = (uint64_t)s->t.seed;
     const double turn = 2 * acos(-1), noise = 0.3;
     for (int t = 0; t < N; t++) {
-        double u = sqrt(-2 * log(1 - program_uniform(&random))); /* Box and Muller 1958 */
-        double normal = u * cos(turn * program_uniform(&random));
+        double normal = program_normal(&random);
         v[t] = (float)(20 + 3 * sin(turn * t / 12) + 2 * sin(turn * t / 31) + noise * normal);
     }
     series_file f = series_of(g, N, v);
@@ -371,17 +370,8 @@ int main(int argc, char **argv)
         "needed. train: from a column of a CSV, or from a .ts file, whose series have classes.\n"
         "evaluate: one line of JSON.";
     static const char *const tasks[] = {"forecast", "classify", NULL};
-    settings s = {.t = {.model = "series.safetensors",
-                        .batch = 32,
-                        .epochs = 30,
-                        .seed = 1,
-                        .threads = 2,
-                        .optimizer = 1,
-                        .schedule = 1,
-                        .lr = 0.005,
-                        .decay = 0.5,
-                        .clip = 1,
-                        .hold = 0.2},
+    settings s = {.t = {PROGRAM_DEFAULTS, .model = "series.safetensors", .batch = 32, .epochs = 30,
+                        .lr = 0.005, .clip = 1, .hold = 0.2},
                   .cell = SG_CELL_LSTM,
                   .hidden = 32,
                   .time = 24,

@@ -394,16 +394,8 @@ int main(int argc, char **argv)
         "train:\n"
         "from recordings, a line \"digit speaker index frames\" and a line of features for each\n"
         "frame. evaluate: one line of JSON. use: shows how one recording is read.";
-    settings s = {.t = {.model = "speech_digits.safetensors",
-                        .batch = 32,
-                        .epochs = 20,
-                        .seed = 1,
-                        .threads = 2,
-                        .optimizer = 1,
-                        .schedule = 1,
-                        .lr = 0.005,
-                        .decay = 0.5,
-                        .clip = 5},
+    settings s = {.t = {PROGRAM_DEFAULTS, .model = "speech_digits.safetensors", .batch = 32,
+                        .epochs = 20, .lr = 0.005, .clip = 5},
                   .hidden = 32,
                   .layers = 1,
                   .hold_below = 10,

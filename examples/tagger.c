@@ -357,10 +357,8 @@ static void run_grammar(sg_context *g, const program *p)
             print_json(&m, valid);
         if (sg_ok(h))
             tell(&m, "the light watches every light watch that cooks Nesota .");
-        if (!sg_ok(h))
-            sg_fail(g, sg_error(h), "%s", sg_errmsg(h));
         free_net(&m);
-        sg_close(h);
+        program_close_part(g, h);
     }
     sg_corpus_free(train);
     sg_corpus_free(valid);
@@ -368,21 +366,22 @@ static void run_grammar(sg_context *g, const program *p)
 
 /* ---- the commands 命令 ---------------------------------------------------------------------- */
 
+static sg_corpus *read_tags(sg_context *g, const void *user, const char *path, const char *name)
+{
+    const settings *s = user;
+    return tags_read(g, path, name, s->column);
+}
+
 static void run_train(sg_context *g, const program *p)
 {
-    settings *s = p->settings;
-    sg_corpus *all = tags_read(g, s->t.train, "train", s->column);
-    sg_corpus *valid = s->t.valid ? tags_read(g, s->t.valid, "valid", s->column) : NULL;
-    program_split c = program_hold(g, all, valid ? 0 : s->t.hold);
+    program_split c = program_read(g, p, read_tags);
     if (sg_ok(g)) {
-        net m = learn(g, p, c.train, valid ? valid : c.valid);
-        if (sg_ok(g) && (valid ? valid : c.valid)->size)
-            print_json(&m, valid ? valid : c.valid);
+        net m = learn(g, p, c.train, c.valid);
+        if (sg_ok(g) && c.valid->size)
+            print_json(&m, c.valid);
         free_net(&m);
     }
     program_split_free(&c);
-    sg_corpus_free(valid);
-    sg_corpus_free(all);
 }
 
 static net load(sg_context *g, const program *p)
@@ -400,7 +399,7 @@ static void run_evaluate(sg_context *g, const program *p)
 {
     settings *s = p->settings;
     net m = load(g, p);
-    sg_corpus *c = tags_read(g, s->t.test, "test", s->column);
+    sg_corpus *c = read_tags(g, s, s->t.test, "test");
     if (sg_ok(g))
         print_json(&m, c);
     sg_corpus_free(c);
@@ -423,17 +422,8 @@ int main(int argc, char **argv)
         "with no file needed. train: from a word and its tag a line, or CoNLL-U. evaluate: one\n"
         "line of JSON, with the F1 of entities where tags mark such. use: tags one sentence.";
     static const char *const outputs[] = {"softmax", "crf", NULL};
-    settings s = {.t = {.model = "tagger.safetensors",
-                        .batch = 32,
-                        .epochs = 6,
-                        .seed = 1,
-                        .threads = 2,
-                        .optimizer = 1,
-                        .schedule = 1,
-                        .lr = 0.005,
-                        .decay = 0.5,
-                        .clip = 5,
-                        .hold = 0.1},
+    settings s = {.t = {PROGRAM_DEFAULTS, .model = "tagger.safetensors", .batch = 32, .epochs = 6,
+                        .lr = 0.005, .clip = 5, .hold = 0.1},
                   .embed = 32,
                   .hidden = 32,
                   .layers = 1,

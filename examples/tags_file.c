@@ -102,8 +102,8 @@ static void add_line(sg_context *g, reading *r, field word, field tag)
 
 sg_corpus *tags_read(sg_context *g, const char *path, const char *name, int column)
 {
-    sg_corpus *c = path ? sg_corpus_read(g, path, path, .replace_invalid = true)
-                        : program_lines(g, path, name);
+    program_given(g, path, name);
+    sg_corpus *c = sg_corpus_read(g, path, path, .replace_invalid = true);
     bool conllu = is_conllu(c);
     size_t size = 1, n = (size_t)c->size + 1;
     for (int i = 0; i < c->size; i++)

@@ -345,24 +345,12 @@ static void run_evaluate(sg_context *g, const program *p)
     load(&n, p);
     bool text = s->task == TEXT;
     sg_corpus *c = text ? program_lines(g, s->t.test, "test") : pairs_test(g, &s->data, s->t.test);
-    translator_score r = {0};
     if (sg_ok(g) && text)
         evaluate_text(&n, c);
-    else if (sg_ok(g))
-        r = translator_evaluate(&n.t, c, s->t.batch, &s->search);
-    if (sg_ok(g) && !text)
-        translator_print(&r, c);
+    else
+        translator_print(&n.t, c, s->t.batch, &s->search);
     sg_corpus_free(c);
     translator_free(&n.t);
-}
-
-static void print_line(void *user, int index, int rank, const char *text, double log_p)
-{
-    (void)user;
-    (void)index;
-    (void)rank;
-    (void)log_p;
-    printf("%s\n", text);
 }
 
 static void run_translate(sg_context *g, const program *p)
@@ -375,7 +363,7 @@ static void run_translate(sg_context *g, const program *p)
     if (sg_ok(g) && s->task == TEXT)
         sg_fail(g, SG_BAD_ARGUMENT, "a language model does not translate: transformer write");
     if (sg_ok(g))
-        translator_decode(&n.t, c, s->t.batch, &s->search, print_line, NULL);
+        translator_decode(&n.t, c, s->t.batch, &s->search, translator_line, NULL);
     sg_corpus_free(c);
     translator_free(&n.t);
 }
@@ -392,7 +380,7 @@ static void run_write(sg_context *g, const program *p)
         sg_stepper m = sg_transformer_stepper(decoder_of(&n), s->search.best, NULL, NULL);
         m.start = SG_STOP; /* the end of a line before it */
         s->search.sample = true;
-        translator_write(&n.t, &m, &s->search, print_line, NULL);
+        translator_write(&n.t, &m, &s->search, translator_line, NULL);
     }
     translator_free(&n.t);
 }
@@ -411,8 +399,8 @@ int main(int argc, char **argv)
                         .epochs = 6,
                         .seed = 1,
                         .threads = 2,
-                        .optimizer = 1,
-                        .schedule = 3,
+                        .optimizer = PROGRAM_ADAM,
+                        .schedule = PROGRAM_INVERSE_SQRT,
                         .warmup = 200,
                         .lr = 0.002,
                         .decay = 0.5,

@@ -108,6 +108,15 @@ static void tell(const translator *t, const sg_hypotheses *h, int row, int index
     }
 }
 
+void translator_line(void *user, int index, int rank, const char *text, double score)
+{
+    const translator_search *s = user;
+    (void)index;
+    if (s && s->best > 1)
+        printf("%d\t%.4f\t", rank + 1, score);
+    printf("%s\n", text);
+}
+
 bool translator_decode(const translator *t, const sg_corpus *c, int batch,
                        const translator_search *s, translator_sink *sink, void *user)
 {
@@ -283,11 +292,16 @@ translator_score translator_evaluate(const translator *t, const sg_corpus *c, in
                               .tokens = nll.tokens};
 }
 
-void translator_print(const translator_score *r, const sg_corpus *c)
+void translator_print(const translator *t, const sg_corpus *c, int batch,
+                      const translator_search *s)
 {
-    printf("{\"bleu\": %.4f, \"exact\": %.4f, \"token_error\": %.4f, \"perplexity\": %.6g, "
-           "\"sentences\": %d, \"tokens\": %lld}\n",
-           r->bleu, r->exact, r->token_error, r->perplexity, c->size, (long long)r->tokens);
+    if (!sg_ok(t->g))
+        return;
+    translator_score r = translator_evaluate(t, c, batch, s);
+    if (sg_ok(t->g))
+        printf("{\"bleu\": %.4f, \"exact\": %.4f, \"token_error\": %.4f, \"perplexity\": %.6g, "
+               "\"sentences\": %d, \"tokens\": %lld}\n",
+               r.bleu, r.exact, r.token_error, r.perplexity, c->size, (long long)r.tokens);
 }
 
 /* ---- training ------------------------------------------------------------------------------- */

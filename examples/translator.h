@@ -70,6 +70,8 @@ typedef struct translator_search { /* as in sg_search_options and sg_sample_opti
 /* Called with what was found for a source of the corpus: `rank` 0 is the best; log p. Sources
  * without a token get one empty text. */
 typedef void translator_sink(void *user, int index, int rank, const char *text, double score);
+/* Prints each on a line; if `user` is a search for several, with its number and log p. */
+translator_sink translator_line;
 /* Decodes all sources of a corpus, in order; false after an error. */
 bool translator_decode(const translator *t, const sg_corpus *c, int batch,
                        const translator_search *s, translator_sink *sink, void *user);
@@ -96,8 +98,9 @@ typedef struct translator_score {
 } translator_score;
 translator_score translator_evaluate(const translator *t, const sg_corpus *c, int batch,
                                      const translator_search *s);
-/* One line of JSON. */
-void translator_print(const translator_score *r, const sg_corpus *c);
+/* That as one line of JSON; nothing after an error. */
+void translator_print(const translator *t, const sg_corpus *c, int batch,
+                      const translator_search *s);
 
 /* ---- training ------------------------------------------------------------------------------- */
 

@@ -367,16 +367,8 @@ int main(int argc, char **argv)
         "no file needed. train: from a tree a line, (3 (2 It) (4 works)), whose labels are 0..4.\n"
         "evaluate: one line of JSON. use: tells what each node of one tree says.";
     static const char *const classes[] = {"five", "binary", NULL};
-    settings s = {.t = {.model = "tree_sentiment.safetensors",
-                        .batch = 25,
-                        .epochs = 8,
-                        .seed = 1,
-                        .threads = 2,
-                        .optimizer = 1,
-                        .schedule = 1,
-                        .lr = 0.005,
-                        .decay = 0.5,
-                        .clip = 5},
+    settings s = {.t = {PROGRAM_DEFAULTS, .model = "tree_sentiment.safetensors", .batch = 25,
+                        .epochs = 8, .lr = 0.005, .clip = 5},
                   .embed = 32,
                   .hidden = 48,
                   .min_count = 1};

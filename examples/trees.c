@@ -120,8 +120,8 @@ trees trees_parse(sg_context *g, const char *where, int n, const char *const *li
 
 trees trees_read(sg_context *g, const char *path, const char *name)
 {
-    sg_corpus *c = path ? sg_corpus_read(g, path, path, .replace_invalid = true)
-                        : program_lines(g, path, name);
+    program_given(g, path, name);
+    sg_corpus *c = sg_corpus_read(g, path, path, .replace_invalid = true);
     trees t = trees_parse(g, path ? path : "", c->size, c->source);
     sg_corpus_free(c);
     return t;

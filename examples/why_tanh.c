@@ -56,7 +56,8 @@ static sg_cell make_cell(sg_context *g, const struct kind *k, int in, int hidden
     return cell;
 }
 
-/* ---- lengths over time 随时间变化的范数 -------------------------------------------------------------- */
+/* ---- lengths over time 随时间变化的范数
+ * -------------------------------------------------------------- */
 
 enum { MOST_TIME = 1000, BATCH = 16, IN = 8 };
 
@@ -212,9 +213,7 @@ static void run_all(sg_context *g, const program *p)
 {
     static float states[KINDS][MOST_TIME], gradients[KINDS][MOST_TIME];
     const settings *s = p->settings;
-    FILE *log = s->t.log ? fopen(s->t.log, "w") : NULL;
-    if (s->t.log && !log)
-        sg_fail(g, SG_IO, "%s: could not be opened", s->t.log);
+    FILE *log = program_open_log(g, &s->t);
     for (int gain = 0; gain < GAINS && sg_ok(g); gain++) {
         for (int k = 0; k < KINDS && sg_ok(g); k++)
             measure(g, &kinds[k], gains[gain], s, states[k], gradients[k]);
@@ -226,8 +225,7 @@ static void run_all(sg_context *g, const program *p)
         if (log)
             write_log(g, log, s, gain, states, gradients);
     }
-    if (log && fclose(log) != 0)
-        sg_fail(g, SG_IO, "%s: could not be written", s->t.log);
+    program_close_log(g, &s->t, log);
     if (sg_ok(g) && s->steps > 0)
         run_recall(s);
 }

@@ -144,7 +144,7 @@ int main(int argc, char **argv)
                         .epochs = 13,
                         .seed = 1,
                         .threads = 2,
-                        .schedule = 2,
+                        .schedule = PROGRAM_DECAY,
                         .decay_after = 4,
                         .lr = 1,
                         .decay = 0.5,
