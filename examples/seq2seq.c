@@ -12,7 +12,8 @@
  * 注意力:
  *
  *     c = Σ α_n h_n,   α = softmax(score(q, h_n))
- *     score: q·h (dot), q·h/√d (scaled), q Wa·h (general), v·tanh(q Wq + h Wk) (concat)
+ *     score: q·h (dot), q·h/√d (scaled), q Wa·h (general), v·tanh(q Wq + h Wk) (concat);
+ *     or q Wq·h Wk/√d of several heads 多头, each with values h Wv of its own (heads)
  *
  * from q = s_{t-1} before a step (pre: c goes into the cell) or q = s_t after it (post: c goes into
  * the readout). Without attention c = h_N. It is the decoder's first state, or an input of each
@@ -38,15 +39,17 @@ typedef struct settings {
     pairs_options data;
     const char *picture, *profile;
     /* the model */
-    int cell, attention, attend, context, embed, hidden, layers, window;
+    int cell, attention, attend, context, embed, hidden, layers, window, heads;
     bool feed, coverage, bidirectional, token_out, tied, variational;
     double dropout, state_dropout, zoneout;
 } settings;
 
 /* ---- the model 模型 -------------------------------------------------------------------------- */
 
-enum { DOT, SCALED, GENERAL, CONCAT, NONE };
-static const char *const attentions[] = {"dot", "scaled", "general", "concat", "none", NULL};
+/* The scores of sg_score, and none. */
+enum { NONE = SG_HEADS + 1 };
+static const char *const attentions[] = {"dot",   "scaled", "general", "concat",
+                                         "heads", "none",   NULL};
 
 typedef struct net {
     translator t;
@@ -68,18 +71,18 @@ static sg_stepper begin(const void *model, const sg_batch *b)
 /* The model between the vocabularies that are there. */
 static void make_model(net *n, const settings *s)
 {
-    static const sg_score score[] = {SG_DOT, SG_SCALED_DOT, SG_GENERAL, SG_CONCAT, SG_DOT};
     sg_context *g = n->t.g;
     if (!sg_ok(g))
         return;
     n->model = sg_make_seq2seq(
         g, "seq2seq", sg_vocabulary_size(n->t.source), sg_vocabulary_size(n->t.target), s->embed,
         s->hidden, s->layers, (sg_cell_kind)s->cell, .no_attention = s->attention == NONE,
-        .score = score[s->attention], .post = s->attend == 1, .input_feeding = s->feed,
-        .dropout = s->dropout, .reset = SG_RESET_AFTER, .coverage = s->coverage,
-        .window = s->window, .context = (sg_context_use)s->context, .one_way = !s->bidirectional,
-        .token_out = s->token_out, .tied = s->tied, .state_dropout = s->state_dropout,
-        .zoneout = s->zoneout, .variational = s->variational);
+        .score = s->attention == NONE ? SG_DOT : (sg_score)s->attention,
+        .heads = s->attention == SG_HEADS ? s->heads : 0, .post = s->attend == 1,
+        .input_feeding = s->feed, .dropout = s->dropout, .reset = SG_RESET_AFTER,
+        .coverage = s->coverage, .window = s->window, .context = (sg_context_use)s->context,
+        .one_way = !s->bidirectional, .token_out = s->token_out, .tied = s->tied,
+        .state_dropout = s->state_dropout, .zoneout = s->zoneout, .variational = s->variational);
     n->t.model = &n->model;
     n->t.loss = loss_of;
     n->t.begin = begin;
@@ -274,6 +277,7 @@ int main(int argc, char **argv)
                   .data = {.target_column = 1, .min_count = 1},
                   .cell = SG_CELL_GRU,
                   .attend = 1,
+                  .heads = 4,
                   .bidirectional = true,
                   .embed = 64,
                   .hidden = 128,
@@ -287,6 +291,8 @@ int main(int argc, char **argv)
         {"attention", "score", .choice = &s.attention, .choices = attentions},
         {"attend", "pre: from the state before a step (Bahdanau); post: after (Luong)",
          .choice = &s.attend, .choices = attends},
+        {"heads", "of attention heads; parts of the state", .integer = &s.heads, .low = 1,
+         .high = 1024},
         {"feed", "input feeding", .flag = &s.feed},
         {"coverage", "scores see what was looked at before; of concat", .flag = &s.coverage},
         {"window", "attention to so many tokens on each side of a place; 0: to all",

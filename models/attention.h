@@ -16,15 +16,19 @@ typedef enum {
     SG_DOT,        /* q . k (Luong et al. 2015) */
     SG_SCALED_DOT, /* q . k / sqrt(n) (Vaswani et al. 2017) */
     SG_GENERAL,    /* q Wa . k (Luong) */
-    SG_CONCAT      /* v . tanh(q Wq + k Wk) (Bahdanau et al. 2015) */
+    SG_CONCAT,     /* v . tanh(q Wq + k Wk) (Bahdanau et al. 2015) */
+    SG_HEADS       /* of each head, with parts of its own: q Wq . k Wk / sqrt(n); its values are
+                      v Wv, and the context is those of all heads, joined, times Wo (Vaswani) */
 } sg_score;
 
 typedef struct sg_attention {
     sg_score score;
     sg_tensor *wq, *wk, *v; /* [query, hidden], [key, hidden], [hidden, 1]; Wa is wq [query, key] */
     sg_tensor *wc;          /* [1, hidden] */
-    int window;             /* D */
-    sg_tensor *wp, *vp;     /* [query, hidden], [hidden, 1] */
+    int heads;
+    sg_tensor *wkv, *wo; /* [key, 2 hidden], [hidden, key] */
+    int window;          /* D */
+    sg_tensor *wp, *vp;  /* [query, hidden], [hidden, 1] */
 } sg_attention;
 
 typedef struct sg_attention_options {
@@ -32,7 +36,8 @@ typedef struct sg_attention_options {
     const char *name;
     sg_score score;
     int query, key; /* sizes; equal for the dot scores */
-    int hidden;     /* of the concat score; 0 means key */
+    int hidden;     /* of the concat score, and of all heads together; 0 means key */
+    int heads;      /* hidden is a multiple of it; 0 means 1 */
     sg_dtype dtype;
     /* CONCAT: v . tanh(q Wq + k Wk + c Wc), where c is what the element got already: see
      * sg_memory (Tu et al. 2016, See et al. 2017) */
@@ -43,15 +48,17 @@ typedef struct sg_attention_options {
     int window;
     int end_;
 } sg_attention_options;
-/* Parameters NAME.wa (general), or NAME.wq, .wk, .v (concat), .wc; .wp, .vp of a window. */
+/* Parameters NAME.wa (general); NAME.wq, .wk, .v (concat), .wc; NAME.wq, .wkv, .wo (heads); .wp,
+ * .vp of a window. */
 #define sg_make_attention(...) sg_make_attention_((sg_attention_options){__VA_ARGS__, .end_ = 0})
 SG_API sg_attention sg_make_attention_(sg_attention_options o);
 
 /* What is attended to, prepared once: values, projected keys and the mask of the lengths. */
 typedef struct sg_memory {
-    sg_tensor *values, *keys; /* [batch, time, …]; keys as the score reads them */
-    sg_tensor *mask;          /* u8 [batch, 1, time], or NULL */
-    sg_tensor *size;          /* of a window: lengths [batch, 1, 1] */
+    /* [batch, time, …], or of heads [batch, heads, time, …]; as the score reads them */
+    sg_tensor *values, *keys;
+    sg_tensor *mask; /* u8 [batch, 1, time], or NULL */
+    sg_tensor *size; /* of a window: lengths [batch, 1, 1] */
     /* [batch, time], NULL or set between steps, of one query each: the weights so far, added up */
     sg_tensor *coverage;
     /* [batch, queries] or NULL: where windows stand, instead of p; then nothing is multiplied
@@ -63,7 +70,7 @@ SG_API sg_memory sg_remember(const sg_attention *a, sg_tensor *values, const int
 typedef struct sg_attended {
     sg_tensor *context; /* [batch, key], or [batch, queries, key] */
     sg_tensor *weights; /* [batch, time], or [batch, queries, time]; rows sum to 1, those over an
-                           empty sequence are 0 */
+                           empty sequence are 0; the mean of several heads' */
 } sg_attended;
 /* query: [batch, query], or [batch, queries, query] for several at once. */
 SG_API sg_attended sg_attend(const sg_attention *a, const sg_memory *m, sg_tensor *query);

@@ -44,8 +44,8 @@ typedef struct sg_seq2seq_options {
     double dropout;
     sg_gru_reset reset;
     sg_dtype dtype;
-    bool coverage; /* as in sg_attention_options, like window */
-    int window;
+    bool coverage; /* as in sg_attention_options, like window and heads */
+    int window, heads;
     sg_context_use context;        /* SG_CONTEXT_STATE: without attention only */
     bool one_way;                  /* the encoder reads forward only, with `hidden` units */
     bool token_out;                /* the readout sees the last token, too (Cho et al. 2014) */

@@ -106,7 +106,7 @@ sg_seq2seq sg_make_seq2seq_(sg_seq2seq_options o)
         if (!o.no_attention)
             m.attention =
                 sg_make_attention(g, "attention", o.score, o.hidden, o.hidden, .dtype = o.dtype,
-                                  .coverage = o.coverage, .window = o.window);
+                                  .coverage = o.coverage, .window = o.window, .heads = o.heads);
         m.readout = sg_linear(g, "readout", readout_size(&o), o.hidden, .dtype = o.dtype);
         m.out = o.tied ? sg_tied("out", m.target_table)
                        : sg_linear(g, "out", o.hidden, o.target_count, .dtype = o.dtype);
@@ -290,7 +290,7 @@ static sg_tensor *step_by_step(sg__decoder *d, sg_tensor *xw, sg_tensor **weight
     sg_tensor *r = sg__stack_steps(time, list, xw, d->m->o.hidden); /* [B,T,H] */
     sg_tensor *values = d->now.memory.values;
     if (values)
-        *weights = sg__stack_steps(time, w, xw, sg_dim(values, 1)); /* [B,T,S] */
+        *weights = sg__stack_steps(time, w, xw, sg_dim(values, -2)); /* [B,T,S] */
     return r;
 }
 

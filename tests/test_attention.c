@@ -6,8 +6,8 @@
 enum { B = 4, T = 5, Q = 3, N = 4, A = 6 };
 
 static const int mixed[B] = {3, T, 0, 1};
-static const char *const score_names[] = {"dot", "scaled dot", "general", "concat"};
-enum { SCORES = 4 };
+static const char *const score_names[] = {"dot", "scaled dot", "general", "concat", "heads"};
+enum { SCORES = 5, HEADS = 2 };
 
 /* Queries of another size than keys, where that is possible. */
 static int query_size(int score)
@@ -18,7 +18,7 @@ static int query_size(int score)
 static sg_attention make(sg_context *g, int score, sg_dtype dtype)
 {
     sg_attention a = sg_make_attention(g, "att", (sg_score)score, query_size(score), N, .hidden = A,
-                                       .dtype = dtype);
+                                       .heads = score == SG_HEADS ? HEADS : 0, .dtype = dtype);
     shake(g, 1);
     return a;
 }
@@ -31,47 +31,69 @@ static sg_tensor *queries(sg_context *g, int score, sg_dtype dtype, int batch, i
 
 /* ---- the formulas --------------------------------------------------------------------------- */
 
-/* q, k: rows of floats of their tensors, from element q0 and k0. */
-static double score_of(const sg_attention *a, sg_tensor *q, int64_t q0, sg_tensor *k, int64_t k0)
+/* x W, element j: a row of floats from element x0 times a column. */
+static double times(sg_tensor *x, int64_t x0, sg_tensor *w, int64_t j)
 {
+    double z = 0;
+    for (int64_t i = 0; i < sg_dim(w, 0); i++)
+        z += element(x, x0 + i) * element(w, i * sg_dim(w, 1) + j);
+    return z;
+}
+
+/* q, k: rows of floats of their tensors, from element q0 and k0; of a head, if there are several */
+static double score_of(const sg_attention *a, int head, sg_tensor *q, int64_t q0, sg_tensor *k,
+                       int64_t k0)
+{
+    enum { D = A / HEADS };
     int64_t m = sg_dim(q, -1), n = sg_dim(k, -1);
     double s = 0;
-    if (a->score == SG_CONCAT)
-        for (int64_t j = 0; j < A; j++) {
-            double z = 0;
-            for (int64_t i = 0; i < m; i++)
-                z += element(q, q0 + i) * element(a->wq, i * A + j);
-            for (int64_t i = 0; i < n; i++)
-                z += element(k, k0 + i) * element(a->wk, i * A + j);
-            s += element(a->v, j) * tanh(z);
-        }
-    for (int64_t i = 0; a->score != SG_CONCAT && i < m; i++)
+    for (int64_t j = 0; a->score == SG_CONCAT && j < A; j++)
+        s += element(a->v, j) * tanh(times(q, q0, a->wq, j) + times(k, k0, a->wk, j));
+    for (int64_t j = head * D; a->score == SG_HEADS && j < (head + 1) * D; j++)
+        s += times(q, q0, a->wq, j) * times(k, k0, a->wkv, j) / sqrt(D);
+    for (int64_t i = 0; a->score <= SG_GENERAL && i < m; i++)
         for (int64_t j = 0; j < n; j++)
             s += element(q, q0 + i) * element(k, k0 + j) *
                  (a->score == SG_GENERAL ? element(a->wq, i * n + j) : i == j);
     return a->score == SG_SCALED_DOT ? s / sqrt((double)m) : s;
 }
 
+/* Adds what a head finds over `length` values of row b to the weights and the context. */
+static void add_head(const sg_attention *a, int head, sg_tensor *q, int64_t q0, sg_tensor *values,
+                     int b, int length, double *weight, double *context)
+{
+    enum { D = A / HEADS };
+    double w[T] = {0}, sum = 0;
+    int heads = a->score == SG_HEADS ? HEADS : 1;
+    for (int t = 0; t < length; t++)
+        sum += w[t] = exp(score_of(a, head, q, q0, values, (b * T + t) * N));
+    for (int t = 0; t < length; t++) {
+        weight[t] += w[t] / sum / heads;
+        for (int j = 0; j < N && heads == 1; j++)
+            context[j] += w[t] / sum * element(values, (b * T + t) * N + j);
+        for (int i = head * D; i < (head + 1) * D && heads > 1; i++)
+            for (int j = 0; j < N; j++)
+                context[j] += w[t] / sum * times(values, (b * T + t) * N, a->wkv, A + i) *
+                              element(a->wo, i * N + j);
+    }
+}
+
 /* One query's weights and context over `length` values of row b. */
 static void check_query(const sg_attention *a, sg_tensor *q, sg_tensor *values, sg_attended *r,
                         int b, int query, int count, int length)
 {
-    double w[T] = {0}, sum = 0;
+    double w[T] = {0}, c[N] = {0};
     int64_t line = (int64_t)b * count + query;
-    for (int t = 0; t < length; t++)
-        sum += w[t] = exp(score_of(a, q, line * sg_dim(q, -1), values, (b * T + t) * N));
+    for (int head = 0; head < (a->score == SG_HEADS ? HEADS : 1); head++)
+        add_head(a, head, q, line * sg_dim(q, -1), values, b, length, w, c);
     for (int t = 0; t < T; t++) {
-        w[t] = t < length ? w[t] / sum : 0;
         double d = fabs(element(r->weights, line * T + t) - w[t]);
         cr_expect(d < 1e-14 && (t < length || d == 0),
                   "%s: weight %d of row %d, query %d: off by %g", score_names[a->score], t, b,
                   query, d);
     }
     for (int j = 0; j < N; j++) {
-        double c = 0;
-        for (int t = 0; t < length; t++)
-            c += w[t] * element(values, (b * T + t) * N + j);
-        double d = fabs(element(r->context, line * N + j) - c);
+        double d = fabs(element(r->context, line * N + j) - c[j]);
         cr_expect(d < 1e-14 && (length || d == 0), "%s: context of row %d, query %d: off by %g",
                   score_names[a->score], b, query, d);
     }
@@ -252,7 +274,7 @@ Test(attention, corners)
                                   what);
                         for (int i = 0; nothing && i < n; i++)
                             cr_expect(all_zero(grads[i]), "%s: gradient %d", what, i);
-                        if (!nothing && count < 2) /* one weight, of 1 */
+                        if (!nothing && count < 2 && score != SG_HEADS) /* one weight, of 1 */
                             same_bits(r.context, count ? v : sg_index(v, 1, 0), what);
                     }
         cr_expect(sg_ok(g), "%s", sg_errmsg(g));
@@ -282,11 +304,15 @@ Test(attention, parameters)
     sg_make_attention(g, "one", SG_GENERAL, 3, 4);
     sg_make_attention(g, "two", SG_CONCAT, 3, 4);
     sg_make_attention(g, "three", SG_DOT, 4, 4);
+    sg_make_attention(g, "four", SG_HEADS, 3, 4, .hidden = 6, .heads = 2);
     sg_tensor *wa = sg_find(g, "one.wa"), *wq = sg_find(g, "two.wq"), *list[MOST_LEAVES];
     sg_tensor *wk = sg_find(g, "two.wk"), *v = sg_find(g, "two.v");
-    cr_assert(leaves(g, 0, NULL, list) == 4 && wa && wq && wk && v, "%s", sg_errmsg(g));
+    cr_assert(leaves(g, 0, NULL, list) == 7 && wa && wq && wk && v, "%s", sg_errmsg(g));
     cr_expect(sg_dim(wa, 0) == 3 && sg_dim(wa, 1) == 4 && sg_dim(wq, 0) == 3 && sg_dim(wq, 1) == 4);
     cr_expect(sg_dim(wk, 0) == 4 && sg_dim(wk, 1) == 4 && sg_dim(v, 0) == 4 && sg_dim(v, 1) == 1);
+    has_shape(sg_find(g, "four.wq"), SG_SHAPE(3, 6), "wq");
+    has_shape(sg_find(g, "four.wkv"), SG_SHAPE(4, 12), "wkv");
+    has_shape(sg_find(g, "four.wo"), SG_SHAPE(6, 4), "wo");
     sg_close(g);
 }
 
@@ -303,6 +329,13 @@ Test(attention, errors)
     expect_error(g, SG_BAD_ARGUMENT, "attention \"c\": queries of 0 and keys of 4 features");
     sg_make_attention(g, "d", (sg_score)7, 4, 4);
     expect_error(g, SG_BAD_ARGUMENT, "attention \"d\": no such score (7)");
+
+    sg_make_attention(g, "d", SG_HEADS, 4, 4, .heads = 3);
+    expect_error(g, SG_BAD_ARGUMENT, "attention \"d\": 3 heads of 4 features");
+    sg_make_attention(g, "d", SG_DOT, 4, 4, .heads = 2);
+    expect_error(g, SG_BAD_ARGUMENT, "attention \"d\": 2 heads of 4 features, with a score of one");
+    sg_make_attention(g, "d", SG_HEADS, 4, 4, .window = 2);
+    expect_error(g, SG_BAD_ARGUMENT, "attention \"d\": a window of 2 elements is not for heads");
 
     const int bad[B] = {0, 0, T + 1, 0};
     sg_attention a = sg_make_attention(g, "e", SG_GENERAL, 3, 4), dot = {SG_DOT};

@@ -15,7 +15,16 @@ typedef struct models {
     sg_seq2seq seq2seq;
 } models;
 
-enum { DEEP, TRANSFORMER, DECODER, SEQ2SEQ, SEQ2SEQ_COVERED, SEQ2SEQ_PLAIN, STEPPERS };
+enum {
+    DEEP,
+    TRANSFORMER,
+    DECODER,
+    SEQ2SEQ,
+    SEQ2SEQ_COVERED,
+    SEQ2SEQ_PLAIN,
+    SEQ2SEQ_HEADS,
+    STEPPERS
+};
 
 static const int lengths[ROWS] = {4, 2, 0};
 
@@ -43,7 +52,9 @@ static sg_stepper stepper(models *m, int kind, int rows, int first, sg_dtype dty
                                 .dtype = dtype, .positions = kind == DECODER ? 0 : SG_ROTARY);
     if (kind >= SEQ2SEQ)
         m->seq2seq = sg_make_seq2seq(g, "s", WORDS, WORDS, 3, H, 1 + kind % 2, SG_CELL_LSTM,
-                                     .no_attention = kind == SEQ2SEQ_PLAIN, .score = SG_CONCAT,
+                                     .no_attention = kind == SEQ2SEQ_PLAIN,
+                                     .score = kind == SEQ2SEQ_HEADS ? SG_HEADS : SG_CONCAT,
+                                     .heads = kind == SEQ2SEQ_HEADS ? 2 : 0,
                                      .coverage = kind == SEQ2SEQ_COVERED,
                                      .window = kind == SEQ2SEQ_COVERED ? 2 : 0, .dtype = dtype);
     shake(g, 5);

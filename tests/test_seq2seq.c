@@ -21,7 +21,7 @@ static const sg_batch batch = {.size = BATCH,
 
 /* All cells, scores, ways to attend and to feed, with one layer to three; and some in which the
  * context, the encoder and the readout are others. */
-enum { REGULAR = 3 * 5 * 2 * 2, OTHERS = 7, CONFIGURATIONS = REGULAR + OTHERS };
+enum { REGULAR = 3 * 5 * 2 * 2, OTHERS = 9, CONFIGURATIONS = REGULAR + OTHERS };
 typedef struct configuration {
     char name[96];
     sg_seq2seq_options o;
@@ -40,6 +40,8 @@ static configuration other(int k)
         {"an encoder of one direction", {.post = true, .one_way = true, .cell = SG_CELL_LSTM}},
         {"tied, all at once", {.post = true, .tied = true, .token_out = true, .one_way = true}},
         {"tied, step by step", {.tied = true, .input_feeding = true, .cell = SG_CELL_LSTM}},
+        {"heads, all at once", {.score = SG_HEADS, .heads = 2, .post = true}},
+        {"heads, step by step", {.score = SG_HEADS, .heads = 2, .cell = SG_CELL_LSTM}},
     };
     configuration c = others[k];
     c.o.name = "m";

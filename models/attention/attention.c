@@ -6,14 +6,17 @@
 sg_attention sg_make_attention_(sg_attention_options o)
 {
     sg_attention a = {.score = o.score};
-    int hidden = o.hidden ? o.hidden : o.key;
+    int hidden = o.hidden ? o.hidden : o.key, heads = o.heads ? o.heads : 1;
     bool dot = o.score == SG_DOT || o.score == SG_SCALED_DOT;
     sg_push(o.g, "attention", o.name);
-    if ((unsigned)o.score > SG_CONCAT)
+    if ((unsigned)o.score > SG_HEADS)
         sg_fail(o.g, SG_BAD_ARGUMENT, "no such score (%d)", (int)o.score);
     if (o.query <= 0 || o.key <= 0 || hidden <= 0 || (dot && o.query != o.key))
         sg_fail(o.g, SG_BAD_ARGUMENT, "queries of %d and keys of %d features%s", o.query, o.key,
                 dot && o.query != o.key ? " have no dot product" : "");
+    if (heads < 0 || hidden % heads || (heads > 1 && o.score != SG_HEADS))
+        sg_fail(o.g, SG_BAD_ARGUMENT, "%d heads of %d features%s", heads, hidden,
+                o.score != SG_HEADS ? ", with a score of one" : "");
     if (o.score == SG_GENERAL)
         a.wq = sg_param(o.g, "wa", SG_SHAPE(o.query, o.key), .dtype = o.dtype);
     if (o.score == SG_CONCAT) {
@@ -21,12 +24,19 @@ sg_attention sg_make_attention_(sg_attention_options o)
         a.wk = sg_param(o.g, "wk", SG_SHAPE(o.key, hidden), .dtype = o.dtype);
         a.v = sg_param(o.g, "v", SG_SHAPE(hidden, 1), .dtype = o.dtype);
     }
+    if (o.score == SG_HEADS) {
+        a.heads = heads;
+        a.wq = sg_param(o.g, "wq", SG_SHAPE(o.query, hidden), .dtype = o.dtype);
+        a.wkv = sg_param(o.g, "wkv", SG_SHAPE(o.key, 2 * hidden), .dtype = o.dtype);
+        a.wo = sg_param(o.g, "wo", SG_SHAPE(hidden, o.key), .dtype = o.dtype);
+    }
     if (o.coverage && o.score != SG_CONCAT)
         sg_fail(o.g, SG_BAD_ARGUMENT, "coverage is a part of the concat score only");
     else if (o.coverage)
         a.wc = sg_param(o.g, "wc", SG_SHAPE(1, hidden), .dtype = o.dtype);
-    if (o.window < 0)
-        sg_fail(o.g, SG_BAD_ARGUMENT, "a window of %d elements", o.window);
+    if (o.window < 0 || (o.window && o.score == SG_HEADS))
+        sg_fail(o.g, SG_BAD_ARGUMENT, "a window of %d elements%s", o.window,
+                o.window < 0 ? "" : " is not for heads");
     if (o.window) {
         a.window = o.window;
         a.wp = sg_param(o.g, "wp", SG_SHAPE(o.query, hidden), .dtype = o.dtype);
@@ -83,10 +93,10 @@ static sg_tensor *concat_score(const sg_attention *a, sg_tensor *q, const sg_mem
 static const struct {
     sg_tensor *(*keys)(const sg_attention *a, sg_tensor *k);                      /* [B,T,n] */
     sg_tensor *(*score)(const sg_attention *a, sg_tensor *q, const sg_memory *m); /* [B,Q,T] */
-} scores[] = {{dot_keys, dot_score},
-              {dot_keys, scaled_score},
-              {general_keys, dot_score},
-              {concat_keys, concat_score}};
+} scores[] = {[SG_DOT] = {dot_keys, dot_score},
+              [SG_SCALED_DOT] = {dot_keys, scaled_score},
+              [SG_GENERAL] = {general_keys, dot_score},
+              [SG_CONCAT] = {concat_keys, concat_score}};
 
 /* ---- windows -------------------------------------------------------------------------------- */
 
@@ -124,6 +134,47 @@ static sg_tensor *sizes(sg_tensor *values, const int *lengths)
     return sg_cast(n, sg_type(values));
 }
 
+/* ---- one head, or several ------------------------------------------------------------------- */
+
+static sg_heads heads_of(const sg_attention *a)
+{
+    return (sg_heads){
+        .heads = a->heads, .q = {.w = a->wq}, .kv = {.w = a->wkv}, .out = {.w = a->wo}};
+}
+
+/* Keys and values, as they are read at every step. */
+static void prepare(const sg_attention *a, sg_memory *m)
+{
+    sg_heads several = heads_of(a);
+    sg_tensor *kv[2] = {m->keys, m->values};
+    if (a->score == SG_HEADS)
+        sg__heads_memory(&several, m->values, kv); /* [B,heads,T,d] */
+    else
+        kv[0] = scores[a->score].keys(a, m->values);
+    m->keys = kv[0];
+    m->values = kv[1];
+}
+
+static sg_attended attend_heads(const sg_attention *a, const sg_memory *m, sg_tensor *q)
+{
+    sg_heads several = heads_of(a);
+    sg_tensor *mask = m->mask ? sg_expand_dims(m->mask, 1) : NULL; /* [B,1,1,T] */
+    sg_attended r =
+        sg__heads_attend(&several, sg__heads_query(&several, q), m->keys, m->values, mask);
+    r.weights = sg_mean(r.weights, 1, false);
+    return r;
+}
+
+/* q [B,Q,n] */
+static sg_attended attend(const sg_attention *a, const sg_memory *m, sg_tensor *q)
+{
+    if (a->score == SG_HEADS)
+        return attend_heads(a, m, q);
+    sg_tensor *z = scores[a->score].score(a, q, m);
+    sg_tensor *w = a->window ? in_window(a, m, q, z) : sg_softmax(z, m->mask); /* [B,Q,T] */
+    return (sg_attended){.context = sg_matmul(w, m->values), .weights = w};    /* [B,Q,K] */
+}
+
 /* ---- attending ------------------------------------------------------------------------------ */
 
 /* What is behind a length is 0: a weight of 0 times NaN would be NaN. */
@@ -138,13 +189,13 @@ sg_memory sg_remember(const sg_attention *a, sg_tensor *values, const int *lengt
     if (sg_ok(g) && sg__good_lengths(g, sg_dim(values, 0), sg_dim(values, 1), lengths)) {
         lengths = sg__short_ones(lengths, sg_dim(values, 0), sg_dim(values, 1));
         m.values = sg__clean(values, lengths);
-        m.keys = scores[a->score].keys(a, m.values);
         m.size = a->window ? sizes(values, lengths) : NULL;
         if (lengths) {
             int batch = (int)sg_dim(values, 0);
             sg_tensor *mask = sg_length_mask(g, batch, sg_dim(values, 1), lengths);
             m.mask = sg_expand_dims(mask, 1);
         }
+        prepare(a, &m);
     }
     sg_pop(g);
     return m;
@@ -160,19 +211,13 @@ sg_attended sg_attend(const sg_attention *a, const sg_memory *m, sg_tensor *quer
                 "the query has %d axes, not [batch, features] or [batch, "
                 "queries, features]",
                 sg_rank(query));
-    sg_tensor *w = sg__nothing(g), *c = w;
-    if (sg_ok(g)) {
-        sg_tensor *q = one ? sg_expand_dims(query, 1) : query; /* [B,Q,n] */
-        sg_tensor *z = scores[a->score].score(a, q, m);
-        w = a->window ? in_window(a, m, q, z) : sg_softmax(z, m->mask); /* [B,Q,T] */
-        c = sg_matmul(w, m->values);                                    /* [B,Q,K] */
-    }
-    if (one) {
-        c = sg_squeeze(c, 1);
-        w = sg_squeeze(w, 1);
-    }
+    sg_attended r = {sg__nothing(g), sg__nothing(g)};
+    if (sg_ok(g))
+        r = attend(a, m, one ? sg_expand_dims(query, 1) : query);
+    if (one)
+        r = (sg_attended){sg_squeeze(r.context, 1), sg_squeeze(r.weights, 1)};
     sg_pop(g);
-    return (sg_attended){.context = c, .weights = w};
+    return r;
 }
 
 sg_tensor *sg_coverage_loss(sg_tensor *weights, sg_tensor *coverage)

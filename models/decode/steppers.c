@@ -158,11 +158,11 @@ sg_stepper sg_seq2seq_stepper(const sg_seq2seq *m, const sg_encoded *encoded)
         return s;
     s.rows = (int)sg_dim(e.context, 0);
     if (!m->o.no_attention) {
-        sg_shape memory = sg_shape_of(e.memory.values), mask = SG_SHAPE(s.rows, 1, memory.dim[1]);
+        int64_t time = sg_dim(e.memory.values, -2);
         if (!e.memory.mask)
-            e.memory.mask = all_seen(g, mask);
+            e.memory.mask = all_seen(g, SG_SHAPE(s.rows, 1, time));
         if (m->o.coverage)
-            e.memory.coverage = sg_full(g, m->o.dtype, SG_SHAPE(s.rows, memory.dim[1]), 0);
+            e.memory.coverage = sg_full(g, m->o.dtype, SG_SHAPE(s.rows, time), 0);
     }
     exchange(m, &e, s.state, &s.n, &s.fixed, true);
     return s;
