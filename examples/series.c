@@ -1,10 +1,11 @@
 /*
  * Series of numbers 时间序列: N→1 over what was measured
  *
- *     series                                      forecasts a noisy wave, without any file
- *     series train --train F.csv --column C       regression 回归: the next value of a column
- *     series train --train F.ts                   classification 分类: series of the UCR/UEA
- * archive series evaluate --model M --test F          误差或准确率
+ *     series                                   forecasts a noisy wave, without any file
+ *     series train --train F.csv --column C    regression 回归: the next value of a column
+ *     series train --train F.ts                classification 分类: of the UCR/UEA archive
+ *     series train --train F                   what digit was said 数字: see recordings.h
+ *     series evaluate --model M --test F       误差或准确率
  *
  * To forecast, an LSTM reads a window of `time` changes, z_t = v_t - v_{t-1} (of logarithms, with
  * --relative, which makes them ratios), each scaled to mean 0 and deviation 1, and its last state
@@ -316,19 +317,11 @@ static void run_wave(sg_context *g, const program *p)
     series_free(&f);
 }
 
-static series_file read_series(sg_context *g, settings *s, const char *path)
-{
-    size_t n = path ? strlen(path) : 0;
-    bool ts = (n > 3 && !strcmp(path + n - 3, ".ts")) || (n > 6 && !strcmp(path + n - 6, ".ts.gz"));
-    if (ts)
-        s->task = CLASSIFY;
-    return ts ? series_read_ts(g, path) : series_read_csv(g, path, s->column);
-}
-
 static void run_train(sg_context *g, const program *p)
 {
     settings *s = p->settings;
-    series_file f = read_series(g, s, s->t.train);
+    series_file f = series_read(g, s->t.train, "train", s->column);
+    s->task = f.classes ? CLASSIFY : FORECAST;
     if (sg_ok(g))
         learn(g, p, &f, NULL);
     series_free(&f);
@@ -338,10 +331,9 @@ static void run_evaluate(sg_context *g, const program *p)
 {
     settings *s = p->settings;
     program_load(g, p);
-    series_file f = s->task == CLASSIFY ? series_read_ts(g, s->t.test)
-                                        : series_read_csv(g, s->t.test, s->column);
-    const char *classes = sg_meta(g, "classes");
-    if (sg_ok(g) && s->task == CLASSIFY && (!classes || strcmp(classes, f.class_names) != 0))
+    series_file f = series_read(g, s->t.test, "test", s->column);
+    const char *classes = sg_meta(g, "classes"), *found = f.class_names ? f.class_names : "";
+    if (sg_ok(g) && (!classes || strcmp(classes, found) != 0))
         sg_fail(g, SG_BAD_FILE, "%s: other classes than the model's, \"%s\"", s->t.test,
                 classes ? classes : "");
     if (sg_ok(g)) {
@@ -367,8 +359,8 @@ int main(int argc, char **argv)
 {
     static const char about[] =
         "Series of numbers. Without a command: learns to forecast a noisy wave, with no file\n"
-        "needed. train: from a column of a CSV, or from a .ts file, whose series have classes.\n"
-        "evaluate: one line of JSON.";
+        "needed. train: from a column of a CSV, or from series that have classes: a .ts file, or\n"
+        "spoken digits as frames of sound. evaluate: one line of JSON.";
     static const char *const tasks[] = {"forecast", "classify", NULL};
     settings s = {.t = {PROGRAM_DEFAULTS, .model = "series.safetensors", .batch = 32, .epochs = 30,
                         .lr = 0.005, .clip = 1, .hold = 0.2},
@@ -378,7 +370,8 @@ int main(int argc, char **argv)
                   .column = "Close"};
     const option table[] = {
         {.help = "Data"},
-        {"train", "a CSV, or a .ts file, plain or gzip", .text = &s.t.train, .value = "FILE"},
+        {"train", "a CSV, a .ts file, or recordings, plain or gzip", .text = &s.t.train,
+         .value = "FILE"},
         {"test", "the same, to evaluate", .text = &s.t.test, .value = "FILE"},
         {"hold", "share that is held out, of a CSV the end", .number = &s.t.hold, .low = 0,
          .high = 0.9},
@@ -386,7 +379,7 @@ int main(int argc, char **argv)
         {"season", "steps that the simplest forecast looks back, 0: none", .integer = &s.season,
          .low = 0, .high = 10000},
         {.help = "Model"},
-        {"task", "by the file: of a .ts file classify", .choice = &s.task, .choices = tasks},
+        {"task", "by the file: of a CSV forecast", .choice = &s.task, .choices = tasks},
         {"time", "changes in a window", .integer = &s.time, .low = 1, .high = 10000},
         {"relative", "changes of logarithms", .flag = &s.relative},
         {"cell", "recurrent cell", .choice = &s.cell, .choices = program_cells},

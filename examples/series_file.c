@@ -2,6 +2,7 @@
  * line: features separated by ':', their values by ',', and after the last ':' the class. */
 #include "examples/series_file.h"
 #include "examples/program.h"
+#include "examples/recordings.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -51,12 +52,11 @@ static const char *field(const char *line, int place, char *room, size_t size)
     return room;
 }
 
-series_file series_read_csv(sg_context *g, const char *path, const char *column)
+static series_file read_csv(sg_context *g, const sg_corpus *c, const char *path, const char *column)
 {
     enum { FIELD = 128 };
     char room[FIELD], *end;
     const char *s;
-    sg_corpus *c = program_lines(g, path, "train");
     series_file f = make(g, 1, (size_t)c->size);
     int place = 0, n = 0;
     while (sg_ok(g) && (s = c->size ? field(c->source[0], place, room, FIELD) : NULL) &&
@@ -73,7 +73,6 @@ series_file series_read_csv(sg_context *g, const char *path, const char *column)
     f.features = f.count = 1;
     if (f.item)
         f.item[0] = (series_item){f.values, n, 0};
-    sg_corpus_free(c);
     return f;
 }
 
@@ -144,9 +143,8 @@ static void add_series(sg_context *g, series_file *f, const char *path, int numb
     *x += length * f->features;
 }
 
-series_file series_read_ts(sg_context *g, const char *path)
+static series_file read_ts(sg_context *g, const sg_corpus *c, const char *path)
 {
-    sg_corpus *c = program_lines(g, path, "train");
     const char *classes = "";
     int i = 0;
     size_t values = 0;
@@ -171,6 +169,45 @@ series_file series_read_ts(sg_context *g, const char *path)
     for (int k = i + 1; k < c->size && sg_ok(g); k++)
         if (*c->source[k])
             add_series(g, &f, path, k + 1, c->source[k], &x);
+    return f;
+}
+
+/* ---- recordings, and the choice ------------------------------------------------------------- */
+
+/* The classes are the ten words. */
+static series_file of_recordings(sg_context *g, const char *path, const char *name)
+{
+    enum { ROOM = 8 * RECORDINGS_DIGITS };
+    recordings r = recordings_read(g, path, name);
+    series_file f = {.features = RECORDINGS_FEATURES, .classes = RECORDINGS_DIGITS, .values = r.x};
+    f.item = calloc((size_t)r.count + 1, sizeof *f.item);
+    f.class_names = calloc(1, ROOM);
+    if (!f.item || !f.class_names)
+        sg_fail(g, SG_NO_MEMORY, "no memory for %d recordings", r.count);
+    for (; f.item && f.count < r.count; f.count++) {
+        const recording *k = &r.item[f.count];
+        f.item[f.count] = (series_item){k->x, k->frames, k->digit};
+    }
+    for (int k = 0; k < RECORDINGS_DIGITS && f.class_names; k++)
+        snprintf(f.class_names + strlen(f.class_names), ROOM - strlen(f.class_names), "%s%s",
+                 k ? " " : "", recordings_names[k]);
+    free(r.item);
+    return f;
+}
+
+series_file series_read(sg_context *g, const char *path, const char *name, const char *column)
+{
+    sg_corpus *c = program_lines(g, path, name);
+    series_file f;
+    int at = 0, digit, index, frames;
+    while (at < c->size && (*c->source[at] == '#' || !*c->source[at]))
+        at++;
+    if (at < c->size && *c->source[at] == '@')
+        f = read_ts(g, c, path);
+    else if (c->size && sscanf(c->source[0], "%d %*s %d %d", &digit, &index, &frames) == 3)
+        f = of_recordings(g, path, name);
+    else
+        f = read_csv(g, c, path, column);
     sg_corpus_free(c);
     return f;
 }

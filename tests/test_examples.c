@@ -340,9 +340,20 @@ Test(examples, series, .init = begin, .fini = end)
     }
     cr_assert(fclose(f) == 0);
     run(text, "gzip < s.ts > s.ts.gz; sed 's/0.5,/0.5,1,/' s.ts > uneven.ts; "
-              "sed 's/up down/down up/' s.ts > other.ts; sed 's/:up/:left/' s.ts > left.ts");
+              "sed 's/up down/down up/' s.ts > other.ts; sed 's/:up/:left/' s.ts > left.ts; "
+              "printf '0 who 0 1\\n' > cut");
     j = learn("series", "--train s.ts.gz --hidden 8 --epochs 15 --cell gru --dropout 0.1",
               "--test s.ts");
+    cr_expect(number(j, "accuracy") > 95 && number(j, "series") == 60);
+    json_decref(j);
+    f = create("said");
+    for (int i = 0; i < 60; i++) {
+        fprintf(f, "%d who %d %d\n", i % 2 * 7, i, 3 + i % 4);
+        for (int t = 0; t < 3 + i % 4; t++)
+            fprintf(f, "%d 0 0 0 0 0 0 0 0 0 0 0 %d\n", (i % 2 ? 100 : -100) + i, 10 * t);
+    }
+    cr_assert(fclose(f) == 0);
+    j = learn("series", "--train said --hidden 8 --epochs 15", "--test said");
     cr_expect(number(j, "accuracy") > 95 && number(j, "series") == 60);
     json_decref(j);
     MESSAGES({"series train --train s.csv --column Open", "no column \"Open\""},
@@ -351,6 +362,8 @@ Test(examples, series, .init = begin, .fini = end)
              {"series train --train uneven.ts", "uneven.ts:4: no series"},
              {"series train --train left.ts", "left.ts:5: no class"},
              {"series evaluate --model a --test other.ts", "other classes"},
+             {"series evaluate --model a --test s.csv", "other classes"},
+             {"series train --train cut", "cut:1: not a recording"},
              {"series train", "--train FILE"});
 }
 
