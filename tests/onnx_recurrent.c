@@ -60,29 +60,16 @@ static sg_cell gru_cell(node *n, const weights *p)
     return c;
 }
 
-/* A cell of our own, whose gates look at c, too: i, f at what it was, o at what it becomes (Gers &
- * Schmidhuber 2000). extra [3,H]: of i, o, f. */
-static sg_state peephole_step(const sg_cell *p, sg_tensor *xw, sg_state s)
-{
-    sg_tensor *z[4];
-    sg_split(sg_add(xw, sg_matmul(s.h, p->wh)), -1, 4, z);
-    sg_tensor *i = sg_sigmoid(sg_add(z[0], sg_mul(sg_index(p->extra, 0, 0), s.c)));
-    sg_tensor *f = sg_sigmoid(sg_add(z[1], sg_mul(sg_index(p->extra, 0, 2), s.c)));
-    sg_tensor *c = sg_add(sg_mul(f, s.c), sg_mul(i, sg_tanh(z[2])));
-    sg_tensor *o = sg_sigmoid(sg_add(z[3], sg_mul(sg_index(p->extra, 0, 1), c)));
-    return (sg_state){.h = sg_mul(o, sg_tanh(c)), .c = c};
-}
-
 static sg_cell lstm_cell(node *n, const weights *p)
 {
-    sg_cell c = sg_lstm(n->g, "lstm", .in = (int)sg_dim(p->w, 1), .hidden = p->hidden);
+    static const int peepholes[] = {0, 2, 1}; /* i o f: i f o */
+    sg_cell c = sg_lstm(n->g, "lstm", .in = (int)sg_dim(p->w, 1), .hidden = p->hidden,
+                        .peephole = p->peepholes != NULL);
     c.wx = gates(p->w, p->count, p->order);
     c.wh = gates(p->r, p->count, p->order);
     c.b = joint_bias(p);
-    if (p->peepholes) {
-        c.extra = sg_reshape(p->peepholes, SG_SHAPE(3, p->hidden));
-        c.step = peephole_step;
-    }
+    if (p->peepholes)
+        c.peep = gates(p->peepholes, 3, peepholes);
     return c;
 }
 

@@ -1,0 +1,100 @@
+/* Cells, their options and wrappers, layers of them: against recordings of tests/oracle/cells.py,
+ * in single and in double precision, values and gradients. */
+#include "models/models.h"
+#include "tests/oracle/cells.h"
+#include "tests/recorded.h"
+
+#define COUNT(table) (sizeof(table) / sizeof *(table))
+
+enum wrapper { PLAIN, VARIATIONAL, RESIDUAL, HIGHWAY };
+
+static const struct row {
+    recording r;
+    sg_cell (*make)(sg_cell_options);
+    sg_cell_options o;
+    enum wrapper wrapper;
+} rows[] = {
+    {RECORDING(rnn_sigmoid), sg_rnn_, {.activation = SG_SIGMOID}, PLAIN},
+    {RECORDING(rnn_identity), sg_rnn_, {.activation = SG_IDENTITY}, PLAIN},
+    {RECORDING(gru_before_keep), sg_gru_, {.reset = SG_RESET_BEFORE}, PLAIN},
+    {RECORDING(gru_before_write), sg_gru_, {.update = SG_UPDATE_WRITE}, PLAIN},
+    {RECORDING(gru_after_keep), sg_gru_, {.reset = SG_RESET_AFTER}, PLAIN},
+    {RECORDING(gru_after_write),
+     sg_gru_,
+     {.reset = SG_RESET_AFTER, .update = SG_UPDATE_WRITE},
+     PLAIN},
+    {RECORDING(mgu), sg_mgu_, {.dropout = 0}, PLAIN},
+    {RECORDING(lstm_peephole), sg_lstm_, {.peephole = true}, PLAIN},
+    {RECORDING(lstm_coupled), sg_lstm_, {.coupled = true}, PLAIN},
+    {RECORDING(lstm_coupled_peephole), sg_lstm_, {.coupled = true, .peephole = true}, PLAIN},
+    {RECORDING(lstm_norm), sg_lstm_, {.norm = true}, PLAIN},
+    /* out of training mode: dropout does nothing, zoneout is its mean */
+    {RECORDING(zoneout),
+     sg_lstm_,
+     {.zoneout = 0.25, .zoneout_c = 0.125, .dropout = 0.5, .state_dropout = 0.5},
+     PLAIN},
+    {RECORDING(variational), sg_lstm_, {.variational = true}, VARIATIONAL},
+    {RECORDING(residual), sg_gru_, {.reset = SG_RESET_AFTER}, RESIDUAL},
+    {RECORDING(highway), sg_gru_, {.reset = SG_RESET_AFTER}, HIGHWAY},
+};
+
+static void check_cell(sg_dtype d, const struct row *row)
+{
+    tape t = open_tape(d, row->r);
+    sg_cell_options o = row->o;
+    o.g = t.g;
+    o.name = "cell";
+    o.in = IN;
+    o.hidden = HIDDEN;
+    o.dtype = d;
+    sg_cell p = row->make(o);
+    sg_tensor *x = leaf(&t, SG_SHAPE(BATCH, TIME, IN)), *y;
+    if (row->wrapper == VARIATIONAL) {
+        p.mask_x = leaf(&t, SG_SHAPE(BATCH, IN));
+        p.mask_h = leaf(&t, SG_SHAPE(BATCH, HIDDEN));
+    }
+    sg_state start = {leaf(&t, SG_SHAPE(BATCH, HIDDEN)), NULL}, final;
+    if (p.states > 1)
+        start.c = leaf(&t, SG_SHAPE(BATCH, HIDDEN));
+    p = row->wrapper == RESIDUAL  ? sg_residual(p)
+        : row->wrapper == HIGHWAY ? sg_highway(p, "cell.gate")
+                                  : p;
+    leaf_parameters(&t);
+    y = sg_unroll(p, x, .initial = start, .final = &final);
+    all_agree_(&t, 1 + p.states, (sg_tensor *[]){y, final.h, final.c});
+}
+
+Test(recorded_cells, of_all_kinds)
+{
+    for (size_t i = 0; i < COUNT(rows); i++)
+        for (int d = SG_F32; d <= SG_F64; d++)
+            check_cell((sg_dtype)d, &rows[i]);
+}
+
+static void check_layers(sg_dtype d, bool gru)
+{
+    static const recording r[] = {RECORDING(stacked_rnn), RECORDING(stacked_gru)};
+    static sg_cell (*const make[])(sg_cell_options) = {sg_rnn_, sg_gru_};
+    tape t = open_tape(d, r[gru]);
+    sg_cell cell[2][2];
+    sg_state final[4];
+    for (int i = 0; i < 4; i++)
+        cell[i % 2][i / 2] =
+            make[gru]((sg_cell_options){.g = t.g,
+                                        .name = (const char *[]){"0f", "0b", "1f", "1b"}[i],
+                                        .in = i < 2 ? IN : 2 * HIDDEN,
+                                        .hidden = HIDDEN,
+                                        .reset = SG_RESET_AFTER,
+                                        .dtype = d});
+    sg_tensor *x = leaf(&t, SG_SHAPE(BATCH, TIME, IN));
+    leaf_parameters(&t);
+    sg_tensor *y = sg_deep(2, cell[0], cell[1], x, .final = final);
+    all_agree(&t, y, sg_stack(0, final[0].h, final[1].h, final[2].h, final[3].h));
+}
+
+Test(recorded_cells, in_layers)
+{
+    for (int gru = 0; gru < 2; gru++)
+        for (int d = SG_F32; d <= SG_F64; d++)
+            check_layers((sg_dtype)d, gru);
+}
