@@ -118,7 +118,8 @@ static sg_corpus *read(sg_context *g, const pairs_options *o, const char *name, 
     pairs_file f = {file ? file : source, file ? NULL : target, o->source_column, o->target_column,
                     false};
     if (!file && !(source && target)) {
-        sg_fail(g, SG_BAD_ARGUMENT, "no %s data: --%s F, or two files", name, name);
+        sg_fail(g, SG_BAD_ARGUMENT, "no %s data: --%s F, or --%s-src F and --%s-tgt F", name, name,
+                name, name);
         return sg_corpus_of(g, 0, NULL, NULL);
     }
     sg_corpus *c = pairs_read(g, (pairs_format)o->format, f);
@@ -141,7 +142,7 @@ sg_corpus *pairs_valid(sg_context *g, const pairs_options *o, const char *file)
 
 sg_corpus *pairs_test(sg_context *g, const pairs_options *o, const char *file)
 {
-    return read(g, o, "test", file, o->valid_src, o->valid_tgt);
+    return read(g, o, "test", file, o->test_src, o->test_tgt);
 }
 
 /* ---- units ---------------------------------------------------------------------------------- */

@@ -20,16 +20,17 @@ extern const char *const pairs_formats[]; /* their names, ended by NULL */
 /* What programs of pairs let one say about their files; format belongs to the model. */
 typedef struct pairs_options {
     int format, source_column, target_column, max_vocabulary, min_count;
-    const char *train_src, *train_tgt, *valid_src, *valid_tgt, *units;
+    const char *train_src, *train_tgt, *valid_src, *valid_tgt, *test_src, *test_tgt, *units;
     bool lower;
 } pairs_options;
 
 #define PAIRS_DATA_OPTIONS(o)                                                                      \
     {"train-src", "source side, a sentence a line", .text = &(o).train_src, .value = "FILE"},      \
         {"train-tgt", "target side", .text = &(o).train_tgt, .value = "FILE"},                     \
-        {"valid-src", "source side to stop by, or to evaluate", .text = &(o).valid_src,            \
-         .value = "FILE"},                                                                         \
+        {"valid-src", "source side to stop by", .text = &(o).valid_src, .value = "FILE"},          \
         {"valid-tgt", "target side of it", .text = &(o).valid_tgt, .value = "FILE"},               \
+        {"test-src", "source side to evaluate", .text = &(o).test_src, .value = "FILE"},           \
+        {"test-tgt", "target side of it", .text = &(o).test_tgt, .value = "FILE"},                 \
         {"source-column", "of a TSV, from 0", .integer = &(o).source_column, .low = 0,             \
          .high = 99},                                                                              \
         {"target-column", "of a TSV, from 0", .integer = &(o).target_column, .low = 0,             \

@@ -168,6 +168,9 @@ Test(examples, transformer, .init = begin, .fini = end)
                   number(j, "perplexity") < 1.3,
               "%g", number(j, "exact"));
     json_decref(j);
+    run(text, "cut -f1 p.tsv | gzip > s.gz; cut -f2 p.tsv | gzip > t.gz; transformer evaluate "
+              "--model a --test-src s.gz --test-tgt t.gz");
+    cr_expect(strstr(text, "\"sentences\": 240"), "%s", text);
     run(text, "printf 'abc\\n\\nede\\n' | transformer translate --model a");
     cr_expect_str_eq(text, "cba\n\nede\n");
     for (int i = 0; i < 3; i++) {

@@ -86,6 +86,10 @@ Test(program, takes_every_kind_of_model_and_file, .init = begin, .fini = end)
                      ways[i]);
         cr_expect(status == 0 && strstr(text, "\"exact\""), "%s: %s", ways[i], text);
     }
+    char again[16384];
+    run(text, "gzip < t > t.gz; seq2seq evaluate --model m --test-src s.gz --test-tgt t.gz");
+    run(again, "seq2seq evaluate --model m --test p.tsv");
+    cr_expect_str_eq(text, again, "two files, line by line, say what one of columns does");
 }
 
 /* Formats of tasks, and everything that decoding can be told. */
@@ -137,7 +141,7 @@ Test(program, says_what_is_wrong, .init = begin, .fini = end)
         const char *command, *message;
         int status;
     } rows[] = {
-        {"seq2seq train", "seq2seq: no train data: --train F, or two files", 1},
+        {"seq2seq train", "seq2seq: no train data: --train F, or --train-src F and", 1},
         {"seq2seq train --train absent", "absent", 1},
         {"seq2seq train --train empty", "seq2seq: empty: there is no pair in it", 1},
         {"seq2seq train --train pairs.tsv --hidden 7", "even", 1},
@@ -150,7 +154,7 @@ Test(program, says_what_is_wrong, .init = begin, .fini = end)
         {"seq2seq evaluate --model absent --test s", "absent", 1},
         {"seq2seq train --train pairs.tsv --epochs 1 --model m " SMALL, "saved", 0},
         {"seq2seq evaluate --model m", "seq2seq: no test data: --test F", 1},
-        {"seq2seq evaluate --model m --valid-src s", "no test data", 1},
+        {"seq2seq evaluate --model m --test-src s", "no test data", 1},
         {"seq2seq train --format scan --train s", "s:1: no \"OUT: \"", 1},
         {"seq2seq train --format inflection --train s", "s:1: no column 1", 1},
         {"seq2seq train --train pairs.tsv --coverage", "concat score only", 1},
