@@ -21,7 +21,7 @@
  *
  * It is trained with the true tokens before each step as its inputs (teacher forcing 教师强制), or
  * with its own ones now and then (scheduled sampling 计划采样), and decodes by beam search 束搜索,
- * of which width 1 is greedy 贪心解码. The model is made in models/seq2seq.c, of plain ops; this
+ * of which width 1 is greedy 贪心解码. The model is made in models/seq2seq/, of plain ops; this
  * program is about training and using it. Formats of files are told in pairs.h.
  */
 #include "examples/dates.h"

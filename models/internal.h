@@ -40,6 +40,19 @@ sg_tensor *sg__stack_steps(int64_t n, sg_tensor **steps, sg_tensor *x, int64_t c
 
 /* ---- the steps of a sequence to sequence decoder -------------------------------------------- */
 
+/* Features of what the decoder's first cell gets beside the embedding. */
+static inline int sg__context_size(const sg_seq2seq_options *o)
+{
+    return o->post || o->context == SG_CONTEXT_STATE ? 0 : o->hidden;
+}
+static inline int sg__feed_size(const sg_seq2seq_options *o)
+{
+    return o->input_feeding ? o->hidden : 0;
+}
+
+/* ids as a leaf [B,T]; behind a length there is padding, whatever was there. */
+sg_tensor *sg__tokens(sg_context *g, const int32_t *ids, int batch, int time, const int *lengths);
+
 typedef struct sg__decoder {
     const sg_seq2seq *m;
     sg_encoded now;                             /* what was encoded; states and feed move on */
@@ -55,6 +68,10 @@ sg_tensor *sg__decoder_inputs(const sg__decoder *d, sg_tensor *tokens);
 /* One step from the inputs of one token [B,G]: returns the attentional state [B,H]; weights [B,S],
  * or NULL without attention. */
 sg_tensor *sg__decoder_step(sg__decoder *d, sg_tensor *xw, sg_tensor **weights);
+/* All steps from tokens [B,T]: what the output layer gets, [B,T,H]; weights as sg_seq2seq_decode.
+ */
+sg_tensor *sg__decode(const sg_seq2seq *m, const sg_encoded *e, sg_tensor *tokens,
+                      sg_tensor **weights);
 /* What it says of the next token: [..,V]. */
 sg_tensor *sg__decoder_logits(const sg_seq2seq *m, sg_tensor *r);
 

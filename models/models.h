@@ -31,6 +31,14 @@ enum { SG_MAX_LAYERS = 8 };
  * states only (Sutskever et al. 2014); inputs only, from states of zeros. */
 typedef enum { SG_CONTEXT_BOTH, SG_CONTEXT_STATE, SG_CONTEXT_INPUT } sg_context_use;
 
+/* s, what a layer of the encoder with the states h_1 … h_N says of the whole source: h_N; their
+ * mean; the largest of each feature; their sum with weights softmax(v . tanh(h W + b))
+ * (sg_attention_pool). Of memories there is the last one only, c_N. */
+typedef enum { SG_SUMMARY_LAST, SG_SUMMARY_MEAN, SG_SUMMARY_MAX, SG_SUMMARY_ATTENTION } sg_summary;
+/* What the context c is, with q(s) = tanh(s Wq + bq): q(s) as an initial state, s as an input; c =
+ * s (Sutskever et al. 2014); c = q(s) (Cho et al. 2014). */
+typedef enum { SG_BRIDGE_STATE, SG_BRIDGE_NONE, SG_BRIDGE_BOTH } sg_bridge;
+
 typedef struct sg_seq2seq_options {
     sg_context *g;
     const char *name;
@@ -46,29 +54,36 @@ typedef struct sg_seq2seq_options {
     sg_dtype dtype;
     bool coverage; /* as in sg_attention_options, like window and heads */
     int window, heads;
-    sg_context_use context;        /* SG_CONTEXT_STATE: without attention only */
-    bool one_way;                  /* the encoder reads forward only, with `hidden` units */
-    bool token_out;                /* the readout sees the last token, too (Cho et al. 2014) */
-    bool tied;                     /* the output layer is the target's table; `embed` is `hidden` */
+    sg_context_use context; /* SG_CONTEXT_STATE: without attention only */
+    sg_summary summary;     /* of each layer for the initial state of the one beside it; of */
+    sg_bridge bridge;       /* the top one for the input */
+    bool one_way;           /* the encoder reads forward only, with `hidden` units */
+    bool token_out;         /* the readout sees the last token, too (Cho et al. 2014) */
+    bool tied;              /* the output layer is the target's table; `embed` is `hidden` */
     double state_dropout, zoneout; /* of all cells, as in sg_cell; zoneout of h and c */
     bool variational;              /* one mask of state_dropout for all steps */
     int end_;
 } sg_seq2seq_options;
 
 /* A bidirectional encoder of `layers` layers, each direction with hidden / 2 units (so `hidden`,
- * the size of the decoder and of what is attended to, is even); a decoder of as many layers, whose
- * initial states h, and c, are q(h_N), q(c_N): a tanh layer each of the final states of the
- * encoder's layer beside it; attention over the states of the encoder's top layer from those of the
- * decoder's; readout tanh(Wc [context; h]), and an output layer. The context is an input of the
- * decoder's first cell, too, unless `post` is set. Without attention the context is the encoder's
- * final state, at every step. Dropout acts on the inputs of all layers and on the readout. Options
- * change each of these: Cho's decoder is no_attention with token_out.
- * Parameters NAME.source, .target (embeddings), .forward0, .backward0, .decoder0 … (cells),
- * .bridge0h, .bridge0c …, .readout, .out (linear), .attention. The name is not kept. */
+ * the size of the decoder and of what is attended to, is even); a decoder of as many layers, each
+ * of which begins with the summary of the encoder's layer beside it; attention over the states of
+ * the encoder's top layer from those of the decoder's. With the token y_{t-1}, and without
+ * attention c_t = c:
+ *     Bahdanau: c_t = attend(s_{t-1}), s_t = f([y_{t-1}; c_t], s_{t-1});
+ *     Luong (`post`): s_t = f(y_{t-1}, s_{t-1}), c_t = attend(s_t);
+ *     r_t = tanh([c_t; s_t] Wr + br), p(y_t) = softmax(r_t Wo + bo)
+ * where f is all layers, `input_feeding` makes r_{t-1} an input of f, too, and `token_out` reads
+ * out [y_{t-1}; c_t; s_t]: with no_attention what Cho's decoder sees, through tanh instead of
+ * maxout. Dropout acts on the inputs of all layers and on the readout. Parameters NAME.source,
+ * .target (embeddings), .forward0, .backward0, .decoder0 … (cells), .bridge0h, .bridge0c …
+ * (linear), .pool0 … (attention pool), .readout, .out (linear), .attention. The name is not kept.
+ */
 typedef struct sg_seq2seq {
     sg_seq2seq_options o;
     sg_tensor *source_table, *target_table;
     sg_cell forward[SG_MAX_LAYERS], backward[SG_MAX_LAYERS], decoder[SG_MAX_LAYERS];
+    sg_attention_pool pool[SG_MAX_LAYERS];
     sg_affine bridge[SG_MAX_LAYERS][2]; /* of h and c */
     sg_attention attention;
     sg_affine readout, out; /* out.w is NULL where it is tied */
@@ -78,7 +93,7 @@ SG_API sg_seq2seq sg_make_seq2seq_(sg_seq2seq_options o);
 
 typedef struct sg_encoded {
     sg_memory memory;
-    sg_tensor *context; /* [batch, hidden]: final states, what is used without attention */
+    sg_tensor *context;            /* [batch, hidden]: what is an input without attention */
     sg_state state[SG_MAX_LAYERS]; /* initial ones of the decoder */
     sg_tensor *feed;               /* attentional state of the step before, [batch, hidden] */
 } sg_encoded;

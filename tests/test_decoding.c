@@ -5,53 +5,7 @@
  */
 #include "models/models.h"
 #include "models/internal.h"
-#include "tests/models_test.h"
-
-enum { BATCH = 4, SOURCE = 4, TARGET = 3, WORDS = 9 };
-
-static const int32_t source[BATCH * SOURCE] = {4, 5, 3, 0, 6, 3, 0, 0, 7, 8, 6, 3, 0, 0, 0, 0};
-static const int source_lengths[BATCH] = {3, 2, 4, 0};
-static const int32_t target_in[BATCH * TARGET] = {2, 5, 0, 2, 7, 8, 2, 0, 0, 2, 4, 0};
-static const int32_t target_out[BATCH * TARGET] = {5, 3, 0, 7, 8, 3, 3, 0, 0, 4, 3, 0};
-static const int target_lengths[BATCH] = {2, 3, 1, 2};
-
-static const sg_batch batch = {.size = BATCH,
-                               .source_time = SOURCE,
-                               .target_time = TARGET,
-                               .source = source,
-                               .source_lengths = source_lengths,
-                               .target_in = target_in,
-                               .target_out = target_out,
-                               .target_lengths = target_lengths};
-
-/* Every way to attend and to feed, with every cell, one layer and two; scores by turns. */
-enum { WAYS = 8, CONFIGURATIONS = WAYS * 3 * 2 };
-
-static sg_seq2seq_options configuration(int k, const char **name)
-{
-    static const char *const cells[] = {"rnn", "gru", "lstm"};
-    sg_seq2seq_options o = {.name = "m", .source_count = WORDS, .target_count = WORDS, .embed = 3};
-    o.hidden = 4;
-    o.post = k & 1;
-    o.input_feeding = k >> 1 & 1;
-    o.no_attention = k >> 2 & 1;
-    o.cell = (sg_cell_kind)(k / WAYS % 3);
-    o.layers = 1 + k / WAYS / 3;
-    o.score = (sg_score)((k + k / WAYS) % 4);
-    o.reset = (sg_gru_reset)(k / WAYS % 2);
-    *name = named("%s, %d layers, %s, %s, %s", cells[o.cell], o.layers, o.post ? "post" : "pre",
-                  o.input_feeding ? "feeding" : "not feeding",
-                  o.no_attention ? "no attention" : named("score %d", (int)o.score));
-    return o;
-}
-
-static sg_seq2seq make(sg_context *g, sg_seq2seq_options o)
-{
-    o.g = g;
-    sg_seq2seq m = sg_make_seq2seq_(o);
-    shake(g, 1);
-    return m;
-}
+#include "tests/decoding_test.h"
 
 /* ---- gradients ------------------------------------------------------------------------------ */
 
@@ -175,79 +129,6 @@ Test(decoding, coins_and_their_schedules)
     sg_close(g);
 }
 
-/* ---- the formulas --------------------------------------------------------------------------- */
-
-static sg_tensor *column(sg_context *g, const int32_t *ids, int t) /* [B] of [B,TARGET] */
-{
-    int32_t of_step[BATCH];
-    for (int b = 0; b < BATCH; b++)
-        of_step[b] = ids[b * TARGET + t];
-    return sg_input(g, SG_I32, SG_SHAPE(BATCH), of_step);
-}
-
-/* The states of the encoder's top layer; the decoder's initial ones and the fixed context. */
-static sg_tensor *encode_plainly(const sg_seq2seq *m, sg_state *s, sg_tensor **context)
-{
-    sg_context *g = m->o.g;
-    sg_state final;
-    sg_tensor *x = sg_take(m->source_table, sg_input(g, SG_I32, SG_SHAPE(BATCH, SOURCE), source));
-    for (int l = 0; l < m->o.layers; l++) {
-        x = sg_bidirectional(m->forward[l], m->backward[l], x, source_lengths, &final);
-        s[l] = (sg_state){.h = sg_tanh(sg_apply(m->bridge[l][0], final.h))};
-        if (final.c)
-            s[l].c = sg_tanh(sg_apply(m->bridge[l][1], final.c));
-    }
-    *context = final.h;
-    return x;
-}
-
-/* Logits [B,T,V] with nothing taken out of the loop over time: each step joins what its cell
- * gets, [embedding; context; feed]. */
-static sg_tensor *translate_plainly(const sg_seq2seq *m)
-{
-    sg_context *g = m->o.g;
-    sg_state s[SG_MAX_LAYERS], *top = &s[m->o.layers - 1];
-    sg_tensor *context, *logits[TARGET], *values = encode_plainly(m, s, &context);
-    sg_tensor *feed = sg_full(g, m->o.dtype, SG_SHAPE(BATCH, m->o.hidden), 0);
-    sg_memory memory = {NULL};
-    if (!m->o.no_attention)
-        memory = sg_remember(&m->attention, values, source_lengths);
-    for (int t = 0; t < TARGET; t++) {
-        sg_tensor *x = sg_take(m->target_table, column(g, target_in, t));
-        if (!m->o.post && !m->o.no_attention)
-            context = sg_attend(&m->attention, &memory, top->h).context;
-        if (!m->o.post)
-            x = sg_concat(-1, x, context);
-        if (m->o.input_feeding)
-            x = sg_concat(-1, x, feed);
-        for (int l = 0; l < m->o.layers; l++) {
-            s[l] = sg_cell_step(&m->decoder[l], x, s[l]);
-            x = s[l].h;
-        }
-        if (m->o.post && !m->o.no_attention)
-            context = sg_attend(&m->attention, &memory, top->h).context;
-        feed = sg_tanh(sg_apply(m->readout, sg_concat(-1, context, top->h)));
-        logits[t] = sg_apply(m->out, feed);
-    }
-    return sg_stack_(1, TARGET, logits);
-}
-
-Test(decoding, follows_its_formulas)
-{
-    for (int k = 0; k < CONFIGURATIONS; k++) {
-        const char *name;
-        sg_context *g = sg_open();
-        sg_seq2seq_options o = configuration(k, &name);
-        o.dtype = SG_F64;
-        sg_seq2seq m = make(g, o);
-        sg_encoded e = sg_seq2seq_encode(&m, source, BATCH, SOURCE, source_lengths);
-        sg_tensor *logits = sg_seq2seq_decode(&m, &e, target_in, BATCH, TARGET, NULL);
-        double d = distance(logits, translate_plainly(&m));
-        cr_expect(d < 1e-14, "%s: off by %g", name, d);
-        sg_close(g);
-    }
-}
-
 /* ---- two ways ------------------------------------------------------------------------------- */
 
 /* Where all steps of the decoder can run at once, they give the bits of one after the other. */
@@ -265,7 +146,7 @@ Test(decoding, at_once_or_step_by_step)
             sg_tensor *ids = sg_expand_dims(column(g, target_in, t), 1);
             sg_tensor *xw = sg__decoder_inputs(&d, ids);
             sg_tensor *h = sg__decoder_step(&d, sg_squeeze(xw, 1), &w);
-            same_bits(sg_apply(m.out, h), sg_index(logits, 1, t), name);
+            same_bits(sg__decoder_logits(&m, h), sg_index(logits, 1, t), name);
             if (!m.o.no_attention)
                 same_bits(w, sg_index(all, 1, t), name);
         }
@@ -341,6 +222,7 @@ Test(decoding, rows_in_any_order_on_any_kernels)
             const char *name;
             sg_seq2seq_options o = configuration(k / 2, &name);
             o.hidden = sizes[k % 2];
+            o.embed = o.tied ? o.hidden : o.embed;
             sg_context *g = open_set(all_sets[set]);
             if (!g)
                 continue;

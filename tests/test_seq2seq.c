@@ -1,5 +1,6 @@
 /* Encoder, decoder, attention and greedy decoding together, in all their configurations. */
-#include "tests/model_leaves.h"
+#include "models/models.h"
+#include "tests/seq2seq_test.h"
 
 enum { BATCH = 3, SOURCE = 4, TARGET = 3, WORDS = 9, EMBED = 3, HIDDEN = 4 };
 
@@ -21,41 +22,19 @@ static const sg_batch batch = {.size = BATCH,
 
 /* All cells, scores, ways to attend and to feed, with one layer to three; and some in which the
  * context, the encoder and the readout are others. */
-enum { REGULAR = 3 * 5 * 2 * 2, OTHERS = 9, CONFIGURATIONS = REGULAR + OTHERS };
+enum { REGULAR = 3 * 5 * 2 * 2, CONFIGURATIONS = REGULAR + OTHERS };
 typedef struct configuration {
     char name[96];
     sg_seq2seq_options o;
 } configuration;
 
-static configuration other(int k)
-{
-    static const configuration others[OTHERS] = {
-        {"the context as initial state",
-         {.no_attention = true, .context = SG_CONTEXT_STATE, .cell = SG_CELL_LSTM, .layers = 2}},
-        {"the context as input",
-         {.no_attention = true, .context = SG_CONTEXT_INPUT, .cell = SG_CELL_LSTM, .layers = 2}},
-        {"Cho's decoder", {.no_attention = true, .token_out = true, .cell = SG_CELL_GRU}},
-        {"Bahdanau's readout",
-         {.score = SG_CONCAT, .token_out = true, .context = SG_CONTEXT_INPUT, .layers = 2}},
-        {"an encoder of one direction", {.post = true, .one_way = true, .cell = SG_CELL_LSTM}},
-        {"tied, all at once", {.post = true, .tied = true, .token_out = true, .one_way = true}},
-        {"tied, step by step", {.tied = true, .input_feeding = true, .cell = SG_CELL_LSTM}},
-        {"heads, all at once", {.score = SG_HEADS, .heads = 2, .post = true}},
-        {"heads, step by step", {.score = SG_HEADS, .heads = 2, .cell = SG_CELL_LSTM}},
-    };
-    configuration c = others[k];
-    c.o.name = "m";
-    c.o.source_count = c.o.target_count = WORDS;
-    c.o.hidden = HIDDEN;
-    c.o.embed = c.o.tied ? HIDDEN : EMBED;
-    c.o.layers = c.o.layers ? c.o.layers : 1;
-    return c;
-}
-
 static configuration configure(int k)
 {
-    if (k >= REGULAR)
-        return other(k - REGULAR);
+    if (k >= REGULAR) {
+        configuration c = {.o = other_options(k - REGULAR, WORDS, EMBED, HIDDEN)};
+        snprintf(c.name, sizeof c.name, "%s", other_models[k - REGULAR].name);
+        return c;
+    }
     static const char *const cells[] = {"rnn", "gru", "lstm"};
     static const char *const scores[] = {"dot", "scaled dot", "general", "concat", "none"};
     configuration c = {.o = {.name = "m",
@@ -412,6 +391,8 @@ Test(seq2seq, errors)
     REFUSES(g, MAKE(.context = SG_CONTEXT_STATE),
             "seq2seq \"m\": the context of attention is no initial state (1)");
     REFUSES(g, MAKE(.context = (sg_context_use)3, .no_attention = true), "initial state (3)");
+    REFUSES(g, MAKE(.summary = (sg_summary)4), "seq2seq \"m\": no such summary (4) or bridge (0)");
+    REFUSES(g, MAKE(.bridge = (sg_bridge)3), "seq2seq \"m\": no such summary (0) or bridge (3)");
     REFUSES(g, MAKE(.tied = true), "embeddings of 128 features are no output layer of 256 units");
     REFUSES(g, MAKE(.dropout = 1.5), "seq2seq \"m\": dropout: a probability of 1.5");
     REFUSES(g, sg_make_seq2seq(g, "n", 9, 9, .hidden = 4, .score = (sg_score)8),

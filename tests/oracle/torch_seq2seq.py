@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The model of models/seq2seq.c and its training once more, in PyTorch.
+"""The model of models/seq2seq/ and its training once more, in PyTorch.
 
     torch_seq2seq.py --compare DIR     the same steps from the same weights: are the losses equal?
     torch_seq2seq.py --train DIR       trains to the end and prints BLEU on the validation pairs

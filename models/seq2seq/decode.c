@@ -1,0 +1,154 @@
+/*
+ * The decoder of a sequence to sequence model. What does not depend on the step before is computed
+ * for all steps at once: the embeddings' part of the first cell's inputs, the output layer, and
+ * with Luong's attention without input feeding everything else but the recurrence.
+ */
+#include "models/internal.h"
+
+static sg_tensor *rows(sg_tensor *w, int from, int count)
+{
+    return sg_slice(w, 0, from, (int64_t)from + count, 1);
+}
+
+/* The slices are taken here, not at every step, so that their gradients are summed before they
+ * become part of wx's. */
+sg__decoder sg__decoder_start(const sg_seq2seq *m, const sg_encoded *e)
+{
+    const sg_seq2seq_options *o = &m->o;
+    const sg_cell *cell = &m->decoder[0];
+    sg__decoder d = {.m = m, .now = *e, .base = cell->b};
+    for (int l = 0; l < o->layers; l++)
+        d.cell[l] = sg_ok(o->g) ? sg_begin(&m->decoder[l], sg_dim(e->context, 0)) : m->decoder[l];
+    d.of_token = rows(cell->wx, 0, o->embed);
+    d.of_context = rows(cell->wx, o->embed, sg__context_size(o));
+    d.of_feed = rows(cell->wx, o->embed + sg__context_size(o), sg__feed_size(o));
+    if (o->no_attention && sg__context_size(o)) {
+        sg_tensor *c = sg_matmul(e->context, d.of_context);
+        d.base = sg_expand_dims(sg_add(c, cell->b), 1); /* [B,1,G] */
+    }
+    return d;
+}
+
+sg_tensor *sg__decoder_inputs(const sg__decoder *d, sg_tensor *tokens)
+{
+    sg_tensor *x = sg_dropout(sg_take(d->m->target_table, tokens), d->m->o.dropout); /* [B,T,E] */
+    sg_tensor *xw = sg_add(sg_matmul(x, d->of_token), d->base);
+    return d->m->o.token_out ? sg_concat(-1, xw, x) : xw;
+}
+
+/* Takes from a step's inputs, or those of all steps, what is for the readout; NULL: nothing. */
+static sg_tensor *cut_token(const sg_seq2seq *m, sg_tensor **xw)
+{
+    sg_tensor *all = *xw;
+    int64_t n = m->o.token_out ? sg_dim(all, -1) : 0;
+    if (n == 0)
+        return NULL;
+    *xw = sg_slice(all, -1, 0, n - m->o.embed, 1);
+    return sg_slice(all, -1, n - m->o.embed, n, 1);
+}
+
+/* Attends from h, and adds the weights to what was attended to so far. */
+static sg_attended attend(sg__decoder *d, sg_tensor *h)
+{
+    sg_memory *memory = &d->now.memory;
+    sg_attended a = sg_attend(&d->m->attention, memory, h);
+    if (d->m->o.coverage)
+        memory->coverage = memory->coverage ? sg_add(memory->coverage, a.weights) : a.weights;
+    return a;
+}
+
+/* tanh(Wc [context; h]) (Luong et al. 2015), or of some of [y; context; h] */
+static sg_tensor *readout(const sg_seq2seq *m, sg_tensor *context, sg_tensor *h, sg_tensor *y)
+{
+    h = m->o.context == SG_CONTEXT_STATE ? h : sg_concat(-1, context, h);
+    return sg_tanh(sg_apply(m->readout, y ? sg_concat(-1, y, h) : h));
+}
+
+sg_tensor *sg__decoder_logits(const sg_seq2seq *m, sg_tensor *r)
+{
+    sg_tensor *w = m->o.tied ? sg_transpose(m->target_table, 0, 1) : m->out.w;
+    return sg_apply((sg_affine){w, m->out.b}, r);
+}
+
+sg_tensor *sg__decoder_step(sg__decoder *d, sg_tensor *xw, sg_tensor **weights)
+{
+    const sg_seq2seq *m = d->m;
+    sg_tensor *y = cut_token(m, &xw);
+    sg_state *s = d->now.state, *top = &s[m->o.layers - 1];
+    bool attends = !m->o.no_attention;
+    sg_attended a = {.context = d->now.context};
+    if (attends && !m->o.post) { /* from h_{t-1}, into the cell */
+        a = attend(d, top->h);
+        xw = sg_add(xw, sg_matmul(a.context, d->of_context));
+    }
+    if (m->o.input_feeding)
+        xw = sg_add(xw, sg_matmul(d->now.feed, d->of_feed));
+    s[0] = sg__step(&d->cell[0], xw, s[0]);
+    for (int l = 1; l < m->o.layers; l++)
+        s[l] = sg_cell_step(&d->cell[l], sg_dropout(s[l - 1].h, m->o.dropout), s[l]);
+    if (attends && m->o.post) /* from h_t */
+        a = attend(d, top->h);
+    *weights = a.weights;
+    return d->now.feed = readout(m, a.context, top->h, y);
+}
+
+/* Where no step's inputs need the step before but by the cells' own states: all at once. */
+static sg_tensor *all_at_once(sg__decoder *d, sg_tensor *xw, sg_tensor **weights)
+{
+    const sg_seq2seq *m = d->m;
+    const sg_encoded *e = &d->now;
+    sg_cell first = m->decoder[0];
+    sg_tensor *y = cut_token(m, &xw);
+    first.wx = NULL;                                             /* xw are its inputs already */
+    sg_tensor *h = sg_unroll(first, xw, .initial = e->state[0]); /* [B,T,H] */
+    for (int l = 1; l < m->o.layers; l++)
+        h = sg_unroll(m->decoder[l], sg_dropout(h, m->o.dropout), .initial = e->state[l]);
+    sg_attended a = {.context = e->context};
+    if (m->o.no_attention)
+        a.context = sg_broadcast_to(sg_expand_dims(e->context, 1), sg_shape_of(h));
+    else
+        a = sg_attend(&m->attention, &e->memory, h);
+    *weights = a.weights; /* [B,T,S] */
+    return readout(m, a.context, h, y);
+}
+
+static sg_tensor *step_by_step(sg__decoder *d, sg_tensor *xw, sg_tensor **weights)
+{
+    int64_t time = sg_dim(xw, 1);
+    sg_tensor **list = sg_room(d->m->o.g, 3 * (size_t)time * sizeof *list);
+    if (!list)
+        return sg__nothing(d->m->o.g);
+    sg_tensor **w = list + time, **in = w + time;
+    sg__cut_steps(xw, time, in);
+    for (int64_t t = 0; t < time; t++)
+        list[t] = sg__decoder_step(d, in[t], &w[t]);
+    sg_tensor *r = sg__stack_steps(time, list, xw, d->m->o.hidden); /* [B,T,H] */
+    sg_tensor *values = d->now.memory.values;
+    if (values)
+        *weights = sg__stack_steps(time, w, xw, sg_dim(values, -2)); /* [B,T,S] */
+    return r;
+}
+
+sg_tensor *sg__decode(const sg_seq2seq *m, const sg_encoded *e, sg_tensor *tokens,
+                      sg_tensor **weights)
+{
+    sg__decoder d = sg__decoder_start(m, e);
+    sg_tensor *xw = sg__decoder_inputs(&d, tokens), *r = sg__nothing(m->o.g), *w = r;
+    bool together = (m->o.post || m->o.no_attention) && !m->o.input_feeding && !m->o.coverage;
+    if (sg_ok(m->o.g))
+        r = together ? all_at_once(&d, xw, &w) : step_by_step(&d, xw, &w);
+    if (weights)
+        *weights = m->o.no_attention ? NULL : w;
+    return sg_dropout(r, m->o.dropout);
+}
+
+sg_tensor *sg_seq2seq_decode(const sg_seq2seq *m, const sg_encoded *e, const int32_t *target,
+                             int batch, int time, sg_tensor **weights)
+{
+    sg_context *g = m->o.g;
+    sg_push(g, "decoder", "");
+    sg_tensor *r = sg__decode(m, e, sg__tokens(g, target, batch, time, NULL), weights);
+    sg_tensor *logits = sg__decoder_logits(m, r); /* [B,T,V] */
+    sg_pop(g);
+    return logits;
+}

@@ -1,0 +1,89 @@
+/* Losses of a sequence to sequence model: teacher forcing, scheduled sampling. */
+#include "models/internal.h"
+
+#include <string.h>
+
+/* Real tokens one after the other, of which alone the output layer and the loss are computed; then
+ * some that are not, so that rows are whole batches and not each number of them is a new plan. */
+typedef struct chosen {
+    int32_t *at, *label; /* among [B,T]; the label of each */
+    int real, all;       /* all is 0 where there is nothing to leave out */
+} chosen;
+
+static chosen real_tokens(sg_context *g, const sg_batch *b)
+{
+    chosen k = {0};
+    if (!sg_ok(g) || !b->target_lengths || !b->target_out || !b->size)
+        return k;
+    int64_t n = 0, all = (int64_t)b->size * b->target_time;
+    for (int i = 0; i < b->size; i++)
+        n += b->target_lengths[i];
+    int64_t whole = (n + b->size - 1) / b->size * b->size;
+    if (n == 0 || whole >= all || all > INT32_MAX)
+        return k;
+    k.at = sg_room(g, (size_t)(2 * whole) * sizeof *k.at);
+    if (!k.at)
+        return k;
+    k.label = k.at + whole;
+    memset(k.at, 0, (size_t)(2 * whole) * sizeof *k.at);
+    for (int i = 0; i < b->size; i++)
+        for (int t = 0; t < b->target_lengths[i]; t++) {
+            int at = i * b->target_time + t;
+            k.at[k.real] = at;
+            k.label[k.real++] = b->target_out[at];
+        }
+    k.all = (int)whole;
+    return k;
+}
+
+sg_loss sg_seq2seq_loss(const sg_seq2seq *m, const sg_batch *b, double smoothing)
+{
+    sg_context *g = m->o.g;
+    sg_encoded e = sg_seq2seq_encode(m, b->source, b->size, b->source_time, b->source_lengths);
+    sg_push(g, "decoder", "");
+    sg_tensor *tokens = sg__tokens(g, b->target_in, b->size, b->target_time, b->target_lengths);
+    sg_tensor *r = sg__decode(m, &e, tokens, NULL);
+    chosen k = real_tokens(g, b);
+    if (k.all) {
+        sg_tensor *rows = sg_reshape(r, SG_SHAPE(b->size * b->target_time, sg_dim(r, 2)));
+        r = sg_take(rows, sg_borrow(g, SG_I32, SG_SHAPE(1, k.all), k.at)); /* [1,K,H] */
+    }
+    sg_tensor *logits = sg__decoder_logits(m, r);
+    sg_pop(g);
+    return k.all ? sg_label_loss(logits, k.label, &k.real, smoothing)
+                 : sg_label_loss(logits, b->target_out, b->target_lengths, smoothing);
+}
+
+/* ---- scheduled sampling --------------------------------------------------------------------- */
+
+/* Logits of all steps, each from the true token or from what the step before says. */
+static sg_tensor *decode_sampled(const sg_seq2seq *m, const sg_encoded *e, sg_tensor *tokens,
+                                 double truth)
+{
+    sg_context *g = m->o.g;
+    int64_t time = sg_dim(tokens, 1);
+    sg_tensor **logits = sg_room(g, (size_t)time * sizeof *logits), *w;
+    if (!logits)
+        return sg__nothing(g);
+    sg__decoder d = sg__decoder_start(m, e);
+    for (int64_t t = 0; t < time && sg_ok(g); t++) {
+        sg_tensor *next = sg_index(tokens, 1, t); /* [B] */
+        next = t ? sg_truth_or_guess(next, logits[t - 1], truth) : next;
+        sg_tensor *xw = sg__decoder_inputs(&d, sg_expand_dims(next, 1)); /* [B,1,G] */
+        sg_tensor *h = sg__decoder_step(&d, sg_index(xw, 1, 0), &w);
+        logits[t] = sg__decoder_logits(m, sg_dropout(h, m->o.dropout));
+    }
+    return sg_ok(g) ? sg__stack_steps(time, logits, d.now.feed, m->o.target_count) : sg__nothing(g);
+}
+
+sg_loss sg_seq2seq_sampled_loss(const sg_seq2seq *m, const sg_batch *b, double smoothing,
+                                double truth)
+{
+    sg_context *g = m->o.g;
+    sg_encoded e = sg_seq2seq_encode(m, b->source, b->size, b->source_time, b->source_lengths);
+    sg_push(g, "decoder", "");
+    sg_tensor *tokens = sg__tokens(g, b->target_in, b->size, b->target_time, b->target_lengths);
+    sg_tensor *logits = sg_ok(g) ? decode_sampled(m, &e, tokens, truth) : sg__nothing(g);
+    sg_pop(g);
+    return sg_label_loss(logits, b->target_out, b->target_lengths, smoothing);
+}
