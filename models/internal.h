@@ -40,10 +40,20 @@ sg_tensor *sg__stack_steps(int64_t n, sg_tensor **steps, sg_tensor *x, int64_t c
 
 /* ---- the steps of a sequence to sequence decoder -------------------------------------------- */
 
-/* Features of what the decoder's first cell gets beside the embedding. */
+/* Features of what comes from all sources together, and of that beside the embedding in what the
+ * decoder's first cell gets. */
+static inline int sg__joined_size(const sg_seq2seq_options *o, int one)
+{
+    return o->join == SG_FUSE_CONCAT ? o->sources * one : one;
+}
 static inline int sg__context_size(const sg_seq2seq_options *o)
 {
-    return o->post || o->context == SG_CONTEXT_STATE ? 0 : o->hidden;
+    bool bridged = o->no_attention && o->bridge == SG_BRIDGE_BOTH;
+    return o->context == SG_CONTEXT_STATE ? 0 : bridged ? o->hidden : sg__joined_size(o, o->hidden);
+}
+static inline int sg__input_context_size(const sg_seq2seq_options *o)
+{
+    return o->post ? 0 : sg__context_size(o);
 }
 static inline int sg__feed_size(const sg_seq2seq_options *o)
 {
@@ -68,6 +78,8 @@ sg_tensor *sg__decoder_inputs(const sg__decoder *d, sg_tensor *tokens);
 /* One step from the inputs of one token [B,G]: returns the attentional state [B,H]; weights [B,S],
  * or NULL without attention. */
 sg_tensor *sg__decoder_step(sg__decoder *d, sg_tensor *xw, sg_tensor **weights);
+/* Elements of all sources that are attended to. */
+int64_t sg__source_time(const sg_seq2seq *m, const sg_encoded *e);
 /* All steps from tokens [B,T]: what the output layer gets, [B,T,H]; weights as sg_seq2seq_decode.
  */
 sg_tensor *sg__decode(const sg_seq2seq *m, const sg_encoded *e, sg_tensor *tokens,

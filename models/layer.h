@@ -67,9 +67,9 @@ SG_API sg_tensor *sg_dropout(sg_tensor *x, double p);
 /* ---- fusion of extra information ------------------------------------------------------------ */
 
 typedef enum {
+    SG_FUSE_CONCAT,   /* [h; z] */
     SG_FUSE_ADD,      /* h + z, of one size; with `project`: h + z Wz */
     SG_FUSE_MEAN,     /* (h + z) / 2 */
-    SG_FUSE_CONCAT,   /* [h; z] */
     SG_FUSE_RESTORED, /* [h; z] Wc, back to h's size */
     SG_FUSE_MLP       /* f(h Wh + z Wz + b): the sum form, of `out` features */
 } sg_fusion_kind;

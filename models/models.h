@@ -25,7 +25,7 @@ extern "C" {
 /* ---- encoder, decoder, sequence to sequence ------------------------------------------------- */
 
 typedef enum { SG_CELL_RNN, SG_CELL_GRU, SG_CELL_LSTM } sg_cell_kind;
-enum { SG_MAX_LAYERS = 8 };
+enum { SG_MAX_LAYERS = 8, SG_MAX_SOURCES = 4 };
 
 /* What the decoder gets the context as: its initial states and an input of every step; initial
  * states only (Sutskever et al. 2014); inputs only, from states of zeros. */
@@ -55,13 +55,17 @@ typedef struct sg_seq2seq_options {
     bool coverage; /* as in sg_attention_options, like window and heads */
     int window, heads;
     sg_context_use context; /* SG_CONTEXT_STATE: without attention only */
-    sg_summary summary;     /* of each layer for the initial state of the one beside it; of */
-    sg_bridge bridge;       /* the top one for the input */
-    bool one_way;           /* the encoder reads forward only, with `hidden` units */
-    bool token_out;         /* the readout sees the last token, too (Cho et al. 2014) */
-    bool tied;              /* the output layer is the target's table; `embed` is `hidden` */
+    sg_summary summary;     /* of each layer, for the one beside it; of the top one as input */
+    sg_bridge bridge;
+    bool one_way;                  /* the encoder reads forward only, with `hidden` units */
+    bool token_out;                /* the readout sees the last token, too (Cho et al. 2014) */
+    bool tied;                     /* the output layer is the target's table; `embed` is `hidden` */
     double state_dropout, zoneout; /* of all cells, as in sg_cell; zoneout of h and c */
     bool variational;              /* one mask of state_dropout for all steps */
+    /* Several sources (an article and a question), each with an encoder of its own: the first has
+     * source_count tokens, others own_count[k], or where it is 0 the first one's table. */
+    int sources, own_count[SG_MAX_SOURCES]; /* 0 means 1 */
+    sg_fusion_kind join;                    /* of what comes from them: see below */
     int end_;
 } sg_seq2seq_options;
 
@@ -75,31 +79,45 @@ typedef struct sg_seq2seq_options {
  *     r_t = tanh([c_t; s_t] Wr + br), p(y_t) = softmax(r_t Wo + bo)
  * where f is all layers, `input_feeding` makes r_{t-1} an input of f, too, and `token_out` reads
  * out [y_{t-1}; c_t; s_t]: with no_attention what Cho's decoder sees, through tanh instead of
- * maxout. Dropout acts on the inputs of all layers and on the readout. Parameters NAME.source,
- * .target (embeddings), .forward0, .backward0, .decoder0 … (cells), .bridge0h, .bridge0c …
- * (linear), .pool0 … (attention pool), .readout, .out (linear), .attention. The name is not kept.
- */
+ * maxout. Dropout acts on the inputs of all layers and on the readout.
+ *
+ * Of several sources each is attended to by itself, c_t = join(c_t of the first, c_t of the
+ * second), and their summaries are joined alike, s = join(s of the first, s of the second): [c;
+ * c'], [s; s'] by default, of which q makes `hidden` features. Weights of attention are those over
+ * the first source, then those over the second.
+ *
+ * Parameters NAME.source, .target (embeddings), .forward0, .backward0, .decoder0 … (cells),
+ * .bridge0h, .bridge0c … (linear), .pool0 … (attention pool), .readout, .out (linear), .attention;
+ * of further sources NAME.encoder1.source, .forward0, .backward0, .pool0 …, .attention, and .join,
+ * .join0h, .join0c … (fusions with those before). The name is not kept. */
+typedef struct sg_encoder {
+    sg_tensor *table;
+    sg_cell forward[SG_MAX_LAYERS], backward[SG_MAX_LAYERS];
+    sg_attention_pool pool[SG_MAX_LAYERS];
+    sg_attention attention;
+    sg_fusion join, join_state[SG_MAX_LAYERS][2]; /* of contexts; of h and c */
+} sg_encoder;
 typedef struct sg_seq2seq {
     sg_seq2seq_options o;
-    sg_tensor *source_table, *target_table;
-    sg_cell forward[SG_MAX_LAYERS], backward[SG_MAX_LAYERS], decoder[SG_MAX_LAYERS];
-    sg_attention_pool pool[SG_MAX_LAYERS];
+    sg_encoder encoder[SG_MAX_SOURCES];
+    sg_tensor *target_table;
+    sg_cell decoder[SG_MAX_LAYERS];
     sg_affine bridge[SG_MAX_LAYERS][2]; /* of h and c */
-    sg_attention attention;
-    sg_affine readout, out; /* out.w is NULL where it is tied */
+    sg_affine readout, out;             /* out.w is NULL where it is tied */
 } sg_seq2seq;
 #define sg_make_seq2seq(...) sg_make_seq2seq_((sg_seq2seq_options){__VA_ARGS__, .end_ = 0})
 SG_API sg_seq2seq sg_make_seq2seq_(sg_seq2seq_options o);
 
 typedef struct sg_encoded {
-    sg_memory memory;
-    sg_tensor *context;            /* [batch, hidden]: what is an input without attention */
+    sg_memory memory[SG_MAX_SOURCES];
+    sg_tensor *context;            /* [batch, ..]: c, what is an input without attention */
     sg_state state[SG_MAX_LAYERS]; /* initial ones of the decoder */
     sg_tensor *feed;               /* attentional state of the step before, [batch, hidden] */
 } sg_encoded;
-/* source: batch * time ids, padded; copied, like lengths. */
+/* Ids are copied, like lengths; the second form is of all sources of the model. */
 SG_API sg_encoded sg_seq2seq_encode(const sg_seq2seq *m, const int32_t *source, int batch, int time,
                                     const int *lengths);
+SG_API sg_encoded sg_seq2seq_encode_all(const sg_seq2seq *m, int batch, const sg_source *sources);
 
 /* Teacher forcing: logits [batch, time, target_count] from the true tokens before each step (which
  * begin with the start token); weights, if not NULL, gets the attention [batch, time, source], or
@@ -130,6 +148,8 @@ typedef struct sg_greedy {
  * reset; NULL on error. */
 SG_API sg_greedy sg_seq2seq_greedy(const sg_seq2seq *m, const int32_t *source, int batch, int time,
                                    const int *lengths, int most);
+/* The same from what was encoded, of whatever sources; not in training mode. */
+SG_API sg_greedy sg_seq2seq_greedy_from(const sg_seq2seq *m, const sg_encoded *e, int most);
 
 #ifdef __cplusplus
 }

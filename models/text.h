@@ -176,6 +176,13 @@ typedef struct sg_batches_options {
 SG_API sg_batches *sg_batches_make_(sg_batches_options o);
 SG_API void sg_batches_free(sg_batches *d);
 
+/* Sequences [batch, time] of ids, padded behind their lengths; NULL: all are full. */
+typedef struct sg_source {
+    const int32_t *ids;
+    int time;
+    const int *lengths;
+} sg_source;
+
 typedef struct sg_batch {
     /* Where the iteration stands; set by the user at the start, or again to resume. Batches depend
      * on these three and on the data, on nothing else. */
@@ -190,6 +197,7 @@ typedef struct sg_batch {
     const int32_t *target_lengths; /* [size], n + 1 */
     const int32_t *index;          /* [size], of each pair in the corpus */
     int64_t tokens;                /* sum of target_lengths: what a mean loss is divided by */
+    const sg_source *more;         /* yours: for models of several sources, those beside `source` */
 } sg_batch;
 
 /* Fills in the next batch; its arrays belong to the batches and last until the next call. At the

@@ -1,5 +1,5 @@
 /* What tests of sequence to sequence models share: models in which the context, the encoder or the
- * readout are others than usual. */
+ * readout are others than usual, and what models of several sources read beside the first. */
 #ifndef SEQ2SEQ_TEST_H
 #define SEQ2SEQ_TEST_H
 
@@ -50,6 +50,37 @@ static const other_model other_models[] = {
       .summary = SG_SUMMARY_ATTENTION,
       .cell = SG_CELL_GRU,
       .layers = 2}},
+    {"two sources", {.sources = 2, .cell = SG_CELL_LSTM}},
+    {"two sources, all at once",
+     {.sources = 2, .own_count = {0, 7}, .post = true, .join = SG_FUSE_MLP, .layers = 2}},
+    {"three sources, restored, coverage",
+     {.sources = 3,
+      .own_count = {0, 0, 5},
+      .join = SG_FUSE_RESTORED,
+      .score = SG_CONCAT,
+      .coverage = true,
+      .window = 2,
+      .cell = SG_CELL_GRU,
+      .one_way = true}},
+    {"two sources, added",
+     {.sources = 2,
+      .join = SG_FUSE_ADD,
+      .no_attention = true,
+      .bridge = SG_BRIDGE_NONE,
+      .cell = SG_CELL_LSTM}},
+    {"two sources as input",
+     {.sources = 2, .no_attention = true, .context = SG_CONTEXT_INPUT, .token_out = true}},
+    {"two sources, c = q([s; s'])",
+     {.sources = 2, .no_attention = true, .bridge = SG_BRIDGE_BOTH, .summary = SG_SUMMARY_MEAN}},
+    {"two sources as input, q(f(s, s'))",
+     {.sources = 2,
+      .no_attention = true,
+      .bridge = SG_BRIDGE_BOTH,
+      .join = SG_FUSE_MLP,
+      .context = SG_CONTEXT_INPUT,
+      .summary = SG_SUMMARY_ATTENTION}},
+    {"two sources, heads",
+     {.sources = 2, .score = SG_HEADS, .heads = 2, .join = SG_FUSE_MEAN, .input_feeding = true}},
 };
 enum { OTHERS = sizeof other_models / sizeof *other_models };
 
@@ -63,6 +94,93 @@ static inline sg_seq2seq_options other_options(int k, int words, int embed, int 
     o.embed = o.tied ? hidden : embed;
     o.layers = o.layers ? o.layers : 1;
     return o;
+}
+
+/* ---- further sources ------------------------------------------------------------------------ */
+
+/* Each row of a further source follows from the same row of the first: its length, and its first
+ * token. What is behind the lengths is something else at each call. */
+enum { FURTHER = 5, MOST_ROWS = 8 };
+typedef struct further_sources {
+    int32_t ids[SG_MAX_SOURCES][MOST_ROWS * FURTHER];
+    int lengths[SG_MAX_SOURCES][MOST_ROWS];
+    sg_source all[SG_MAX_SOURCES];
+    int width; /* times of all sources together */
+} further_sources;
+
+static inline void add_sources(further_sources *f, int sources, const int32_t *ids, int batch,
+                               int time, const int *lengths)
+{
+    static int32_t garbage_id = 1000;
+    f->all[0] = (sg_source){ids, time, lengths};
+    f->width = time;
+    for (int k = 1; k < sources; k++) {
+        int most = lengths ? FURTHER - 1 : 0;
+        for (int b = 0; b < batch; b++) {
+            int n = lengths ? lengths[b] : time, own = (2 * n + k) % FURTHER;
+            f->lengths[k][b] = own;
+            most = own > most ? own : most;
+        }
+        for (int i = 0; i < batch * most; i++) {
+            int b = i / most, t = i % most, n = lengths ? lengths[b] : time;
+            bool real = t < f->lengths[k][b];
+            f->ids[k][i] = real ? 1 + ((n ? ids[b * time] : 0) + t * k) % 4 : garbage_id++;
+        }
+        f->all[k] = (sg_source){f->ids[k], most, f->lengths[k]};
+        f->width += most;
+    }
+}
+
+/* As the functions of one source, for models of any number. */
+static inline sg_encoded encode_rows(const sg_seq2seq *m, const int32_t *ids, int batch, int time,
+                                     const int *lengths)
+{
+    further_sources f;
+    if (m->o.sources <= 1)
+        return sg_seq2seq_encode(m, ids, batch, time, lengths);
+    add_sources(&f, m->o.sources, ids, batch, time, lengths);
+    return sg_seq2seq_encode_all(m, batch, f.all);
+}
+
+static inline sg_greedy greedy_rows(const sg_seq2seq *m, const int32_t *ids, int batch, int time,
+                                    const int *lengths, int most)
+{
+    bool training = sg_training(m->o.g);
+    if (m->o.sources <= 1)
+        return sg_seq2seq_greedy(m, ids, batch, time, lengths, most);
+    sg_train(m->o.g, false);
+    sg_encoded e = encode_rows(m, ids, batch, time, lengths);
+    sg_greedy r = sg_seq2seq_greedy_from(m, &e, most);
+    sg_train(m->o.g, training);
+    return r;
+}
+
+/* Elements of all sources of such rows. */
+static inline int width_of(const sg_seq2seq *m, const int32_t *ids, int batch, int time,
+                           const int *lengths)
+{
+    further_sources f;
+    add_sources(&f, m->o.sources, ids, batch, time, lengths);
+    return f.width;
+}
+
+static inline sg_loss loss_of(const sg_seq2seq *m, const sg_batch *b, double smoothing)
+{
+    further_sources f;
+    sg_batch all = *b;
+    add_sources(&f, m->o.sources, b->source, b->size, b->source_time, b->source_lengths);
+    all.more = f.all + 1;
+    return sg_seq2seq_loss(m, &all, smoothing);
+}
+
+static inline sg_loss sampled_loss_of(const sg_seq2seq *m, const sg_batch *b, double smoothing,
+                                      double truth)
+{
+    further_sources f;
+    sg_batch all = *b;
+    add_sources(&f, m->o.sources, b->source, b->size, b->source_time, b->source_lengths);
+    all.more = f.all + 1;
+    return sg_seq2seq_sampled_loss(m, &all, smoothing, truth);
 }
 
 #endif

@@ -21,7 +21,7 @@ Test(decoding, gradients_from_f32_parameters)
         o.dropout = k % 2 ? 0.3 : 0;
         sg_seq2seq m = make(g, o);
         sg_train(g, true);
-        sg_tensor *loss = sg_seq2seq_loss(&m, &batch, 0.1).mean, *xs[MOST_LEAVES];
+        sg_tensor *loss = loss_of(&m, &batch, 0.1).mean, *xs[MOST_LEAVES];
         int n = leaves(g, 0, NULL, xs);
         sg_gradcheck_result r = sg_gradcheck(loss, n, xs, .order = k % 5 ? 1 : 2);
         cr_assert(r.ok, "%s: errors %g, %g, worst at \"%s\", element %d: %s", name, r.error[0],
@@ -44,17 +44,17 @@ Test(decoding, coverage_and_windows)
         o.window = k & 2 ? 1 : 0;
         o.input_feeding = k & 4;
         sg_seq2seq m = make(g, o);
-        sg_tensor *loss = sg_seq2seq_loss(&m, &batch, 0).mean, *xs[MOST_LEAVES];
+        sg_tensor *loss = loss_of(&m, &batch, 0).mean, *xs[MOST_LEAVES];
         int n = leaves(g, 0, NULL, xs);
         sg_gradcheck_result r = sg_gradcheck(loss, n, xs);
         cr_assert(r.ok, "way %d: %g at \"%s\": %s", k, r.error[0], sg_name(xs[r.input]),
                   sg_errmsg(g));
         uint64_t before = sg_stats(g).recomputed;
-        sg_greedy all = sg_seq2seq_greedy(&m, source, BATCH, SOURCE, source_lengths, 4);
+        sg_greedy all = greedy_rows(&m, source, BATCH, SOURCE, source_lengths, 4);
         cr_expect(sg_stats(g).recomputed == before, "way %d: %s", k, sg_errmsg(g));
         for (int b = 0; b < BATCH; b++) {
             int length = source_lengths[b];
-            sg_greedy one = sg_seq2seq_greedy(&m, source + b * SOURCE, 1, length, NULL, 4);
+            sg_greedy one = greedy_rows(&m, source + b * SOURCE, 1, length, NULL, 4);
             cr_assert(one.lengths && one.lengths[0] == all.lengths[b], "way %d", k);
             for (int t = 0; t < all.lengths[b]; t++)
                 for (int s = 0; s < length; s++)
@@ -74,13 +74,13 @@ Test(decoding, scheduled_sampling)
         sg_seq2seq_options o = configuration(k, &name);
         o.dtype = SG_F64;
         sg_seq2seq m = make(g, o);
-        double plain = sg_item(sg_seq2seq_loss(&m, &batch, 0.1).mean);
-        cr_expect(fabs(sg_item(sg_seq2seq_sampled_loss(&m, &batch, 0.1, 0).mean) - plain) < 1e-13,
+        double plain = sg_item(loss_of(&m, &batch, 0.1).mean);
+        cr_expect(fabs(sg_item(sampled_loss_of(&m, &batch, 0.1, 0).mean) - plain) < 1e-13,
                   "out of training");
         sg_train(g, true);
-        cr_expect(fabs(sg_item(sg_seq2seq_sampled_loss(&m, &batch, 0.1, 1).mean) - plain) < 1e-13,
-                  "%s: %s", name, sg_errmsg(g));
-        sg_greedy free_run = sg_seq2seq_greedy(&m, source, BATCH, SOURCE, source_lengths, TARGET);
+        cr_expect(fabs(sg_item(sampled_loss_of(&m, &batch, 0.1, 1).mean) - plain) < 1e-13, "%s: %s",
+                  name, sg_errmsg(g));
+        sg_greedy free_run = greedy_rows(&m, source, BATCH, SOURCE, source_lengths, TARGET);
         int32_t in[BATCH * TARGET];
         for (int i = 0; i < BATCH * TARGET; i++)
             in[i] = i % TARGET == 0 ? SG_START
@@ -89,14 +89,14 @@ Test(decoding, scheduled_sampling)
                         : SG_STOP;
         sg_batch own = batch;
         own.target_in = in;
-        double expected = sg_item(sg_seq2seq_loss(&m, &own, 0).mean);
+        double expected = sg_item(loss_of(&m, &own, 0).mean);
         bool ended = false; /* greedy decoding does not go on behind a stop token */
         for (int b = 0; b < BATCH; b++)
             ended = ended || (free_run.lengths[b] >= 0 && free_run.lengths[b] < TARGET);
-        sg_tensor *loss = sg_seq2seq_sampled_loss(&m, &batch, 0, 0).mean, *xs[MOST_LEAVES];
+        sg_tensor *loss = sampled_loss_of(&m, &batch, 0, 0).mean, *xs[MOST_LEAVES];
         cr_expect(ended || fabs(sg_item(loss) - expected) < 1e-13, "%s: %g, %g", name,
                   sg_item(loss), expected);
-        loss = sg_seq2seq_sampled_loss(&m, &batch, 0, 0.5).mean;
+        loss = sampled_loss_of(&m, &batch, 0, 0.5).mean;
         int n = leaves(g, 0, NULL, xs);
         sg_gradcheck_result r = sg_gradcheck(loss, n, xs);
         cr_expect(r.ok, "%s: %g at \"%s\": %s", name, r.error[0], sg_name(xs[r.input]),
@@ -138,7 +138,7 @@ Test(decoding, at_once_or_step_by_step)
         const char *name;
         sg_context *g = sg_open();
         sg_seq2seq m = make(g, configuration(k, &name));
-        sg_encoded e = sg_seq2seq_encode(&m, source, BATCH, SOURCE, source_lengths);
+        sg_encoded e = encode_rows(&m, source, BATCH, SOURCE, source_lengths);
         sg_tensor *w = NULL, *all;
         sg_tensor *logits = sg_seq2seq_decode(&m, &e, target_in, BATCH, TARGET, &all);
         sg__decoder d = sg__decoder_start(&m, &e);
@@ -161,7 +161,7 @@ Test(decoding, is_causal)
         const char *name;
         sg_context *g = sg_open();
         sg_seq2seq m = make(g, configuration(k, &name));
-        sg_encoded e = sg_seq2seq_encode(&m, source, BATCH, SOURCE, source_lengths);
+        sg_encoded e = encode_rows(&m, source, BATCH, SOURCE, source_lengths);
         sg_tensor *logits = sg_seq2seq_decode(&m, &e, target_in, BATCH, TARGET, NULL);
         for (int n = 0; n < TARGET; n++) {
             int32_t before[BATCH * TARGET];
@@ -190,25 +190,27 @@ static void check_rows(sg_context *g, sg_seq2seq_options o, const char *name)
     }
     sg_seq2seq m = make(g, o);
     sg_tensor *w[2], *logits[2];
-    sg_encoded e = sg_seq2seq_encode(&m, source, BATCH, SOURCE, source_lengths);
+    sg_encoded e = encode_rows(&m, source, BATCH, SOURCE, source_lengths);
     logits[0] = sg_seq2seq_decode(&m, &e, target_in, BATCH, TARGET, &w[0]);
-    e = sg_seq2seq_encode(&m, turned, BATCH, LONG, lengths);
+    e = encode_rows(&m, turned, BATCH, LONG, lengths);
     logits[1] = sg_seq2seq_decode(&m, &e, targets, BATCH, TARGET, &w[1]);
-    sg_greedy r = sg_seq2seq_greedy(&m, source, BATCH, SOURCE, source_lengths, STEPS);
-    sg_greedy s = sg_seq2seq_greedy(&m, turned, BATCH, LONG, lengths, STEPS);
+    sg_greedy r = greedy_rows(&m, source, BATCH, SOURCE, source_lengths, STEPS);
+    sg_greedy s = greedy_rows(&m, turned, BATCH, LONG, lengths, STEPS);
     cr_assert(sg_ok(g) && r.most == s.most, "%s: %s", name, sg_errmsg(g));
+    int width[] = {width_of(&m, source, BATCH, SOURCE, source_lengths),
+                   width_of(&m, turned, BATCH, LONG, lengths)};
     for (int i = 0; i < BATCH; i++) {
         same_bits(sg_index(logits[1], 0, i), sg_index(logits[0], 0, order[i]), name);
         if (!o.no_attention)
-            same_bits(sg_slice(sg_index(w[1], 0, i), 1, 0, SOURCE, 1), sg_index(w[0], 0, order[i]),
-                      name);
+            same_bits(sg_slice(sg_index(w[1], 0, i), 1, 0, SOURCE, 1),
+                      sg_slice(sg_index(w[0], 0, order[i]), 1, 0, SOURCE, 1), name);
         cr_assert(s.lengths[i] == r.lengths[order[i]], "%s: row %d", name, i);
         cr_assert(
             !memcmp(s.ids + i * s.most, r.ids + order[i] * r.most, (size_t)r.most * sizeof *r.ids),
             "%s: row %d", name, i);
         for (int t = 0; t < r.most && !o.no_attention; t++)
-            cr_assert(!memcmp(s.weights + (i * s.most + t) * LONG,
-                              r.weights + (order[i] * r.most + t) * SOURCE,
+            cr_assert(!memcmp(s.weights + (i * s.most + t) * width[1],
+                              r.weights + (order[i] * r.most + t) * width[0],
                               SOURCE * sizeof *r.weights),
                       "%s: weights of row %d", name, i);
     }
@@ -242,17 +244,17 @@ Test(decoding, greedy_finds_its_plans_again)
         sg_seq2seq m = make(g, configuration(k, &name));
         float never[WORDS] = {[SG_STOP] = -100};
         sg_set(m.out.b, never);
-        sg_seq2seq_greedy(&m, source, BATCH, SOURCE, source_lengths, 8);
+        greedy_rows(&m, source, BATCH, SOURCE, source_lengths, 8);
         sg_stat first = sg_stats(g);
         cr_expect(first.recomputed == 0, "%s: %d computed twice", name, (int)first.recomputed);
         cr_expect(first.runs == 8 && first.misses <= 2, "%s: %d runs, %d plans", name,
                   (int)first.runs, (int)first.misses);
         sg_reset(g);
-        sg_greedy r = sg_seq2seq_greedy(&m, source, BATCH, SOURCE, source_lengths, 8);
+        sg_greedy r = greedy_rows(&m, source, BATCH, SOURCE, source_lengths, 8);
         cr_expect(r.most == 8 && sg_stats(g).misses == first.misses, "%s: %d more plans", name,
                   (int)(sg_stats(g).misses - first.misses));
         sg_reset(g);
-        r = sg_seq2seq_greedy(&m, source, BATCH, SOURCE, source_lengths, 1);
+        r = greedy_rows(&m, source, BATCH, SOURCE, source_lengths, 1);
         cr_expect(r.most == 1 && r.lengths[0] == 1 && sg_stats(g).recomputed == 0, "%s: one step",
                   name);
         sg_close(g);
@@ -275,7 +277,7 @@ Test(decoding, corners)
             b.size = way == 3 ? 0 : way & 4 ? BATCH : 1;
             b.source_time = way & 1 ? 0 : SOURCE;
             b.target_time = way & 2 ? 0 : TARGET;
-            sg_loss loss = sg_seq2seq_loss(&m, &b, 0.1);
+            sg_loss loss = loss_of(&m, &b, 0.1);
             sg_tensor *grads[MOST_LEAVES];
             int n = gradients_of(loss.mean, 0, NULL, grads);
             double value = sg_item(loss.mean);

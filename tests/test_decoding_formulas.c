@@ -8,52 +8,100 @@
 /* ---- the encoder ---------------------------------------------------------------------------- */
 
 /* [B,S,1]: a number for each real element, by the length of its row; another behind it. */
-static sg_tensor *by_element(sg_context *g, double real, bool divided, double padding)
+static sg_tensor *by_element(sg_context *g, const sg_source *of, double real, bool divided,
+                             double padding)
 {
-    double v[BATCH * SOURCE];
-    for (int i = 0; i < BATCH * SOURCE; i++) {
-        int n = source_lengths[i / SOURCE];
-        v[i] = i % SOURCE >= n ? padding : divided ? real / n : real;
+    double v[BATCH * FURTHER];
+    for (int i = 0; i < BATCH * of->time; i++) {
+        int n = of->lengths[i / of->time];
+        v[i] = i % of->time >= n ? padding : divided ? real / n : real;
     }
-    return sg_input(g, SG_F64, SG_SHAPE(BATCH, SOURCE, 1), v);
+    return sg_input(g, SG_F64, SG_SHAPE(BATCH, of->time, 1), v);
 }
 
-static sg_tensor *mean_plainly(sg_tensor *x)
+static sg_tensor *mean_plainly(sg_tensor *x, const sg_source *of)
 {
-    return sg_sum(sg_mul(x, by_element(sg_context_of(x), 1, true, 0)), 1, false);
+    return sg_sum(sg_mul(x, by_element(sg_context_of(x), of, 1, true, 0)), 1, false);
 }
 
 /* States are in (-1, 1): -9 hides an element, and what is left of an empty row becomes 0. */
-static sg_tensor *largest_plainly(sg_tensor *x)
+static sg_tensor *largest_plainly(sg_tensor *x, const sg_source *of)
 {
     sg_context *g = sg_context_of(x);
-    sg_tensor *most = sg_max(sg_add(x, by_element(g, 0, false, -9)), 1, false);
-    return sg_mul(most, sg_max(by_element(g, 1, false, 0), 1, false));
+    sg_tensor *most = sg_max(sg_add(x, by_element(g, of, 0, false, -9)), 1, false);
+    return sg_mul(most, sg_max(by_element(g, of, 1, false, 0), 1, false));
 }
 
 /* e = v . tanh(h W + b);  sum of exp(e) h / sum of exp(e) */
-static sg_tensor *pooled_plainly(const sg_attention_pool *p, sg_tensor *x)
+static sg_tensor *pooled_plainly(const sg_attention_pool *p, sg_tensor *x, const sg_source *of)
 {
     sg_context *g = sg_context_of(x);
     sg_tensor *e = sg_matmul(sg_tanh(sg_apply(p->hidden, x)), p->v); /* [B,S,1] */
-    e = sg_mul(sg_exp(e), by_element(g, 1, false, 0));
-    sg_tensor *all = sg_sum(e, 1, false), *empty = by_element(g, 0, false, 1);
+    e = sg_mul(sg_exp(e), by_element(g, of, 1, false, 0));
+    sg_tensor *all = sg_sum(e, 1, false), *empty = by_element(g, of, 0, false, 1);
     all = sg_add(all, sg_min(empty, 1, false)); /* not 0 of an empty row */
     return sg_div(sg_sum(sg_mul(e, x), 1, false), all);
 }
 
-static sg_tensor *summary_plainly(const sg_seq2seq *m, int layer, sg_tensor *x, sg_tensor *last)
+static sg_tensor *summary_plainly(const sg_seq2seq *m, const sg_attention_pool *pool,
+                                  const sg_source *of, sg_tensor *x, sg_tensor *last)
 {
     switch (m->o.summary) {
     case SG_SUMMARY_LAST:
         return last;
     case SG_SUMMARY_MEAN:
-        return mean_plainly(x);
+        return mean_plainly(x, of);
     case SG_SUMMARY_MAX:
-        return largest_plainly(x);
+        return largest_plainly(x, of);
     default:
-        return m->pool[layer].v ? pooled_plainly(&m->pool[layer], x) : last;
+        return pool->v ? pooled_plainly(pool, x, of) : last;
     }
+}
+
+/* Of one source: the states of the top layer; of each layer s and c_N. */
+static sg_tensor *read_plainly(const sg_seq2seq *m, int k, const sg_source *of, sg_state *said)
+{
+    sg_context *g = m->o.g;
+    const sg_encoder *n = &m->encoder[k];
+    int32_t ids[BATCH * FURTHER];
+    for (int i = 0; i < BATCH * of->time; i++)
+        ids[i] = i % of->time < of->lengths[i / of->time] ? of->ids[i] : 0;
+    sg_tensor *x = sg_take(n->table, sg_input(g, SG_I32, SG_SHAPE(BATCH, of->time), ids));
+    for (int l = 0; l < m->o.layers; l++) {
+        sg_state *last = &said[l];
+        x = m->o.one_way ? sg_unroll(n->forward[l], x, of->lengths, .final = last)
+                         : sg_bidirectional(n->forward[l], n->backward[l], x, of->lengths, last);
+        last->h = summary_plainly(m, &n->pool[l], of, x, last->h);
+    }
+    return x;
+}
+
+/* Two or more of a kind, joined, with parameters NAME.wc, or .wh, .wz, .b of the second */
+static sg_tensor *join_plainly(const sg_seq2seq *m, const char *name, int n, sg_tensor *const *x)
+{
+    sg_context *g = m->o.g;
+    sg_tensor *y = x[0];
+    for (int k = 1; k < n; k++) {
+        const char *f = named("m.encoder%d.%s", k, name);
+        switch (m->o.join) {
+        case SG_FUSE_ADD:
+            y = sg_add(y, x[k]);
+            break;
+        case SG_FUSE_MEAN:
+            y = sg_mul(sg_add(y, x[k]), sg_like(y, 0.5));
+            break;
+        case SG_FUSE_MLP:
+            y = sg_add(sg_matmul(y, sg_find(g, named("%s.wh", f))),
+                       sg_matmul(x[k], sg_find(g, named("%s.wz", f))));
+            y = sg_tanh(sg_add(y, sg_find(g, named("%s.b", f))));
+            break;
+        default:
+            y = sg_concat(-1, y, x[k]);
+            if (m->o.join == SG_FUSE_RESTORED)
+                y = sg_matmul(y, sg_find(g, named("%s.wc", f)));
+        }
+    }
+    return y;
 }
 
 /* tanh(s W + b), of which the parameters are found by their name */
@@ -64,29 +112,38 @@ static sg_tensor *q_plainly(const sg_seq2seq *m, int layer, char of, sg_tensor *
     return sg_tanh(sg_add(sg_matmul(s, w), sg_find(g, named("m.bridge%d%c.b", layer, of))));
 }
 
-/* The states of the encoder's top layer; the decoder's initial ones and the fixed context. */
-static sg_tensor *encode_plainly(const sg_seq2seq *m, sg_state *s, sg_tensor **context)
+/* q(s), or s, of all sources, of h or of c */
+static sg_tensor *state_plainly(const sg_seq2seq *m, int layer, char of,
+                                sg_state (*said)[SG_MAX_LAYERS])
+{
+    sg_tensor *all[SG_MAX_SOURCES];
+    for (int k = 0; k < m->o.sources; k++)
+        all[k] = of == 'h' ? said[k][layer].h : said[k][layer].c;
+    sg_tensor *s = join_plainly(m, named("join%d%c", layer, of), m->o.sources, all);
+    return m->o.bridge == SG_BRIDGE_NONE ? s : q_plainly(m, layer, of, s);
+}
+
+/* The states of the encoders' top layers; the decoder's initial ones and the fixed context. */
+static void encode_plainly(const sg_seq2seq *m, sg_tensor **values, sg_state *s,
+                           sg_tensor **context, further_sources *f)
 {
     sg_context *g = m->o.g;
-    bool state = m->o.context != SG_CONTEXT_INPUT;
-    sg_tensor *x = sg_take(m->source_table, sg_input(g, SG_I32, SG_SHAPE(BATCH, SOURCE), source));
-    for (int l = 0; l < m->o.layers; l++) {
-        sg_state last;
-        x = m->o.one_way
-                ? sg_unroll(m->forward[l], x, source_lengths, .final = &last)
-                : sg_bidirectional(m->forward[l], m->backward[l], x, source_lengths, &last);
-        sg_tensor *h = *context = summary_plainly(m, l, x, last.h), *c = last.c;
-        sg_tensor *none = sg_full(g, SG_F64, SG_SHAPE(BATCH, m->o.hidden), 0);
-        if (state && m->o.bridge != SG_BRIDGE_NONE) {
-            h = q_plainly(m, l, 'h', h);
-            c = c ? q_plainly(m, l, 'c', c) : c;
-        }
-        s[l].h = state ? h : none;
-        s[l].c = state || !c ? c : none;
-        if (m->o.bridge == SG_BRIDGE_BOTH && l == m->o.layers - 1)
-            *context = q_plainly(m, l, 'h', *context);
+    sg_state said[SG_MAX_SOURCES][SG_MAX_LAYERS];
+    int top = m->o.layers - 1;
+    sg_tensor *none = sg_full(g, SG_F64, SG_SHAPE(BATCH, m->o.hidden), 0), *all[SG_MAX_SOURCES];
+    add_sources(f, m->o.sources, source, BATCH, SOURCE, source_lengths);
+    for (int k = 0; k < m->o.sources; k++) {
+        values[k] = read_plainly(m, k, &f->all[k], said[k]);
+        all[k] = said[k][top].h;
     }
-    return x;
+    for (int l = 0; l <= top; l++) {
+        bool two = m->decoder[l].states > 1, zero = m->o.context == SG_CONTEXT_INPUT;
+        s[l].h = zero ? none : state_plainly(m, l, 'h', said);
+        s[l].c = !two ? NULL : zero ? none : state_plainly(m, l, 'c', said);
+    }
+    if (m->o.no_attention && m->o.context != SG_CONTEXT_STATE)
+        *context = m->o.bridge == SG_BRIDGE_BOTH ? state_plainly(m, top, 'h', said)
+                                                 : join_plainly(m, "join", m->o.sources, all);
 }
 
 /* ---- the decoder ---------------------------------------------------------------------------- */
@@ -106,26 +163,42 @@ static sg_tensor *readout_plainly(const sg_seq2seq *m, sg_tensor *y, sg_tensor *
     return sg_tanh(sg_apply(m->readout, m->o.token_out ? sg_concat(-1, y, h) : h));
 }
 
+/* Of each source by itself, joined. */
+static sg_tensor *attend_plainly(const sg_seq2seq *m, sg_memory *memory, sg_tensor *h)
+{
+    sg_tensor *c[SG_MAX_SOURCES];
+    for (int k = 0; k < m->o.sources; k++) {
+        sg_attended a = sg_attend(&m->encoder[k].attention, &memory[k], h);
+        sg_tensor *before = memory[k].coverage;
+        if (m->o.coverage)
+            memory[k].coverage = before ? sg_add(before, a.weights) : a.weights;
+        c[k] = a.context;
+    }
+    return join_plainly(m, "join", m->o.sources, c);
+}
+
 static sg_tensor *translate_plainly(const sg_seq2seq *m) /* logits [B,T,V] */
 {
     sg_context *g = m->o.g;
     sg_state s[SG_MAX_LAYERS], *top = &s[m->o.layers - 1];
-    sg_tensor *c = NULL, *logits[TARGET], *values = encode_plainly(m, s, &c);
+    sg_tensor *c = NULL, *logits[TARGET], *values[SG_MAX_SOURCES];
+    further_sources f;
+    encode_plainly(m, values, s, &c, &f);
     sg_tensor *r = sg_full(g, m->o.dtype, SG_SHAPE(BATCH, m->o.hidden), 0);
-    sg_memory memory = {NULL};
-    if (!m->o.no_attention)
-        memory = sg_remember(&m->attention, values, source_lengths);
+    sg_memory memory[SG_MAX_SOURCES];
+    for (int k = 0; k < m->o.sources && !m->o.no_attention; k++)
+        memory[k] = sg_remember(&m->encoder[k].attention, values[k], f.all[k].lengths);
     for (int t = 0; t < TARGET; t++) {
         sg_tensor *y = sg_take(m->target_table, column(g, target_in, t));
         if (!m->o.post && !m->o.no_attention)
-            c = sg_attend(&m->attention, &memory, top->h).context;
+            c = attend_plainly(m, memory, top->h);
         sg_tensor *x = input_plainly(m, y, c, r);
         for (int l = 0; l < m->o.layers; l++) {
             s[l] = sg_cell_step(&m->decoder[l], x, s[l]);
             x = s[l].h;
         }
         if (m->o.post && !m->o.no_attention)
-            c = sg_attend(&m->attention, &memory, top->h).context;
+            c = attend_plainly(m, memory, top->h);
         r = readout_plainly(m, y, c, top->h);
         sg_tensor *w = m->o.tied ? sg_transpose(m->target_table, 0, 1) : m->out.w;
         logits[t] = sg_add(sg_matmul(r, w), m->out.b);
@@ -141,7 +214,7 @@ Test(decoding_formulas, are_followed)
         sg_seq2seq_options o = configuration(k, &name);
         o.dtype = SG_F64;
         sg_seq2seq m = make(g, o);
-        sg_encoded e = sg_seq2seq_encode(&m, source, BATCH, SOURCE, source_lengths);
+        sg_encoded e = encode_rows(&m, source, BATCH, SOURCE, source_lengths);
         sg_tensor *logits = sg_seq2seq_decode(&m, &e, target_in, BATCH, TARGET, NULL);
         double d = distance(logits, translate_plainly(&m));
         cr_expect(d < 1e-14, "%s: off by %g", name, d);

@@ -1,7 +1,7 @@
 /* Decoding: beam search against all sequences there are, its options, sampling, forced scores, over
  * every model that the library can step; that neither rows nor beams beside one change it; CTC. */
 #include "models/models.h"
-#include "tests/models_test.h"
+#include "tests/seq2seq_test.h"
 
 enum { ROWS = 3, WORDS = 7, H = 4, LAYERS = 2, MOST = 3 };
 
@@ -23,6 +23,7 @@ enum {
     SEQ2SEQ_COVERED,
     SEQ2SEQ_PLAIN,
     SEQ2SEQ_HEADS,
+    SEQ2SEQ_TWO, /* sources */
     STEPPERS
 };
 
@@ -55,7 +56,8 @@ static sg_stepper stepper(models *m, int kind, int rows, int first, sg_dtype dty
                                      .no_attention = kind == SEQ2SEQ_PLAIN,
                                      .score = kind == SEQ2SEQ_HEADS ? SG_HEADS : SG_CONCAT,
                                      .heads = kind == SEQ2SEQ_HEADS ? 2 : 0,
-                                     .coverage = kind == SEQ2SEQ_COVERED,
+                                     .coverage = kind == SEQ2SEQ_COVERED || kind == SEQ2SEQ_TWO,
+                                     .sources = kind == SEQ2SEQ_TWO ? 2 : 1,
                                      .window = kind == SEQ2SEQ_COVERED ? 2 : 0, .dtype = dtype);
     shake(g, 5);
     sg_tensor *memory =
@@ -69,7 +71,7 @@ static sg_stepper stepper(models *m, int kind, int rows, int first, sg_dtype dty
     if (kind <= DECODER)
         return sg_transformer_stepper(&m->transformer, rows, kind == DECODER ? memory : NULL,
                                       lengths + first);
-    sg_encoded e = sg_seq2seq_encode(&m->seq2seq, source + first * 4, rows, 4, lengths + first);
+    sg_encoded e = encode_rows(&m->seq2seq, source + first * 4, rows, 4, lengths + first);
     return sg_seq2seq_stepper(&m->seq2seq, &e);
 }
 
@@ -136,7 +138,7 @@ Test(search, greedy_is_a_beam_of_one)
         sg_stepper s = stepper(&m, kind, ROWS, 0, SG_F32);
         int32_t source[ROWS * 4] = {4, 5, 6, 3, 6, 4, 9, 9, 9, 9, 9, 9};
         sg_hypotheses h = sg_search(&s, 12);
-        sg_greedy g = sg_seq2seq_greedy(&m.seq2seq, source, ROWS, 4, lengths, 12);
+        sg_greedy g = greedy_rows(&m.seq2seq, source, ROWS, 4, lengths, 12);
         cr_assert(h.ids && g.ids && h.most == g.most, "%s", sg_errmsg(m.g));
         for (int b = 0; b < ROWS; b++) {
             cr_expect(h.lengths[b] == (g.lengths[b] < 0 ? g.most : g.lengths[b]));
@@ -184,15 +186,16 @@ Test(search, ends_do_not_keep_a_better_one_from_going_on)
     sg_close(g);
 }
 
-static sg_hypotheses search_with(const sg_stepper *s, int way)
+static sg_hypotheses search_with(const sg_stepper *s, int way, int first)
 {
+    const uint64_t *seeds = (const uint64_t[]){7, 8, 9} + first;
     return way == 0 ? sg_search(s, 8, .width = 3, .best = 3)
            : way == 1
                ? sg_search(s, 8, .width = 2, .best = 2, .length_penalty = 0.6, .no_repeat = 2)
            : way == 2 ? sg_search(s, 8, 4, 3, 2, .coverage_penalty = 0.3)
-           : way == 3 ? sg_sample(s, 8, .seeds = (uint64_t[]){7, 8, 9} + 3 - s->rows)
-                      : sg_sample(s, 8, .temperature = 0.7, .top_k = 4, .top_p = 0.9,
-                                  .seeds = (uint64_t[]){7, 8, 9} + 3 - s->rows);
+           : way == 3
+               ? sg_sample(s, 8, .seeds = seeds)
+               : sg_sample(s, 8, .temperature = 0.7, .top_k = 4, .top_p = 0.9, .seeds = seeds);
 }
 
 /* Rows alone, and together; nothing is computed twice. */
@@ -202,13 +205,13 @@ Test(search, a_row_does_not_depend_on_the_rows_beside_it)
         for (int way = 0; way < 5; way++) {
             models m, one;
             sg_stepper s = stepper(&m, kind, ROWS, 0, SG_F32);
-            sg_hypotheses all = search_with(&s, way);
+            sg_hypotheses all = search_with(&s, way, 0);
             cr_assert(all.ids, "kind %d: %s", kind, sg_errmsg(m.g));
             cr_expect(sg_stats(m.g).recomputed == 0, "kind %d, way %d: %d nodes computed twice",
                       kind, way, (int)sg_stats(m.g).recomputed);
-            for (int b = ROWS - 1; b < ROWS; b++) {
+            for (int b = 0; b < ROWS; b++) {
                 sg_stepper alone = stepper(&one, kind, 1, b, SG_F32);
-                sg_hypotheses h = search_with(&alone, way);
+                sg_hypotheses h = search_with(&alone, way, b);
                 for (int k = 0; k < h.best; k++) {
                     int at = b * all.best + k;
                     cr_assert(h.lengths[k] == all.lengths[at], "kind %d, way %d", kind, way);

@@ -74,12 +74,14 @@ Test(seq2seq, shapes)
         sg_context *g = sg_open();
         sg_seq2seq m = make(g, c, SG_F32);
         bool none = c.o.post || c.o.context == SG_CONTEXT_STATE;
-        int first = c.o.embed + (none ? 0 : HIDDEN) + (c.o.input_feeding ? HIDDEN : 0);
-        cr_assert_eq(sg_dim(m.decoder[0].wx, 0), first, "%s: inputs of the decoder", c.name);
-        cr_assert_eq(sg_dim(m.forward[0].wh, 0), c.o.one_way ? HIDDEN : HIDDEN / 2,
+        cr_assert_eq(sg_dim(m.encoder[0].forward[0].wh, 0), c.o.one_way ? HIDDEN : HIDDEN / 2,
                      "%s: units of the encoder", c.name);
-        sg_encoded e = sg_seq2seq_encode(&m, source, BATCH, SOURCE, source_lengths);
-        has_shape(e.context, SG_SHAPE(BATCH, HIDDEN), c.name);
+        sg_encoded e = encode_rows(&m, source, BATCH, SOURCE, source_lengths);
+        int context = (int)sg_dim(e.context, 1);
+        int first = c.o.embed + (none ? 0 : context) + (c.o.input_feeding ? HIDDEN : 0);
+        cr_assert_eq(sg_dim(m.decoder[0].wx, 0), first, "%s: inputs of the decoder", c.name);
+        bool wide = c.o.sources == 2 && context == 2 * HIDDEN && c.o.join == SG_FUSE_CONCAT;
+        has_shape(e.context, SG_SHAPE(BATCH, wide ? 2 * HIDDEN : HIDDEN), c.name);
         has_shape(e.feed, SG_SHAPE(BATCH, HIDDEN), c.name);
         for (int l = 0; l < c.o.layers; l++) {
             has_shape(e.state[l].h, SG_SHAPE(BATCH, HIDDEN), c.name);
@@ -91,20 +93,22 @@ Test(seq2seq, shapes)
         if (c.o.no_attention) {
             cr_assert_null(weights, "%s", c.name);
         } else {
-            has_shape(weights, SG_SHAPE(BATCH, TARGET, SOURCE), c.name);
+            int width = width_of(&m, source, BATCH, SOURCE, source_lengths);
+            has_shape(weights, SG_SHAPE(BATCH, TARGET, width), c.name);
             for (int i = 0; i < BATCH * TARGET; i++) {
                 double sum = 0;
                 for (int s = 0; s < SOURCE; s++)
-                    sum += element(weights, i * SOURCE + s);
-                cr_assert(fabs(sum - (source_lengths[i / TARGET] > 0)) < 1e-6, "%s: weights sum %g",
-                          c.name, sum);
+                    sum += element(weights, i * width + s);
+                cr_assert(c.o.window || fabs(sum - (source_lengths[i / TARGET] > 0)) < 1e-6,
+                          "%s: weights sum %g", c.name, sum);
             }
         }
         sg_close(g);
     }
 }
 
-/* Each cell with each way to attend and feed; the scores take turns. */
+/* Each cell with each way to attend and feed; the scores take turns. The other ones to the second
+ * order by turns. */
 Test(seq2seq, gradients_to_the_second_order)
 {
     for (int k = 0; k < CONFIGURATIONS; k++) {
@@ -113,9 +117,13 @@ Test(seq2seq, gradients_to_the_second_order)
         configuration c = configure(k);
         sg_context *g = sg_open();
         sg_seq2seq m = make(g, c, SG_F64);
-        sg_loss loss = sg_seq2seq_loss(&m, &batch, 0.1);
-        cr_assert_eq(loss.tokens, 6);
-        check_gradients(loss.mean, 0, NULL, c.name);
+        sg_tensor *loss = loss_of(&m, &batch, 0.1).mean, *all[MOST_LEAVES];
+        int n = leaves(g, 0, NULL, all);
+        sg_gradcheck_result r =
+            sg_gradcheck(loss, n, all, .order = k < REGULAR || k % 3 == 0 ? 2 : 1);
+        cr_assert(r.ok, "%s: %s: errors %g and %g, worst at \"%s\", element %lld", c.name,
+                  sg_errmsg(g), r.error[0], r.error[1], sg_name(all[r.input]),
+                  (long long)r.element);
         sg_close(g);
     }
 }
@@ -127,17 +135,17 @@ Test(seq2seq, no_logits_are_computed_of_padding)
         configuration c = configure(k);
         sg_context *g = sg_open();
         sg_seq2seq m = make(g, c, SG_F64);
-        sg_encoded e = sg_seq2seq_encode(&m, source, BATCH, SOURCE, source_lengths);
+        sg_encoded e = encode_rows(&m, source, BATCH, SOURCE, source_lengths);
         sg_tensor *logits = sg_seq2seq_decode(&m, &e, target_in, BATCH, TARGET, NULL);
         sg_loss all = sg_label_loss(logits, target_out, target_lengths, 0.1);
-        sg_loss real = sg_seq2seq_loss(&m, &batch, 0.1);
+        sg_loss real = loss_of(&m, &batch, 0.1);
         cr_expect_float_eq(sg_item(real.sum), sg_item(all.sum), 1e-12, "%s", c.name);
         cr_expect_eq(real.tokens, all.tokens);
         sg_reset(g);
         char *text = NULL;
         size_t size = 0;
         FILE *f = open_memstream(&text, &size);
-        sg_dump(f, 1, &(sg_tensor *){sg_seq2seq_loss(&m, &batch, 0).sum});
+        sg_dump(f, 1, &(sg_tensor *){loss_of(&m, &batch, 0).sum});
         fclose(f);
         cr_expect(strstr(text, ": f64[1,6,9]") && !strstr(text, ": f64[3,3,9]"), "%s", c.name);
         free(text);
@@ -168,7 +176,7 @@ Test(seq2seq, padding_changes_no_bit)
         b.target_out = dirty[2];
         sg_tensor *all[MOST_LEAVES], *grads[2][MOST_LEAVES];
         int n = leaves(g, 0, NULL, all);
-        sg_loss clean = sg_seq2seq_loss(&m, &batch, 0), other = sg_seq2seq_loss(&m, &b, 0);
+        sg_loss clean = loss_of(&m, &batch, 0), other = loss_of(&m, &b, 0);
         sg_grad(clean.mean, n, all, grads[0]);
         sg_grad(other.mean, n, all, grads[1]);
         same_bits(other.sum, clean.sum, c.name);
@@ -186,15 +194,16 @@ Test(seq2seq, rows_do_not_meet)
         sg_context *g = sg_open();
         sg_seq2seq m = make(g, c, SG_F32);
         sg_tensor *weights, *w;
-        sg_encoded e = sg_seq2seq_encode(&m, source, BATCH, SOURCE, source_lengths);
+        sg_encoded e = encode_rows(&m, source, BATCH, SOURCE, source_lengths);
         sg_tensor *all = sg_seq2seq_decode(&m, &e, target_in, BATCH, TARGET, &weights);
         for (int b = 0; b < BATCH; b++) {
             int n = source_lengths[b], t = target_lengths[b];
-            e = sg_seq2seq_encode(&m, source + b * SOURCE, 1, n, NULL);
+            e = encode_rows(&m, source + b * SOURCE, 1, n, NULL);
             sg_tensor *one = sg_seq2seq_decode(&m, &e, target_in + b * TARGET, 1, t, &w);
             same_part(one, 0, all, b * TARGET * WORDS, t * WORDS, c.name);
             for (int i = 0; i < t && w && n; i++)
-                same_part(w, i * n, weights, (b * TARGET + i) * SOURCE, n, c.name);
+                same_part(w, i * sg_dim(w, 2), weights, (b * TARGET + i) * sg_dim(weights, 2), n,
+                          c.name);
         }
         sg_close(g);
     }
@@ -223,11 +232,12 @@ Test(seq2seq, dropout_is_everywhere)
         sg_context *g = sg_open();
         c.o.dropout = 0.5;
         sg_seq2seq m = make(g, c, SG_F32);
-        cr_assert_eq(draws(sg_seq2seq_loss(&m, &batch, 0).sum), 0, "%s: not trained", c.name);
+        cr_assert_eq(draws(loss_of(&m, &batch, 0).sum), 0, "%s: not trained", c.name);
         sg_train(g, true);
-        bool together = (c.o.post || c.o.no_attention) && !c.o.input_feeding;
-        int expected = c.o.layers + 1 + (c.o.layers - 1) * (together ? 1 : TARGET) + 1;
-        int n = draws(sg_seq2seq_loss(&m, &batch, 0).sum);
+        bool together = (c.o.post || c.o.no_attention) && !c.o.input_feeding && !c.o.coverage;
+        int expected =
+            c.o.layers * m.o.sources + 1 + (c.o.layers - 1) * (together ? 1 : TARGET) + 1;
+        int n = draws(loss_of(&m, &batch, 0).sum);
         cr_assert_eq(n, expected, "%s: draws %d times, not %d", c.name, n, expected);
         sg_close(g);
     }
@@ -245,13 +255,13 @@ Test(seq2seq, states_are_dropped_and_kept)
         c.o.variational = true;
         c.o.zoneout = k < 2 ? 0 : 0.5;
         sg_seq2seq m = make(g, c, SG_F32);
-        cr_expect_eq(draws(sg_seq2seq_loss(&m, &batch, 0).sum), 0, "not trained");
+        cr_expect_eq(draws(loss_of(&m, &batch, 0).sum), 0, "not trained");
         sg_train(g, true);
-        int n = draws(sg_seq2seq_loss(&m, &batch, 0).sum);
+        int n = draws(loss_of(&m, &batch, 0).sum);
         int expected = k < 2 ? 3 : 2 * (2 * SOURCE + TARGET) - 1; /* the last c is not read */
         cr_expect_eq(n, expected, "%d: draws %d times, not %d", k, n, expected);
         sg_train(g, false);
-        sg_seq2seq_greedy(&m, source, BATCH, SOURCE, source_lengths, 5);
+        greedy_rows(&m, source, BATCH, SOURCE, source_lengths, 5);
         cr_expect(sg_ok(g), "%s", sg_errmsg(g));
         sg_close(g);
     }
@@ -265,21 +275,21 @@ Test(seq2seq, dropout_in_training_only)
         sg_seq2seq plain = make(g, c, SG_F32);
         c.o.dropout = 0.5;
         sg_seq2seq m = make(g, c, SG_F32);
-        double loss = sg_item(sg_seq2seq_loss(&plain, &batch, 0).sum);
-        cr_expect_eq(sg_item(sg_seq2seq_loss(&m, &batch, 0).sum), loss, "%s", c.name);
+        double loss = sg_item(loss_of(&plain, &batch, 0).sum);
+        cr_expect_eq(sg_item(loss_of(&m, &batch, 0).sum), loss, "%s", c.name);
         sg_train(g, true);
-        double a = sg_item(sg_seq2seq_loss(&m, &batch, 0).sum);
+        double a = sg_item(loss_of(&m, &batch, 0).sum);
         sg_reset(g);
-        double b = sg_item(sg_seq2seq_loss(&m, &batch, 0).sum);
+        double b = sg_item(loss_of(&m, &batch, 0).sum);
         cr_expect(a != loss && b != a, "%s: losses %g, %g, %g", c.name, loss, a, b);
-        sg_greedy r = sg_seq2seq_greedy(&m, source, BATCH, SOURCE, source_lengths, 5);
+        sg_greedy r = greedy_rows(&m, source, BATCH, SOURCE, source_lengths, 5);
         sg_train(g, false);
-        sg_greedy s = sg_seq2seq_greedy(&plain, source, BATCH, SOURCE, source_lengths, 5);
+        sg_greedy s = greedy_rows(&plain, source, BATCH, SOURCE, source_lengths, 5);
         cr_assert_eq(r.most, s.most, "%s", c.name);
         cr_assert(!memcmp(r.ids, s.ids, sizeof *r.ids * (size_t)(BATCH * r.most)),
                   "%s: decoding drops nothing", c.name);
         sg_train(g, true);
-        sg_seq2seq_greedy(&m, source, BATCH, SOURCE, source_lengths, 1);
+        greedy_rows(&m, source, BATCH, SOURCE, source_lengths, 1);
         cr_expect(sg_training(g), "%s: decoding leaves the mode as it was", c.name);
         sg_close(g);
     }
@@ -296,7 +306,7 @@ Test(seq2seq, greedy_follows_its_own_tokens)
         sg_context *g = sg_open();
         sg_seq2seq m = make(g, c, k % 3 ? SG_F32 : SG_F64);
         uint64_t recomputed = sg_stats(g).recomputed;
-        sg_greedy r = sg_seq2seq_greedy(&m, source, BATCH, SOURCE, source_lengths, MOST);
+        sg_greedy r = greedy_rows(&m, source, BATCH, SOURCE, source_lengths, MOST);
         cr_assert(sg_ok(g) && r.ids && r.most > 0 && r.most <= MOST, "%s: %s", c.name,
                   sg_errmsg(g));
         cr_assert_eq(sg_stats(g).recomputed, recomputed, "%s: nothing is computed twice", c.name);
@@ -304,7 +314,7 @@ Test(seq2seq, greedy_follows_its_own_tokens)
         int32_t before[BATCH * MOST];
         for (int i = 0; i < BATCH * r.most; i++)
             before[i] = i % r.most ? r.ids[i - 1] : SG_START;
-        sg_encoded e = sg_seq2seq_encode(&m, source, BATCH, SOURCE, source_lengths);
+        sg_encoded e = encode_rows(&m, source, BATCH, SOURCE, source_lengths);
         sg_tensor *w, *logits = sg_seq2seq_decode(&m, &e, before, BATCH, r.most, &w);
         sg_tensor *best = sg_argmax(logits, -1, false);
         for (int i = 0; i < BATCH * r.most; i++) {
@@ -314,9 +324,9 @@ Test(seq2seq, greedy_follows_its_own_tokens)
                          t, (int)r.ids[i], (int)expected);
             cr_assert(t != n || r.ids[i] == SG_STOP, "%s: a row ends with the stop token", c.name);
             cr_assert(t >= n || r.ids[i] != SG_STOP, "%s: and only there", c.name);
-            for (int s = 0; r.weights && s < SOURCE; s++)
-                cr_assert_eq(r.weights[i * SOURCE + s],
-                             t > n ? 0 : (float)element(w, i * SOURCE + s), "%s: weights", c.name);
+            for (int s = 0, all = r.weights ? (int)sg_dim(w, 2) : 0; s < all; s++)
+                cr_assert_eq(r.weights[i * all + s], t > n ? 0 : (float)element(w, i * all + s),
+                             "%s: weights", c.name);
         }
         sg_close(g);
     }
@@ -329,10 +339,11 @@ Test(seq2seq, greedy_alone_or_in_a_batch)
         configuration c = configure(k);
         sg_context *g = sg_open();
         sg_seq2seq m = make(g, c, SG_F32);
-        sg_greedy all = sg_seq2seq_greedy(&m, source, BATCH, SOURCE, source_lengths, MOST);
+        sg_greedy all = greedy_rows(&m, source, BATCH, SOURCE, source_lengths, MOST);
+        int width = width_of(&m, source, BATCH, SOURCE, source_lengths);
         for (int b = 0; b < BATCH; b++) {
-            int time = source_lengths[b];
-            sg_greedy one = sg_seq2seq_greedy(&m, source + b * SOURCE, 1, time, NULL, MOST);
+            int time = source_lengths[b], own = width_of(&m, source + b * SOURCE, 1, time, NULL);
+            sg_greedy one = greedy_rows(&m, source + b * SOURCE, 1, time, NULL, MOST);
             int n = all.lengths[b], steps = n < all.most ? n + 1 : n;
             cr_assert(sg_ok(g), "%s: %s", c.name, sg_errmsg(g));
             cr_assert_eq(one.lengths[0], n, "%s: row %d", c.name, b);
@@ -340,8 +351,8 @@ Test(seq2seq, greedy_alone_or_in_a_batch)
             for (int t = 0; t < steps; t++) {
                 cr_assert_eq(one.ids[t], all.ids[b * all.most + t], "%s: row %d", c.name, b);
                 for (int s = 0; one.weights && s < time; s++)
-                    cr_assert_eq(one.weights[t * time + s],
-                                 all.weights[(b * all.most + t) * SOURCE + s], "%s", c.name);
+                    cr_assert_eq(one.weights[t * own + s],
+                                 all.weights[(b * all.most + t) * width + s], "%s", c.name);
             }
         }
         sg_close(g);
@@ -352,24 +363,24 @@ Test(seq2seq, greedy_of_little)
 {
     sg_context *g = sg_open();
     sg_seq2seq m = make(g, configure(5), SG_F32);
-    sg_greedy r = sg_seq2seq_greedy(&m, source, BATCH, SOURCE, source_lengths, 0);
+    sg_greedy r = greedy_rows(&m, source, BATCH, SOURCE, source_lengths, 0);
     cr_expect(sg_ok(g) && r.ids && r.most == 0, "no step: %s", sg_errmsg(g));
     for (int b = 0; b < BATCH; b++)
         cr_expect_eq(r.lengths[b], 0);
-    r = sg_seq2seq_greedy(&m, source, 0, SOURCE, source_lengths, 5);
+    r = greedy_rows(&m, source, 0, SOURCE, source_lengths, 5);
     cr_expect(sg_ok(g) && r.ids && r.most == 0, "no row: %s", sg_errmsg(g));
-    r = sg_seq2seq_greedy(&m, source, BATCH, 0, NULL, 5);
+    r = greedy_rows(&m, source, BATCH, 0, NULL, 5);
     cr_expect(sg_ok(g) && r.ids && r.most > 0, "no source token: %s", sg_errmsg(g));
     cr_expect_eq(r.ids[0], r.ids[r.most], "all rows are alike then");
     /* a model that stops at once, and one that never does */
     float bias[WORDS] = {0};
     bias[SG_STOP] = 100;
     sg_set(m.out.b, bias);
-    r = sg_seq2seq_greedy(&m, source, BATCH, SOURCE, source_lengths, 5);
+    r = greedy_rows(&m, source, BATCH, SOURCE, source_lengths, 5);
     cr_expect(r.most == 1 && r.ids[0] == SG_STOP && r.lengths[0] == 0, "stops at once");
     bias[SG_STOP] = -100;
     sg_set(m.out.b, bias);
-    r = sg_seq2seq_greedy(&m, source, BATCH, SOURCE, source_lengths, 70);
+    r = greedy_rows(&m, source, BATCH, SOURCE, source_lengths, 70);
     cr_expect(r.most == 70 && r.lengths[0] == 70 && r.lengths[2] == 70, "never stops");
     sg_close(g);
 }
@@ -393,6 +404,10 @@ Test(seq2seq, errors)
     REFUSES(g, MAKE(.context = (sg_context_use)3, .no_attention = true), "initial state (3)");
     REFUSES(g, MAKE(.summary = (sg_summary)4), "seq2seq \"m\": no such summary (4) or bridge (0)");
     REFUSES(g, MAKE(.bridge = (sg_bridge)3), "seq2seq \"m\": no such summary (0) or bridge (3)");
+    REFUSES(g, MAKE(.sources = 5), "seq2seq \"m\": 5 sources are not in 1..4");
+    REFUSES(g, MAKE(.sources = 2, .join = (sg_fusion_kind)5), "no such way to join sources (5)");
+    REFUSES(g, MAKE(.sources = 2, .hidden = 4, .bridge = SG_BRIDGE_NONE),
+            "seq2seq \"m\": summaries of 8 features are no state of 4");
     REFUSES(g, MAKE(.tied = true), "embeddings of 128 features are no output layer of 256 units");
     REFUSES(g, MAKE(.dropout = 1.5), "seq2seq \"m\": dropout: a probability of 1.5");
     REFUSES(g, sg_make_seq2seq(g, "n", 9, 9, .hidden = 4, .score = (sg_score)8),
@@ -420,10 +435,14 @@ Test(seq2seq, errors)
     REFUSES(g, sg_seq2seq_decode(&m, &e, NULL, BATCH, TARGET, NULL), "decoder: no ids");
     sg_batch b = batch;
     b.target_lengths = (int[]){1, 4, 1};
-    REFUSES(g, sg_seq2seq_loss(&m, &b, 0), "decoder: length 4 of row 1 is not in 0..3");
-    REFUSES(g, sg_seq2seq_greedy(&m, source, BATCH, SOURCE, source_lengths, -1),
+    REFUSES(g, loss_of(&m, &b, 0), "decoder: length 4 of row 1 is not in 0..3");
+    REFUSES(g, greedy_rows(&m, source, BATCH, SOURCE, source_lengths, -1),
             "greedy: -1 tokens at most");
     REFUSES(g, sg_seq2seq_greedy(&m, (int32_t[]){77}, 1, 1, NULL, 3), "take");
     cr_expect(!sg_training(g));
+
+    m = sg_make_seq2seq(g, "two", 9, 9, .hidden = 4, .sources = 2);
+    REFUSES(g, ENCODE(source, BATCH, SOURCE, NULL), "encoder: one source, of a model of 2");
+    REFUSES(g, sg_seq2seq_loss(&m, &batch, 0), "a batch of one source, a model of 2");
     sg_close(g);
 }

@@ -29,13 +29,13 @@ static void want_encoded(const run *r)
 {
     const sg_encoded *e = &r->d.now;
     sg_want(r->d.base);
-    if (r->m->o.no_attention) {
+    if (r->m->o.no_attention)
         sg_want(e->context);
-    } else {
-        sg_want(e->memory.values);
-        sg_want(e->memory.keys);
-        if (e->memory.size)
-            sg_want(e->memory.size);
+    for (int k = 0; k < r->m->o.sources && !r->m->o.no_attention; k++) {
+        sg_want(e->memory[k].values);
+        sg_want(e->memory[k].keys);
+        if (e->memory[k].size)
+            sg_want(e->memory[k].size);
     }
 }
 
@@ -49,8 +49,9 @@ static sg_tensor *step(run *r, sg_tensor *last)
     sg_want(h);
     if (*weights)
         sg_want(*weights);
-    if (r->d.now.memory.coverage)
-        sg_want(r->d.now.memory.coverage);
+    for (int k = 0; k < m->o.sources; k++)
+        if (r->d.now.memory[k].coverage)
+            sg_want(r->d.now.memory[k].coverage);
     for (int l = 0; l < m->o.layers; l++) {
         sg_want(r->d.now.state[l].h);
         if (r->d.now.state[l].c)
@@ -123,33 +124,51 @@ static sg_greedy collect(const run *r)
     return d;
 }
 
-sg_greedy sg_seq2seq_greedy(const sg_seq2seq *m, const int32_t *source, int batch, int time,
-                            const int *lengths, int most)
+static sg_greedy greedy(const sg_seq2seq *m, const sg_encoded *e, int most)
 {
     sg_context *g = m->o.g;
-    bool training = sg_training(g);
     sg_greedy d = {0};
-    sg_train(g, false);
-    sg_encoded e = sg_seq2seq_encode(m, source, batch, time, lengths);
-    run r = {.m = m, .d = sg__decoder_start(m, &e), .batch = batch, .time = time};
-    sg_push(g, "greedy", "");
-    if (most < 0)
-        sg_fail(g, SG_BAD_ARGUMENT, "%d tokens at most", most);
-    if (sg_ok(g)) {
-        r.lengths = malloc(((size_t)batch + 1) * sizeof *r.lengths);
-        for (int b = 0; r.lengths && b < batch; b++)
-            r.lengths[b] = -1;
-        if (r.lengths)
-            decode(&r, most);
-        else
-            sg_fail(g, SG_NO_MEMORY, "no memory for %d rows", batch);
-    }
+    if (!sg_ok(g))
+        return d;
+    run r = {.m = m, .d = sg__decoder_start(m, e), .batch = (int)sg_dim(e->context, 0)};
+    r.time = (int)sg__source_time(m, e);
+    r.lengths = malloc(((size_t)r.batch + 1) * sizeof *r.lengths);
+    for (int b = 0; r.lengths && b < r.batch; b++)
+        r.lengths[b] = -1;
+    if (r.lengths)
+        decode(&r, most);
+    else
+        sg_fail(g, SG_NO_MEMORY, "no memory for %d rows", r.batch);
     if (sg_ok(g))
         d = collect(&r);
     free(r.tokens);
     free(r.weights);
     free(r.lengths);
+    return d;
+}
+
+sg_greedy sg_seq2seq_greedy_from(const sg_seq2seq *m, const sg_encoded *e, int most)
+{
+    sg_context *g = m->o.g;
+    bool training = sg_training(g);
+    sg_train(g, false);
+    sg_push(g, "greedy", "");
+    if (most < 0)
+        sg_fail(g, SG_BAD_ARGUMENT, "%d tokens at most", most);
+    sg_greedy d = greedy(m, e, most);
     sg_pop(g);
+    sg_train(g, training);
+    return d;
+}
+
+sg_greedy sg_seq2seq_greedy(const sg_seq2seq *m, const int32_t *source, int batch, int time,
+                            const int *lengths, int most)
+{
+    sg_context *g = m->o.g;
+    bool training = sg_training(g);
+    sg_train(g, false);
+    sg_encoded e = sg_seq2seq_encode(m, source, batch, time, lengths);
+    sg_greedy d = sg_seq2seq_greedy_from(m, &e, most);
     sg_train(g, training);
     return d;
 }

@@ -105,7 +105,7 @@ sg_stepper sg_transformer_stepper(const sg_transformer_model *m, int rows, sg_te
 static void exchange(const sg_seq2seq *m, sg_encoded *e, sg_tensor **states, int *n, int *fixed,
                      bool write)
 {
-    sg_tensor **place[3 * SG_MAX_LAYERS + 8];
+    sg_tensor **place[2 * SG_MAX_LAYERS + 2 + 5 * SG_MAX_SOURCES];
     int k = 0;
     for (int l = 0; l < m->o.layers; l++) {
         place[k++] = &e->state[l].h;
@@ -113,17 +113,18 @@ static void exchange(const sg_seq2seq *m, sg_encoded *e, sg_tensor **states, int
             place[k++] = &e->state[l].c;
     }
     place[k++] = &e->feed;
-    if (m->o.coverage)
-        place[k++] = &e->memory.coverage;
+    int attended = m->o.no_attention ? 0 : m->o.sources;
+    for (int i = 0; i < attended && m->o.coverage; i++)
+        place[k++] = &e->memory[i].coverage;
     *fixed = k;
-    if (m->o.no_attention) {
+    if (m->o.no_attention)
         place[k++] = &e->context;
-    } else {
-        place[k++] = &e->memory.values;
-        place[k++] = &e->memory.keys;
-        place[k++] = &e->memory.mask;
+    for (int i = 0; i < attended; i++) {
+        place[k++] = &e->memory[i].values;
+        place[k++] = &e->memory[i].keys;
+        place[k++] = &e->memory[i].mask;
         if (m->o.window)
-            place[k++] = &e->memory.size;
+            place[k++] = &e->memory[i].size;
     }
     *n = k;
     *fixed = k - *fixed;
@@ -157,12 +158,13 @@ sg_stepper sg_seq2seq_stepper(const sg_seq2seq *m, const sg_encoded *encoded)
     if (!sg_ok(g))
         return s;
     s.rows = (int)sg_dim(e.context, 0);
-    if (!m->o.no_attention) {
-        int64_t time = sg_dim(e.memory.values, -2);
-        if (!e.memory.mask)
-            e.memory.mask = all_seen(g, SG_SHAPE(s.rows, 1, time));
+    for (int k = 0; k < m->o.sources && !m->o.no_attention; k++) {
+        sg_memory *memory = &e.memory[k];
+        int64_t time = sg_dim(memory->values, -2);
+        if (!memory->mask)
+            memory->mask = all_seen(g, SG_SHAPE(s.rows, 1, time));
         if (m->o.coverage)
-            e.memory.coverage = sg_full(g, m->o.dtype, SG_SHAPE(s.rows, time), 0);
+            memory->coverage = sg_full(g, m->o.dtype, SG_SHAPE(s.rows, time), 0);
     }
     exchange(m, &e, s.state, &s.n, &s.fixed, true);
     return s;

@@ -76,7 +76,7 @@ static bool good(const sg_fusion *f, sg_tensor *h, sg_tensor *z)
     if (sg_ok(g) && ((f->h && nh != f->h) || (f->z && nz != f->z)))
         sg_fail(g, SG_BAD_SHAPE, "h has %lld features and z %lld, not %d and %d", (long long)nh,
                 (long long)nz, f->h, f->z);
-    bool alike = f->kind <= SG_FUSE_MEAN && !f->wz;
+    bool alike = (f->kind == SG_FUSE_ADD && !f->wz) || f->kind == SG_FUSE_MEAN;
     if (sg_ok(g) && alike && nh != nz)
         sg_fail(g, SG_BAD_SHAPE, "h has %lld features, z %lld: they do not add", (long long)nh,
                 (long long)nz);
@@ -86,7 +86,7 @@ static bool good(const sg_fusion *f, sg_tensor *h, sg_tensor *z)
 sg_tensor *sg_fuse(const sg_fusion *f, sg_tensor *h, sg_tensor *z)
 {
     static sg_tensor *(*const by_kind[])(const sg_fusion *, sg_tensor *,
-                                         sg_tensor *) = {add, mean, concat, concat, mlp};
+                                         sg_tensor *) = {concat, add, mean, concat, mlp};
     sg_context *g = sg_context_of(h);
     sg_push(g, "fusion", "");
     sg_tensor *y = sg__nothing(g);

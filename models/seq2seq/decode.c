@@ -20,9 +20,10 @@ sg__decoder sg__decoder_start(const sg_seq2seq *m, const sg_encoded *e)
     for (int l = 0; l < o->layers; l++)
         d.cell[l] = sg_ok(o->g) ? sg_begin(&m->decoder[l], sg_dim(e->context, 0)) : m->decoder[l];
     d.of_token = rows(cell->wx, 0, o->embed);
-    d.of_context = rows(cell->wx, o->embed, sg__context_size(o));
-    d.of_feed = rows(cell->wx, o->embed + sg__context_size(o), sg__feed_size(o));
-    if (o->no_attention && sg__context_size(o)) {
+    int context = sg__input_context_size(o);
+    d.of_context = rows(cell->wx, o->embed, context);
+    d.of_feed = rows(cell->wx, o->embed + context, sg__feed_size(o));
+    if (o->no_attention && context) {
         sg_tensor *c = sg_matmul(e->context, d.of_context);
         d.base = sg_expand_dims(sg_add(c, cell->b), 1); /* [B,1,G] */
     }
@@ -47,14 +48,20 @@ static sg_tensor *cut_token(const sg_seq2seq *m, sg_tensor **xw)
     return sg_slice(all, -1, n - m->o.embed, n, 1);
 }
 
-/* Attends from h, and adds the weights to what was attended to so far. */
+/* Attends from h to each source, and adds the weights to what was attended to so far. */
 static sg_attended attend(sg__decoder *d, sg_tensor *h)
 {
-    sg_memory *memory = &d->now.memory;
-    sg_attended a = sg_attend(&d->m->attention, memory, h);
-    if (d->m->o.coverage)
-        memory->coverage = memory->coverage ? sg_add(memory->coverage, a.weights) : a.weights;
-    return a;
+    sg_attended all = {NULL, NULL};
+    for (int k = 0; k < d->m->o.sources; k++) {
+        const sg_encoder *n = &d->m->encoder[k];
+        sg_memory *memory = &d->now.memory[k];
+        sg_attended a = sg_attend(&n->attention, memory, h);
+        if (d->m->o.coverage)
+            memory->coverage = memory->coverage ? sg_add(memory->coverage, a.weights) : a.weights;
+        all.context = k ? sg_fuse(&n->join, all.context, a.context) : a.context;
+        all.weights = k ? sg_concat(-1, all.weights, a.weights) : a.weights;
+    }
+    return all;
 }
 
 /* tanh(Wc [context; h]) (Luong et al. 2015), or of some of [y; context; h] */
@@ -92,6 +99,12 @@ sg_tensor *sg__decoder_step(sg__decoder *d, sg_tensor *xw, sg_tensor **weights)
     return d->now.feed = readout(m, a.context, top->h, y);
 }
 
+static sg_tensor *at_all_steps(sg_tensor *x, int64_t time) /* [B,n] to [B,T,n] */
+{
+    sg_shape all = SG_SHAPE(sg_dim(x, 0), time, sg_dim(x, 1));
+    return sg_broadcast_to(sg_expand_dims(x, 1), all);
+}
+
 /* Where no step's inputs need the step before but by the cells' own states: all at once. */
 static sg_tensor *all_at_once(sg__decoder *d, sg_tensor *xw, sg_tensor **weights)
 {
@@ -105,11 +118,19 @@ static sg_tensor *all_at_once(sg__decoder *d, sg_tensor *xw, sg_tensor **weights
         h = sg_unroll(m->decoder[l], sg_dropout(h, m->o.dropout), .initial = e->state[l]);
     sg_attended a = {.context = e->context};
     if (m->o.no_attention)
-        a.context = sg_broadcast_to(sg_expand_dims(e->context, 1), sg_shape_of(h));
+        a.context = at_all_steps(e->context, sg_dim(h, 1));
     else
-        a = sg_attend(&m->attention, &e->memory, h);
+        a = attend(d, h);
     *weights = a.weights; /* [B,T,S] */
     return readout(m, a.context, h, y);
+}
+
+int64_t sg__source_time(const sg_seq2seq *m, const sg_encoded *e)
+{
+    int64_t time = 0;
+    for (int k = 0; k < m->o.sources && !m->o.no_attention; k++)
+        time += sg_dim(e->memory[k].values, -2);
+    return time;
 }
 
 static sg_tensor *step_by_step(sg__decoder *d, sg_tensor *xw, sg_tensor **weights)
@@ -123,9 +144,8 @@ static sg_tensor *step_by_step(sg__decoder *d, sg_tensor *xw, sg_tensor **weight
     for (int64_t t = 0; t < time; t++)
         list[t] = sg__decoder_step(d, in[t], &w[t]);
     sg_tensor *r = sg__stack_steps(time, list, xw, d->m->o.hidden); /* [B,T,H] */
-    sg_tensor *values = d->now.memory.values;
-    if (values)
-        *weights = sg__stack_steps(time, w, xw, sg_dim(values, -2)); /* [B,T,S] */
+    if (!d->m->o.no_attention)
+        *weights = sg__stack_steps(time, w, xw, sg__source_time(d->m, &d->now)); /* [B,T,S] */
     return r;
 }
 

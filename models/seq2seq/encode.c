@@ -17,16 +17,37 @@ sg_tensor *sg__tokens(sg_context *g, const int32_t *ids, int batch, int time, co
     return sg_borrow(g, SG_I32, SG_SHAPE(batch, time), clean);
 }
 
+/* ---- one source ----------------------------------------------------------------------------- */
+
 /* s of a layer: h_N, or what is pooled from all its states x [B,S,H] */
-static sg_tensor *summary(const sg_seq2seq *m, int layer, sg_tensor *x, const int *lengths,
-                          sg_tensor *last)
+static sg_tensor *summary(sg_summary kind, const sg_attention_pool *pool, sg_tensor *x,
+                          const int *lengths, sg_tensor *last)
 {
-    if (m->o.summary == SG_SUMMARY_LAST)
+    if (kind == SG_SUMMARY_LAST)
         return last;
-    if (m->o.summary == SG_SUMMARY_ATTENTION)
-        return m->pool[layer].v ? sg_pool_by_attention(&m->pool[layer], x, lengths).context : last;
-    return sg_pool((sg_pooling)m->o.summary, x, lengths);
+    if (kind == SG_SUMMARY_ATTENTION)
+        return pool->v ? sg_pool_by_attention(pool, x, lengths).context : last;
+    return sg_pool((sg_pooling)kind, x, lengths);
 }
+
+/* The states of the top layer [B,S,H]; said: of each layer s and c_N. */
+static sg_tensor *read_source(const sg_seq2seq *m, const sg_encoder *n, const sg_source *source,
+                              int batch, sg_state *said)
+{
+    sg_context *g = m->o.g;
+    const int *lengths = source->lengths;
+    sg_tensor *x = sg_take(n->table, sg__tokens(g, source->ids, batch, source->time, lengths));
+    for (int l = 0; l < m->o.layers && sg_ok(g); l++) {
+        sg_state *last = &said[l];
+        x = sg_dropout(x, m->o.dropout); /* [B,S,E], then [B,S,H] */
+        x = m->o.one_way ? sg_unroll(n->forward[l], x, lengths, .final = last)
+                         : sg_bidirectional(n->forward[l], n->backward[l], x, lengths, last);
+        last->h = summary(m->o.summary, &n->pool[l], x, lengths, last->h);
+    }
+    return x;
+}
+
+/* ---- what the decoder gets ------------------------------------------------------------------ */
 
 /* q(s) = tanh(s Wq + bq), or s where there is no q */
 static sg_tensor *through(sg_affine q, sg_tensor *s)
@@ -34,38 +55,62 @@ static sg_tensor *through(sg_affine q, sg_tensor *s)
     return q.w ? sg_tanh(sg_apply(q, s)) : s;
 }
 
-/* What the decoder gets from a layer with the states x and the last ones. */
-static void hand_over(const sg_seq2seq *m, int layer, sg_tensor *x, const int *lengths,
-                      sg_state last, sg_encoded *e)
+/* What all sources say of a layer, of h or of c, joined and through q. */
+static sg_tensor *state_of(const sg_seq2seq *m, int layer, int of,
+                           const sg_state (*said)[SG_MAX_LAYERS])
 {
-    sg_tensor *s = summary(m, layer, x, lengths, last.h);
-    sg_state q = {through(m->bridge[layer][0], s), NULL};
-    if (last.c)
-        q.c = through(m->bridge[layer][1], last.c);
-    if (m->o.context == SG_CONTEXT_INPUT)
-        e->state[layer] = sg_zero_state(&m->decoder[layer], sg_ok(m->o.g) ? sg_dim(last.h, 0) : 0);
-    else
-        e->state[layer] = q;
-    e->context = m->o.bridge == SG_BRIDGE_BOTH ? q.h : s;
+    sg_tensor *s = NULL;
+    for (int k = 0; k < m->o.sources; k++) {
+        sg_tensor *one = of ? said[k][layer].c : said[k][layer].h;
+        s = k ? sg_fuse(&m->encoder[k].join_state[layer][of], s, one) : one;
+    }
+    return through(m->bridge[layer][of], s);
+}
+
+static void hand_over(const sg_seq2seq *m, int layer, const sg_state (*said)[SG_MAX_LAYERS],
+                      sg_encoded *e)
+{
+    const sg_seq2seq_options *o = &m->o;
+    bool is_state = o->context != SG_CONTEXT_INPUT, top = layer == o->layers - 1;
+    sg_state *s = &e->state[layer];
+    if (is_state) {
+        s->h = state_of(m, layer, 0, said);
+        s->c = said[0][layer].c ? state_of(m, layer, 1, said) : NULL;
+    } else {
+        *s = sg_zero_state(&m->decoder[layer], sg_dim(said[0][layer].h, 0));
+    }
+    if (top && o->bridge == SG_BRIDGE_BOTH)
+        e->context = is_state ? s->h : state_of(m, layer, 0, said);
+    for (int k = 0; top && o->bridge != SG_BRIDGE_BOTH && k < o->sources; k++) {
+        sg_tensor *one = said[k][layer].h;
+        e->context = k ? sg_fuse(&m->encoder[k].join, e->context, one) : one;
+    }
+}
+
+sg_encoded sg_seq2seq_encode_all(const sg_seq2seq *m, int batch, const sg_source *sources)
+{
+    sg_context *g = m->o.g;
+    sg_encoded e = {.context = sg__nothing(g)};
+    sg_state said[SG_MAX_SOURCES][SG_MAX_LAYERS] = {0};
+    sg_push(g, "encoder", "");
+    for (int k = 0; k < m->o.sources; k++) {
+        const sg_encoder *n = &m->encoder[k];
+        sg_tensor *x = read_source(m, n, &sources[k], batch, said[k]);
+        if (!m->o.no_attention)
+            e.memory[k] = sg_remember(&n->attention, x, sources[k].lengths);
+    }
+    for (int l = 0; l < m->o.layers && sg_ok(g); l++)
+        hand_over(m, l, (const sg_state(*)[SG_MAX_LAYERS])said, &e);
+    e.feed = sg_full(g, m->o.dtype, SG_SHAPE(batch, m->o.hidden), 0);
+    sg_pop(g);
+    return e;
 }
 
 sg_encoded sg_seq2seq_encode(const sg_seq2seq *m, const int32_t *source, int batch, int time,
                              const int *lengths)
 {
-    sg_context *g = m->o.g;
-    sg_encoded e = {.context = sg__nothing(g)};
-    sg_state last = {0};
-    sg_push(g, "encoder", "");
-    sg_tensor *x = sg_take(m->source_table, sg__tokens(g, source, batch, time, lengths));
-    for (int l = 0; l < m->o.layers && sg_ok(g); l++) {
-        x = sg_dropout(x, m->o.dropout); /* [B,S,E], then [B,S,H] */
-        x = m->o.one_way ? sg_unroll(m->forward[l], x, lengths, .final = &last)
-                         : sg_bidirectional(m->forward[l], m->backward[l], x, lengths, &last);
-        hand_over(m, l, x, lengths, last, &e);
-    }
-    if (!m->o.no_attention)
-        e.memory = sg_remember(&m->attention, x, lengths);
-    e.feed = sg_full(g, m->o.dtype, SG_SHAPE(batch, m->o.hidden), 0);
-    sg_pop(g);
-    return e;
+    sg_source all[SG_MAX_SOURCES] = {{source, time, lengths}};
+    if (m->o.sources > 1)
+        sg_fail(m->o.g, SG_BAD_ARGUMENT, "encoder: one source, of a model of %d", m->o.sources);
+    return sg_seq2seq_encode_all(m, batch, all);
 }

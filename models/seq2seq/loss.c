@@ -3,6 +3,16 @@
 
 #include <string.h>
 
+static sg_encoded encode(const sg_seq2seq *m, const sg_batch *b)
+{
+    sg_source all[SG_MAX_SOURCES] = {{b->source, b->source_time, b->source_lengths}};
+    if (m->o.sources > 1 && !b->more)
+        sg_fail(m->o.g, SG_BAD_ARGUMENT, "a batch of one source, a model of %d", m->o.sources);
+    for (int k = 1; k < m->o.sources && b->more; k++)
+        all[k] = b->more[k - 1];
+    return sg_seq2seq_encode_all(m, b->size, all);
+}
+
 /* Real tokens one after the other, of which alone the output layer and the loss are computed; then
  * some that are not, so that rows are whole batches and not each number of them is a new plan. */
 typedef struct chosen {
@@ -39,7 +49,7 @@ static chosen real_tokens(sg_context *g, const sg_batch *b)
 sg_loss sg_seq2seq_loss(const sg_seq2seq *m, const sg_batch *b, double smoothing)
 {
     sg_context *g = m->o.g;
-    sg_encoded e = sg_seq2seq_encode(m, b->source, b->size, b->source_time, b->source_lengths);
+    sg_encoded e = encode(m, b);
     sg_push(g, "decoder", "");
     sg_tensor *tokens = sg__tokens(g, b->target_in, b->size, b->target_time, b->target_lengths);
     sg_tensor *r = sg__decode(m, &e, tokens, NULL);
@@ -80,7 +90,7 @@ sg_loss sg_seq2seq_sampled_loss(const sg_seq2seq *m, const sg_batch *b, double s
                                 double truth)
 {
     sg_context *g = m->o.g;
-    sg_encoded e = sg_seq2seq_encode(m, b->source, b->size, b->source_time, b->source_lengths);
+    sg_encoded e = encode(m, b);
     sg_push(g, "decoder", "");
     sg_tensor *tokens = sg__tokens(g, b->target_in, b->size, b->target_time, b->target_lengths);
     sg_tensor *logits = sg_ok(g) ? decode_sampled(m, &e, tokens, truth) : sg__nothing(g);

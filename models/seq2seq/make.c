@@ -5,13 +5,6 @@
  */
 #include "models/internal.h"
 
-/* What is joined to be read out: the context, the state, the token before. */
-static int readout_size(const sg_seq2seq_options *o)
-{
-    return (o->context == SG_CONTEXT_STATE ? o->hidden : 2 * o->hidden) +
-           (o->token_out ? o->embed : 0);
-}
-
 static bool good(const sg_seq2seq_options *o)
 {
     sg_context *g = o->g;
@@ -33,6 +26,10 @@ static bool good(const sg_seq2seq_options *o)
     if ((unsigned)o->summary > SG_SUMMARY_ATTENTION || (unsigned)o->bridge > SG_BRIDGE_BOTH)
         sg_fail(g, SG_BAD_ARGUMENT, "no such summary (%d) or bridge (%d)", (int)o->summary,
                 (int)o->bridge);
+    if (o->sources < 1 || o->sources > SG_MAX_SOURCES)
+        sg_fail(g, SG_BAD_ARGUMENT, "%d sources are not in 1..%d", o->sources, SG_MAX_SOURCES);
+    if ((unsigned)o->join > SG_FUSE_MLP)
+        sg_fail(g, SG_BAD_ARGUMENT, "no such way to join sources (%d)", (int)o->join);
     if (o->tied && o->embed != o->hidden)
         sg_fail(g, SG_BAD_ARGUMENT, "embeddings of %d features are no output layer of %d units",
                 o->embed, o->hidden);
@@ -57,36 +54,125 @@ static sg_cell make_cell(const sg_seq2seq_options *o, const char *name, int laye
                                            .dtype = o->dtype});
 }
 
-/* q, and the weights of a summary, where there is something to be made of it: an initial state, or
- * of the top layer the input. */
+/* ---- what is made of a layer's summary ------------------------------------------------------ */
+
+static bool is_state(const sg_seq2seq_options *o)
+{
+    return o->context != SG_CONTEXT_INPUT;
+}
+
+static bool is_input(const sg_seq2seq_options *o, int layer)
+{
+    return o->no_attention && o->context != SG_CONTEXT_STATE && layer == o->layers - 1;
+}
+
+/* Whether its h, or c, goes through q and what joins states. */
+static bool is_bridged(const sg_seq2seq_options *o, int layer, int of)
+{
+    return is_state(o) || (of == 0 && o->bridge == SG_BRIDGE_BOTH && is_input(o, layer));
+}
+
+/* The join of n sources so far with one more. */
+static sg_fusion make_join(const sg_seq2seq_options *o, const char *name, int n, int size)
+{
+    int h = o->join == SG_FUSE_CONCAT ? n * size : size;
+    return sg_make_fusion(o->g, name, o->join, h, size, .dtype = o->dtype);
+}
+
 static void make_bridge(sg_seq2seq *m, int layer)
 {
     const sg_seq2seq_options *o = &m->o;
-    char name[32];
-    bool state = o->context != SG_CONTEXT_INPUT;
-    bool input = o->no_attention && o->context != SG_CONTEXT_STATE && layer == o->layers - 1;
-    if (o->summary == SG_SUMMARY_ATTENTION && (state || input)) {
-        snprintf(name, sizeof name, "pool%d", layer);
-        m->pool[layer] = sg_make_attention_pool(o->g, name, o->hidden, o->hidden, o->dtype);
-    }
-    for (int s = 0; s < m->decoder[layer].states && o->bridge != SG_BRIDGE_NONE; s++) {
+    for (int s = 0; s < m->decoder[layer].states; s++) {
+        char name[32];
+        int in = sg__joined_size(o, o->hidden);
         snprintf(name, sizeof name, "bridge%d%c", layer, s ? 'c' : 'h');
-        if (state || (input && o->bridge == SG_BRIDGE_BOTH && !s))
-            m->bridge[layer][s] = sg_linear(o->g, name, o->hidden, o->hidden, .dtype = o->dtype);
+        if (!is_bridged(o, layer, s))
+            continue;
+        if (o->bridge != SG_BRIDGE_NONE)
+            m->bridge[layer][s] = sg_linear(o->g, name, in, o->hidden, .dtype = o->dtype);
+        else if (in != o->hidden)
+            sg_fail(o->g, SG_BAD_SHAPE, "summaries of %d features are no state of %d", in,
+                    o->hidden);
     }
+}
+
+/* ---- layers --------------------------------------------------------------------------------- */
+
+static void make_encoder_layer(sg_seq2seq *m, int number, int layer)
+{
+    const sg_seq2seq_options *o = &m->o;
+    sg_encoder *n = &m->encoder[number];
+    int in = layer ? o->hidden : o->embed, units = o->one_way ? o->hidden : o->hidden / 2;
+    char name[32];
+    n->forward[layer] = make_cell(o, "forward", layer, in, units);
+    if (!o->one_way)
+        n->backward[layer] = make_cell(o, "backward", layer, in, units);
+    if (o->summary == SG_SUMMARY_ATTENTION && (is_state(o) || is_input(o, layer))) {
+        snprintf(name, sizeof name, "pool%d", layer);
+        n->pool[layer] = sg_make_attention_pool(o->g, name, o->hidden, o->hidden, o->dtype);
+    }
+    for (int s = 0; s < n->forward[layer].states && number; s++) {
+        snprintf(name, sizeof name, "join%d%c", layer, s ? 'c' : 'h');
+        if (is_bridged(o, layer, s))
+            n->join_state[layer][s] = make_join(o, name, number, o->hidden);
+    }
+}
+
+/* The attention to one source, and how its context is joined to those of the sources before. */
+static void make_attention(sg_seq2seq *m, int number)
+{
+    const sg_seq2seq_options *o = &m->o;
+    sg_encoder *n = &m->encoder[number];
+    if (!o->no_attention)
+        n->attention =
+            sg_make_attention(o->g, "attention", o->score, o->hidden, o->hidden, .dtype = o->dtype,
+                              .coverage = o->coverage, .window = o->window, .heads = o->heads);
+    bool bridged = o->no_attention && o->bridge == SG_BRIDGE_BOTH;
+    if (number && o->context != SG_CONTEXT_STATE && !bridged)
+        n->join = make_join(o, "join", number, o->hidden);
+}
+
+static void make_further_encoder(sg_seq2seq *m, int number)
+{
+    const sg_seq2seq_options *o = &m->o;
+    char name[32];
+    int count = o->own_count[number];
+    snprintf(name, sizeof name, "encoder%d", number);
+    sg_push(o->g, "encoder", name);
+    m->encoder[number].table =
+        count ? sg_embedding(o->g, "source", count, o->embed, .dtype = o->dtype)
+              : m->encoder[0].table;
+    for (int l = 0; l < o->layers; l++)
+        make_encoder_layer(m, number, l);
+    make_attention(m, number);
+    sg_pop(o->g);
 }
 
 static void make_layer(sg_seq2seq *m, int layer)
 {
     const sg_seq2seq_options *o = &m->o;
-    int encoder = layer ? o->hidden : o->embed;
-    int decoder = layer ? o->hidden : o->embed + sg__context_size(o) + sg__feed_size(o);
-    int units = o->one_way ? o->hidden : o->hidden / 2;
-    m->forward[layer] = make_cell(o, "forward", layer, encoder, units);
-    if (!o->one_way)
-        m->backward[layer] = make_cell(o, "backward", layer, encoder, units);
-    m->decoder[layer] = make_cell(o, "decoder", layer, decoder, o->hidden);
+    int first = o->embed + sg__input_context_size(o) + sg__feed_size(o);
+    make_encoder_layer(m, 0, layer);
+    m->decoder[layer] = make_cell(o, "decoder", layer, layer ? o->hidden : first, o->hidden);
     make_bridge(m, layer);
+}
+
+static void make_parts(sg_seq2seq *m)
+{
+    const sg_seq2seq_options *o = &m->o;
+    sg_context *g = o->g;
+    m->encoder[0].table = sg_embedding(g, "source", o->source_count, o->embed, .dtype = o->dtype);
+    m->target_table = sg_embedding(g, "target", o->target_count, o->embed, .dtype = o->dtype);
+    for (int l = 0; l < o->layers; l++)
+        make_layer(m, l);
+    make_attention(m, 0);
+    for (int k = 1; k < o->sources; k++)
+        make_further_encoder(m, k);
+    int read = sg__context_size(o) + o->hidden + (o->token_out ? o->embed : 0);
+    m->readout = sg_linear(g, "readout", read, o->hidden, .dtype = o->dtype);
+    m->out = o->tied ? sg_tied("out", m->target_table)
+                     : sg_linear(g, "out", o->hidden, o->target_count, .dtype = o->dtype);
+    m->out.w = o->tied ? NULL : m->out.w; /* a view, which a reset would end */
 }
 
 sg_seq2seq sg_make_seq2seq_(sg_seq2seq_options o)
@@ -94,24 +180,12 @@ sg_seq2seq sg_make_seq2seq_(sg_seq2seq_options o)
     o.embed = o.embed ? o.embed : 128;
     o.hidden = o.hidden ? o.hidden : 256;
     o.layers = o.layers ? o.layers : 1;
+    o.sources = o.sources ? o.sources : 1;
     sg_seq2seq m = {.o = o};
-    sg_context *g = o.g;
     m.o.name = ""; /* the caller's */
-    sg_push(g, "seq2seq", o.name);
-    if (good(&o)) {
-        m.source_table = sg_embedding(g, "source", o.source_count, o.embed, .dtype = o.dtype);
-        m.target_table = sg_embedding(g, "target", o.target_count, o.embed, .dtype = o.dtype);
-        for (int l = 0; l < o.layers; l++)
-            make_layer(&m, l);
-        if (!o.no_attention)
-            m.attention =
-                sg_make_attention(g, "attention", o.score, o.hidden, o.hidden, .dtype = o.dtype,
-                                  .coverage = o.coverage, .window = o.window, .heads = o.heads);
-        m.readout = sg_linear(g, "readout", readout_size(&o), o.hidden, .dtype = o.dtype);
-        m.out = o.tied ? sg_tied("out", m.target_table)
-                       : sg_linear(g, "out", o.hidden, o.target_count, .dtype = o.dtype);
-        m.out.w = o.tied ? NULL : m.out.w; /* a view, which a reset would end */
-    }
-    sg_pop(g);
+    sg_push(o.g, "seq2seq", o.name);
+    if (good(&o))
+        make_parts(&m);
+    sg_pop(o.g);
     return m;
 }

@@ -91,14 +91,14 @@ static hypotheses begin(const translation *m, sg_context *g)
     }
     sg_encoded e =
         sg_seq2seq_encode(&m->model, m->source, n, m->batch.source_time, m->source_lengths);
-    hypotheses s = {.memory = e.memory};
+    hypotheses s = {.memory = e.memory[0]};
     if (row && score) {
         sg_tensor *rows = sg_input(g, SG_I32, SG_SHAPE(n * BEAM), row);
-        s.memory.values = sg_take(e.memory.values, rows); /* [B*K,S,H] */
-        s.memory.keys = sg_take(e.memory.keys, rows);
-        if (e.memory.mask)
-            s.memory.mask = sg_want(sg_take(e.memory.mask, rows)); /* [B*K,1,S] */
-        s.state.h = sg_take(e.state[0].h, rows);                   /* [B*K,H] */
+        s.memory.values = sg_take(e.memory[0].values, rows); /* [B*K,S,H] */
+        s.memory.keys = sg_take(e.memory[0].keys, rows);
+        if (e.memory[0].mask)
+            s.memory.mask = sg_want(sg_take(e.memory[0].mask, rows)); /* [B*K,1,S] */
+        s.state.h = sg_take(e.state[0].h, rows);                      /* [B*K,H] */
         s.state.c = sg_take(e.state[0].c, rows);
         s.feed = sg_take(e.feed, rows);
         s.word = sg_full(g, SG_I32, SG_SHAPE(n * BEAM), SG_START);
@@ -120,7 +120,7 @@ static void extend(const sg_seq2seq *m, hypotheses *s)
     int n = (int)sg_dim(s->score, 0), words = m->o.target_count;
     sg_tensor *x = sg_concat(-1, sg_take(m->target_table, s->word), s->feed); /* [B*K,E+H] */
     s->state = sg_cell_step(cell, x, s->state);
-    sg_attended a = sg_attend(&m->attention, &s->memory, s->state.h);
+    sg_attended a = sg_attend(&m->encoder[0].attention, &s->memory, s->state.h);
     sg_tensor *feed = sg_tanh(sg_apply(m->readout, sg_concat(-1, a.context, s->state.h)));
     sg_tensor *logits = sg_apply(m->out, feed); /* [B*K,V] */
     sg_tensor *score = sg_reshape(sg_log_softmax(logits), SG_SHAPE(n, BEAM, words));
