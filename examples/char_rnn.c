@@ -13,7 +13,8 @@
  *
  * To write 生成, the model's own choice is its next input, again and again. The choice is drawn
  * from softmax(logits / T): at temperature 温度 T = 1 from what the model believes, near 0 the most
- * probable always, above 1 ever more evenly.
+ * probable always, above 1 ever more evenly; or from the k most probable ones only (--top-k), or
+ * the fewest that reach a probability (--top-p).
  */
 #include "examples/language.h"
 
@@ -24,8 +25,8 @@
 typedef struct settings {
     training t;
     language_config c;
-    int time, sampling, min_count, length, lines;
-    double temperature, last;
+    int time, sampling, min_count, length, lines, top_k;
+    double temperature, top_p, last;
     const char *prompt;
 } settings;
 
@@ -78,46 +79,32 @@ static language learn(sg_context *g, const program *p, const sg_vocabulary *v, l
 
 /* ---- writing 生成 --------------------------------------------------------------------------- */
 
-/* An id drawn from probabilities; the reserved ids are not for writing, but the end of a line. */
-static int32_t draw_id(const float *p, int n, uint64_t *random)
-{
-    double sum = 0, u = program_uniform(random);
-    for (int pass = 0; pass < 2; pass++) {
-        double below = 0;
-        for (int i = SG_STOP; i < n; i++) {
-            below += (double)p[i];
-            if (pass && below > u * sum)
-                return i;
-        }
-        sum = below;
-    }
-    return SG_STOP;
-}
-
 /* Continues a prompt by so many characters, or lines if that comes first. */
-static void generate(language *m, const sg_vocabulary *v, const settings *s, uint64_t seed, FILE *f)
+static void generate(const language *m, const sg_vocabulary *v, const settings *s, FILE *f)
 {
     enum { PROMPT = 1000 };
-    sg_context *g = m->g;
-    int32_t ids[PROMPT + 1] = {SG_STOP};
-    int n = sg_encode(v, s->prompt ? s->prompt : "", PROMPT, ids + 1), lines = 0;
-    n = n < PROMPT ? n + 1 : PROMPT + 1;
-    language_forget(m);
-    fprintf(f, "%s", s->prompt ? s->prompt : "");
-    for (int i = 0; i < s->length && lines < s->lines && sg_ok(g); i++) {
-        sg_tensor *logits = language_logits(m, ids, 1, n); /* [1,n,V] */
-        sg_tensor *z = sg_index(logits, 1, n - 1);         /* [1,V] */
-        const float *p = sg_data(sg_softmax(sg_div(z, sg_like(z, s->temperature)), NULL));
-        if (p)
-            ids[0] = draw_id(p, sg_vocabulary_size(v), &seed);
-        lines += ids[0] == SG_STOP;
-        fprintf(f, "%s", ids[0] == SG_STOP ? "\n" : sg_vocabulary_text(v, ids[0]));
-        n = 1;
-        sg_reset(g);
+    int32_t ids[PROMPT];
+    const char *prompt = s->prompt ? s->prompt : "";
+    int n = sg_encode(v, prompt, PROMPT, ids), lines = 0;
+    const sg_deep_model deep = {m->c.layers, m->layer, m->table, m->out};
+    if (!sg_ok(m->g))
+        return;
+    n = n < PROMPT ? n : PROMPT;
+    sg_stepper step = sg_deep_stepper(&deep, 1, NULL);
+    step.start = SG_STOP; /* what is before the first line; */
+    step.stop = -1;       /* and the end of a line is not the end of all */
+    sg_hypotheses h = sg_sample(&step, n + s->length, s->temperature, s->top_k, s->top_p,
+                                .prefix = ids, .prefix_time = n);
+    bool end = false;
+    fprintf(f, "%s", prompt);
+    for (int i = n; i < h.most && lines < s->lines; i++) {
+        end = h.ids[i] == SG_STOP;
+        fprintf(f, "%s", end ? "\n" : sg_vocabulary_text(v, h.ids[i]));
+        lines += end;
     }
-    if (ids[0] != SG_STOP)
+    if (sg_ok(m->g) && !end)
         fputc('\n', f);
-    language_forget(m);
+    sg_reset(m->g);
 }
 
 /* ---- the default: numerals 数字 ------------------------------------------------------------- */
@@ -174,7 +161,7 @@ static sg_corpus *numerals(sg_context *g, uint64_t seed, int n, double *nats)
 }
 
 /* Of lines that the model writes by itself: how many are right. */
-static double right_lines(language *m, const sg_vocabulary *v, settings s, uint64_t seed)
+static double right_lines(const language *m, const sg_vocabulary *v, settings s)
 {
     char line[256], expected[64];
     int right = 0, lines = 0;
@@ -182,8 +169,8 @@ static double right_lines(language *m, const sg_vocabulary *v, settings s, uint6
     if (!f)
         return NAN;
     s.lines = ASKED;
-    s.length = ASKED * 32;
-    generate(m, v, &s, seed, f);
+    s.length = ASKED * 16;
+    generate(m, v, &s, f);
     rewind(f);
     while (fgets(line, sizeof line, f)) {
         char *end;
@@ -218,7 +205,7 @@ static void run_numerals(sg_context *g, const program *p)
         settings at = *s;
         at.temperature = temperatures[i];
         printf("written at temperature 温度 %g:\n", at.temperature);
-        double right = right_lines(&m, v, at, (uint64_t)s->t.seed);
+        double right = right_lines(&m, v, at);
         printf("  right 正确 %.1f %%\n", right);
     }
     language_text_free(&text);
@@ -244,7 +231,7 @@ static void run_train(sg_context *g, const program *p)
     sg_set_meta(g, "vocabulary", sg_vocabulary_json(v));
     language m = sg_ok(g) ? learn(g, p, v, text, held) : (language){.g = g};
     if (sg_ok(g) && !program_interrupted())
-        generate(&m, v, s, (uint64_t)s->t.seed, stdout);
+        generate(&m, v, s, stdout);
     language_text_free(&text);
     language_text_free(&held);
     sg_vocabulary_free(v);
@@ -267,10 +254,9 @@ static void run_generate(sg_context *g, const program *p)
 {
     settings *s = p->settings;
     sg_vocabulary *v;
-    uint64_t seed = (uint64_t)s->t.seed;
     language m = language_load(g, p, &s->c, &v);
     if (sg_ok(g))
-        generate(&m, v, s, seed, stdout);
+        generate(&m, v, s, stdout);
     sg_vocabulary_free(v);
 }
 
@@ -310,6 +296,10 @@ int main(int argc, char **argv)
         {.help = "Writing"},
         {"prompt", "what to go on from", .text = &s.prompt},
         {"temperature", "of the choice", .number = &s.temperature, .low = 0.01, .high = 100},
+        {"top-k", "draw from the k most probable; 0: from all", .integer = &s.top_k, .low = 0,
+         .high = 1e9},
+        {"top-p", "draw from the fewest of which probabilities reach P; 0: from all",
+         .number = &s.top_p, .low = 0, .high = 1},
         {"length", "characters at most", .integer = &s.length, .low = 0, .high = 1e9},
         {"lines", "lines at most", .integer = &s.lines, .low = 0, .high = 1e9},
         {0}};

@@ -156,11 +156,9 @@ void language_forget(language *m)
 sg_tensor *language_logits(language *m, const int32_t *x, int rows, int time)
 {
     sg_tensor *h = sg_take(m->table, sg_input(m->g, SG_I32, SG_SHAPE(rows, time), x)); /* [B,T,E] */
-    for (int l = 0; l < m->c.layers; l++) {
-        sg_state final, *s = &m->state[l];
-        h = sg_unroll(m->layer[l], h, .initial = *s, .final = &final); /* [B,T,H] */
-        *s = (sg_state){.h = sg_keep(final.h), .c = final.c ? sg_keep(final.c) : NULL};
-    }
+    h = sg_deep(m->c.layers, m->layer, NULL, h, .initial = m->state,
+                .final = m->state); /* [B,T,H] */
+    sg_carry(m->c.layers, m->state);
     return sg_apply(m->out, sg_dropout(h, m->c.dropout)); /* [B,T,V] */
 }
 

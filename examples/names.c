@@ -25,8 +25,8 @@
 
 typedef struct settings {
     training t;
-    int task, cell, embed, hidden, feed, count;
-    double dropout, temperature;
+    int task, cell, embed, hidden, feed, count, top_k;
+    double dropout, temperature, top_p;
     const char *name, *class_name;
 } settings;
 
@@ -90,64 +90,60 @@ static sg_tensor *class_logits(const net *m, const int32_t *ids, int batch, int 
 
 /* ---- 1→N ------------------------------------------------------------------------------------ */
 
-/* The class vectors z [B,E] beside T letters: [B,T,E] */
-static sg_tensor *spread(const net *m, sg_tensor *z, int64_t time)
-{
-    int64_t batch = sg_dim(z, 0), size = sg_dim(z, 1);
-    sg_tensor *first = sg_expand_dims(z, 1); /* [B,1,E] */
-    if (m->s.feed == EVERY_STEP)
-        return sg_broadcast_to(first, SG_SHAPE(batch, time, size));
-    return sg_pad(first, 1, 0, time - 1, 0);
-}
-
 /* Logits of the next letters, of names of the classes, [B,T,V] */
 static sg_tensor *letter_logits(const net *m, const sg_batch *b)
 {
     sg_tensor *x = sg_input(m->g, SG_I32, SG_SHAPE(b->size, b->target_time), b->target_in);
     sg_tensor *k = sg_input(m->g, SG_I32, SG_SHAPE(b->size, b->source_time), b->source);
-    sg_tensor *z = sg_take(m->class_table, sg_index(k, 1, 0)); /* [B,E] */
-    sg_tensor *in = sg_concat(-1, sg_take(m->letter_table, x), spread(m, z, b->target_time));
+    sg_tensor *z = sg_take(m->class_table, sg_index(k, 1, 0));   /* [B,E] */
+    z = sg_from_one(z, b->target_time, m->s.feed == FIRST_STEP); /* [B,T,E] */
+    sg_tensor *in = sg_concat(-1, sg_take(m->letter_table, x), z);
     sg_tensor *h = sg_unroll(m->forward, in, b->target_lengths); /* [B,T,H] */
     return sg_apply(m->out, sg_dropout(h, m->s.dropout));
 }
 
-/* Names of a class, letter by letter, each drawn from softmax(logits / temperature): the largest of
- * logits / T + Gumbel noise is one (Gumbel 1954). */
+/* One letter of each name, for decoding: states are those of the cell, and z. */
+static sg_tensor *step(const void *model, sg_tensor *letters, sg_tensor **states,
+                       sg_tensor **weights)
+{
+    const net *m = model;
+    int k = m->forward.states;
+    sg_tensor *z = states[k];
+    sg_state s = {states[0], k > 1 ? states[1] : NULL};
+    s = sg_cell_step(&m->forward, sg_concat(-1, sg_take(m->letter_table, letters), z), s);
+    states[0] = s.h;
+    if (k > 1)
+        states[1] = s.c;
+    if (m->s.feed == FIRST_STEP)
+        states[k] = sg_mul(z, sg_like(z, 0));
+    (void)weights; /* it does not attend */
+    return sg_apply(m->out, s.h);
+}
+
+/* Names of a class, letter by letter, each drawn from softmax(logits / temperature). */
 static void write_names(const net *m, const char *class_name, FILE *f)
 {
     enum { LETTERS = 40, NAME = 4 * LETTERS };
     sg_context *g = m->g;
-    int n = m->s.count;
+    const settings *s = &m->s;
     int32_t k = sg_vocabulary_id(m->classes, class_name);
-    int32_t *ids = malloc(sizeof *ids * (size_t)n * LETTERS + 1);
-    if (k == SG_UNK || !ids)
+    if (k == SG_UNK)
         sg_fail(g, SG_BAD_ARGUMENT, "there is no class \"%s\"", class_name);
-    sg_state s = {0};
-    sg_tensor *letters = sg_full(g, SG_I32, SG_SHAPE(n), SG_START);
-    for (int t = 0; t < LETTERS && sg_ok(g); t++) {
-        sg_tensor *z = sg_take(m->class_table, sg_full(g, SG_I32, SG_SHAPE(n), k)); /* [B,E] */
-        if (t > 0 && m->s.feed == FIRST_STEP)
-            z = sg_mul(z, sg_like(z, 0));
-        s = t ? s : sg_zero_state(&m->forward, n);
-        s = sg_cell_step(&m->forward, sg_concat(-1, sg_take(m->letter_table, letters), z), s);
-        sg_tensor *logits = sg_apply(m->out, s.h); /* [B,V] */
-        sg_tensor *u = sg_random_uniform(g, SG_F32, sg_shape_of(logits));
-        sg_tensor *noise = sg_neg(sg_log(sg_neg(sg_log(sg_add(u, sg_like(u, 1e-20))))));
-        sg_tensor *score = sg_add(sg_div(logits, sg_like(logits, m->s.temperature)), noise);
-        letters = sg_keep(sg_argmax(score, -1, false));
-        s = (sg_state){.h = sg_keep(s.h), .c = s.c ? sg_keep(s.c) : NULL};
-        const int32_t *drawn = sg_data(letters);
-        for (int i = 0; drawn && i < n; i++)
-            ids[i * LETTERS + t] = drawn[i];
-        sg_reset(g);
-    }
-    for (int i = 0; i < n && sg_ok(g); i++) {
+    sg_stepper w = {g, step, m, s->count, .start = SG_START, .stop = SG_STOP};
+    sg_state zero = sg_zero_state(&m->forward, s->count);
+    w.classes = sg_vocabulary_size(m->letters);
+    w.state[w.n++] = zero.h;
+    if (m->forward.states > 1)
+        w.state[w.n++] = zero.c;
+    w.state[w.n++] = sg_take(m->class_table, sg_full(g, SG_I32, SG_SHAPE(s->count), k)); /* [n,E] */
+    sg_hypotheses h = sg_sample(&w, LETTERS, s->temperature, s->top_k, s->top_p);
+    for (int i = 0; i < h.rows; i++) {
         char text[NAME];
-        sg_decode(m->letters, LETTERS, ids + i * LETTERS, sizeof text, text);
+        sg_decode(m->letters, h.lengths[i], h.ids + i * LETTERS, sizeof text, text);
         fprintf(f, "%s%s", i ? " " : "", text);
     }
     fputc('\n', f);
-    free(ids);
+    sg_reset(g);
 }
 
 /* ---- training 训练 --------------------------------------------------------------------------- */
@@ -426,6 +422,10 @@ int main(int argc, char **argv)
         {"class", "to write names of", .text = &s.class_name},
         {"count", "of names to write", .integer = &s.count, .low = 1, .high = 10000},
         {"temperature", "of writing", .number = &s.temperature, .low = 0.01, .high = 100},
+        {"top-k", "draw from the k most probable; 0: from all", .integer = &s.top_k, .low = 0,
+         .high = 1e9},
+        {"top-p", "draw from the fewest of which probabilities reach P; 0: from all",
+         .number = &s.top_p, .low = 0, .high = 1},
         {0}};
     static const command commands[] = {
         {"", run_made_up}, {"train", run_train}, {"evaluate", run_evaluate}, {"use", run_use}, {0}};

@@ -15,8 +15,8 @@
  *     max        c_i = max_t h_t,i
  *     attention  c = Σ a_t h_t,  a = softmax_t(v · tanh(h_t W + b))      注意力池化
  *
- * and then y = softmax(c W' + b'). What stands in the padding of a batch must not count: it is 0 in
- * a sum, -∞ in a maximum, without weight in the attention.
+ * and then y = softmax(c W' + b'). What stands in the padding of a batch must not count: sg_pool
+ * and sg_pool_by_attention see to that.
  *
  * A word's vector is looked up; with --subwords 子词 the mean of the vectors of all three letters
  * in a row is added, so that a word never seen is not just unknown: "<Pi Pis isa sa>".
@@ -24,7 +24,6 @@
 #include "examples/program.h"
 #include "examples/sentences.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,7 +35,7 @@ typedef struct settings {
     const char *text;
 } settings;
 
-enum { LAST, MEAN, MAX, ATTENTION };
+enum { ATTENTION = SG_POOL_MAX + 1 }; /* after those of sg_pooling */
 static const char *const poolings[] = {"last", "mean", "max", "attention", NULL};
 
 /* ---- the model 模型 -------------------------------------------------------------------------- */
@@ -49,7 +48,8 @@ typedef struct net {
     sg_vocabulary *words, *classes;
     sg_tensor *table, *subwords;
     sg_cell layer[LAYERS][2]; /* forward, backward */
-    sg_affine w, v, out;
+    sg_attention_pool attention;
+    sg_affine out;
 } net;
 
 static net make_net(sg_context *g, const settings *s, sg_vocabulary *words, sg_vocabulary *classes)
@@ -69,10 +69,8 @@ static net make_net(sg_context *g, const settings *s, sg_vocabulary *words, sg_v
             m.layer[l][d] = cell[s->cell]((sg_cell_options){
                 .g = g, .name = name, .in = in, .hidden = s->hidden, .dropout = s->dropout});
         }
-    if (s->pooling == ATTENTION) {
-        m.w = sg_linear(g, "w", in, in);
-        m.v = sg_linear(g, "v", in, 1, .no_bias = true);
-    }
+    if (s->pooling == ATTENTION)
+        m.attention = sg_make_attention_pool(g, "attention", in, in, SG_F32);
     m.out = sg_linear(g, "out", in, sg_vocabulary_size(classes));
     return m;
 }
@@ -91,34 +89,20 @@ typedef struct input {
     const char *const *text; /* [batch] */
 } input;
 
-/* a [B,1,T] from h [B,T,2H] */
-static sg_tensor *attention(const net *m, sg_tensor *h, const int *lengths)
-{
-    int64_t time = sg_dim(h, 1);
-    sg_tensor *mask = sg_length_mask(m->g, (int)sg_dim(h, 0), time, lengths); /* [B,T] */
-    sg_tensor *score = sg_apply(m->v, sg_tanh(sg_apply(m->w, h)));            /* [B,T,1] */
-    return sg_softmax(sg_transpose(score, 1, 2), sg_expand_dims(mask, 1));
-}
-
-/* c [B,2H] from all states h [B,T,2H] and the last ones; *weights gets the attention's, if any. */
+/* c [B,2H] from all states h [B,T,2H] and the last ones; *weights [B,T] gets the attention's, if
+ * any.
+ */
 static sg_tensor *pool(const net *m, sg_tensor *h, sg_state last, const int *lengths,
                        sg_tensor **weights)
 {
-    sg_context *g = m->g;
-    int batch = (int)sg_dim(h, 0);
-    sg_tensor *mask = sg_expand_dims(sg_length_mask(g, batch, sg_dim(h, 1), lengths), 2);
-    sg_tensor *n = sg_cast(sg_input(g, SG_I32, SG_SHAPE(batch, 1), lengths), SG_F32);
-    *weights = m->s.pooling == ATTENTION ? attention(m, h, lengths) : NULL;
-    switch (m->s.pooling) {
-    case MEAN:
-        return sg_div(sg_sum(h, 1, false), n); /* h is 0 in the padding */
-    case MAX:
-        return sg_max(sg_where(mask, h, sg_like(h, -INFINITY)), 1, false);
-    case ATTENTION:
-        return sg_squeeze(sg_matmul(*weights, h), 1); /* of [B,1,T] and [B,T,2H] */
-    default:
-        return last.h;
-    }
+    *weights = NULL;
+    if (m->s.pooling == SG_POOL_LAST)
+        return last.h; /* of each direction: its own last */
+    if (m->s.pooling != ATTENTION)
+        return sg_pool((sg_pooling)m->s.pooling, h, lengths);
+    sg_attended a = sg_pool_by_attention(&m->attention, h, lengths);
+    *weights = a.weights;
+    return a.context;
 }
 
 /* What the spelling of words says, the mean of their subwords' vectors: [B,T,E] */
@@ -308,7 +292,7 @@ static void run_opinions(sg_context *g, const program *p)
     settings *s = p->settings;
     sg_corpus *all = sentences_opinions(g, 4000, (uint64_t)s->t.seed);
     program_split c = program_hold(g, all, s->t.hold);
-    for (s->pooling = LAST; s->pooling <= ATTENTION && sg_ok(g) && !program_interrupted();
+    for (s->pooling = SG_POOL_LAST; s->pooling <= ATTENTION && sg_ok(g) && !program_interrupted();
          s->pooling++) {
         sg_context *h = sg_open(.seed = (uint64_t)s->t.seed, .threads = s->t.threads);
         printf("\n%s\n", poolings[s->pooling]);
@@ -374,7 +358,7 @@ int main(int argc, char **argv)
         "class, FILE,FILE. evaluate: one line of JSON. use: tells the class of one sentence.";
     settings s = {.t = {PROGRAM_DEFAULTS, .model = "sentiment.safetensors", .batch = 32,
                         .epochs = 8, .lr = 0.01, .clip = 5, .hold = 0.1},
-                  .pooling = MAX,
+                  .pooling = SG_POOL_MAX,
                   .cell = SG_CELL_LSTM,
                   .embed = 32,
                   .hidden = 32,

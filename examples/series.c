@@ -80,8 +80,7 @@ static sg_tensor *told(const net *m, const series_examples *e, int n, const int 
         c = sg_last(sg_unroll(m->forward, in, lengths), lengths); /* [B,H] */
     } else {
         sg_tensor *h = sg_bidirectional(m->forward, m->backward, in, lengths, NULL); /* [B,T,2H] */
-        sg_tensor *count = sg_cast(sg_input(g, SG_I32, SG_SHAPE(n, 1), lengths), SG_F32);
-        c = sg_div(sg_sum(h, 1, false), count); /* [B,2H]; h is 0 in the padding */
+        c = sg_pool(SG_POOL_MEAN, h, lengths);                                       /* [B,2H] */
     }
     free(x);
     free(lengths);

@@ -250,6 +250,9 @@ Test(examples, char_rnn, .init = begin, .fini = end)
     json_decref(j);
     run(text, "char_rnn generate --model a --prompt 床前 --temperature 0.01 --lines 2");
     cr_expect_str_eq(text, "床前明月光\n疑是地上霜\n");
+    run(text, "char_rnn generate --model a --prompt 疑 --top-k 1 --length 4; "
+              "char_rnn generate --model a --prompt 床 --top-p 0.1 --length 5");
+    cr_expect_str_eq(text, "疑是地上霜\n床前明月光\n", "of as many characters as there are to be");
     MESSAGES({"char_rnn train --train poem --batch 2000", "too short for 2000 rows"},
              {"char_rnn generate --model poem", "poem: is"},
              {"char_rnn evaluate --model a", "a file is needed: --test FILE"});
