@@ -324,8 +324,9 @@ SG_API void sg_dump_batches(FILE *f, int n, sg_tensor *const *x);
 
 /* From now on, or no longer, every step that runs is timed; what was timed before is forgotten. */
 SG_API sg_status sg_profile(sg_context *g, bool on);
-/* Where the time went, as two tables: by kind of step, and by scope, where a row program counts to
- * the scope of most of its instructions. `peak`, of sg_peak: what rates are compared with; or 0. */
+/* Where the time went, and how many bytes, as two tables: by kind of step, and by scope, where a row
+ * program counts to the scope of most of its instructions. `peak`, of sg_peak: what rates are
+ * compared with; or 0. */
 SG_API void sg_profile_print(FILE *f, const sg_context *g, double peak);
 /* Each step (the first million) as JSON of trace events, which Perfetto and chrome://tracing open.
  */

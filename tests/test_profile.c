@@ -54,6 +54,7 @@ Test(profile, tables)
     static const char *const expected[] = {"profile: 3 runs of ",
                                            " on 1 threads; ",
                                            "whose peak is 100.0 GF/s",
+                                           " MB     GB/s     GF/s peak%  kind\n",
                                            "  kind\n",
                                            "  scope\n",
                                            "  matmul\n",

@@ -58,8 +58,8 @@ static size_t merge(sg__row *r, size_t n, int (*order)(const void *, const void 
 static void print_row(FILE *f, const sg__row *r, const char *name, double all, double peak)
 {
     double rate = r->seconds > 0 ? 1e-9 * r->flops / r->seconds : 0;
-    fprintf(f, "%11llu %10.2f %5.1f %8.2f", (unsigned long long)r->calls, 1e3 * r->seconds,
-            all > 0 ? 100 * r->seconds / all : 0,
+    fprintf(f, "%11llu %10.2f %5.1f %10.1f %8.2f", (unsigned long long)r->calls, 1e3 * r->seconds,
+            all > 0 ? 100 * r->seconds / all : 0, 1e-6 * r->bytes,
             r->seconds > 0 ? 1e-9 * r->bytes / r->seconds : 0);
     if (r->flops > 0)
         fprintf(f, " %8.1f", rate);
@@ -78,7 +78,7 @@ static void print_table(FILE *f, const sg__profile *p, sg__row *rows, bool scope
     if (p->row_count)
         memcpy(rows, p->rows, p->row_count * sizeof *rows);
     size_t n = merge(rows, p->row_count, scopes ? by_scope : by_kind);
-    fprintf(f, "%11s %10s %5s %8s %8s %5s  %s\n", "steps", "ms", "%", "GB/s", "GF/s",
+    fprintf(f, "%11s %10s %5s %10s %8s %8s %5s  %s\n", "steps", "ms", "%", "MB", "GB/s", "GF/s",
             peak > 0 ? "peak%" : "", scopes ? "scope" : "kind");
     for (size_t i = 0; i < n; i++) {
         snprintf(name, sizeof name, "%s", rows[i].kind);
@@ -87,7 +87,7 @@ static void print_table(FILE *f, const sg__profile *p, sg__row *rows, bool scope
         print_row(f, &rows[i], name, p->possible, peak);
     }
     double waited = p->possible - p->busy;
-    fprintf(f, "%11s %10.2f %5.1f %24s  waiting for other threads, and between steps\n", "",
+    fprintf(f, "%11s %10.2f %5.1f %35s  waiting for other threads, and between steps\n", "",
             1e3 * waited, p->possible > 0 ? 100 * waited / p->possible : 0, "");
 }
 
