@@ -11,12 +11,18 @@
  *
  *     h_t = LSTM([E y_{t-1}; z_t], h_{t-1}),   P(y_t | …) = softmax(h_t W + b)
  *
+ * or is joined in another way (--fuse), to the state h_{t-1}, or to h_t (--fuse-at) 融合方式与位置,
+ *
+ *     add h + z,   mean (h + z) / 2,   concat [h; z],   restored [h; z] Wc,   mlp tanh(h Wh + z Wz
+ * + b)
+ *
  * with z_t = z at every step 每一步都输入, or z_1 = z and zeros afterwards 只在第一步 (Vinyals et
  * al. 2015): then the state has to carry what was seen to the end of the sentence.
  *
  * A line of a file is the features, numbers between spaces, a tab, the caption. Features of real
  * pictures come from a network that was trained on pictures; any other vector does as well.
  */
+#include "examples/cells.h"
 #include "examples/pictures.h"
 #include "examples/translator.h"
 
@@ -27,11 +33,13 @@ typedef struct settings {
     training t;
     translator_training how;
     translator_search search;
-    int units, cell, feed, embed, hidden;
+    cells_choice cell;
+    int units, feed, fuse, at, embed, hidden;
     double dropout;
 } settings;
 
 enum { EVERY_STEP, FIRST_STEP };
+enum { INPUT, HIDDEN, OUTPUT };
 
 /* ---- features ------------------------------------------------------------------------------- */
 
@@ -98,6 +106,7 @@ typedef struct net {
     sg_tensor *words;
     sg_affine see, out;
     sg_cell cell;
+    sg_fusion fusion;
 } net;
 
 /* z of a batch: [B,E] */
@@ -114,15 +123,32 @@ static sg_tensor *see(const net *n, const sg_batch *b)
     return sg_tanh(sg_apply(n->see, sg_dropout(x, n->s->dropout)));
 }
 
+/* With z, where that is the place for it. */
+static sg_tensor *joined(const net *n, int place, sg_tensor *h, sg_tensor *z)
+{
+    return n->s->at == place ? sg_fuse(&n->fusion, h, z) : h;
+}
+
+/* The cell, whose steps see z beside their states if that is the place for it. */
+static sg_cell with(const net *n, sg_tensor *z)
+{
+    sg_cell cell = n->cell;
+    cell.fusion = n->fusion;
+    cell.z = n->s->at == HIDDEN ? z : NULL;
+    return cell;
+}
+
 static sg_loss loss_of(const void *model, const sg_batch *b, double smoothing, double truth)
 {
     const net *n = model;
     (void)truth; /* always */
     sg_tensor *y = sg_input(n->t.g, SG_I32, SG_SHAPE(b->size, b->target_time), b->target_in);
-    sg_tensor *z = sg_from_one(see(n, b), b->target_time, n->s->feed == FIRST_STEP); /* [B,T,E] */
-    sg_tensor *x = sg_concat(-1, sg_take(n->words, y), z);                           /* [B,T,2E] */
-    sg_tensor *h = sg_unroll(n->cell, x, b->target_lengths);                         /* [B,T,H] */
-    sg_tensor *logits = sg_apply(n->out, sg_dropout(h, n->s->dropout));              /* [B,T,V] */
+    sg_tensor *x = sg_take(n->words, y), *f = see(n, b);
+    sg_tensor *z = sg_from_one(f, b->target_time, n->s->feed == FIRST_STEP); /* [B,T,E] */
+    sg_cell cell = with(n, f);
+    sg_tensor *h = sg_unroll(cell, joined(n, INPUT, x, z), b->target_lengths); /* [B,T,H] */
+    h = sg_dropout(joined(n, OUTPUT, h, z), n->s->dropout);
+    sg_tensor *logits = sg_apply(n->out, h); /* [B,T,V] */
     return sg_label_loss(logits, b->target_out, b->target_lengths, smoothing);
 }
 
@@ -133,14 +159,17 @@ static sg_tensor *step(const void *model, sg_tensor *tokens, sg_tensor **states,
     const net *n = model;
     bool two = n->cell.states > 1;
     sg_tensor **z = &states[two ? 2 : 1];
+    sg_cell cell = with(n, *z);
     sg_state s = {states[0], two ? states[1] : NULL};
-    s = sg_cell_step(&n->cell, sg_concat(-1, sg_take(n->words, tokens), *z), s);
+    sg_tensor *x = joined(n, INPUT, sg_take(n->words, tokens), *z);
+    s = sg_cell_step(&cell, x, s);
+    sg_tensor *h = joined(n, OUTPUT, sg_output(&cell, x, s.h), *z);
     states[0] = s.h;
     states[1] = two ? s.c : states[1];
     if (n->s->feed == FIRST_STEP)
         *z = sg_mul(*z, sg_like(*z, 0));
     (void)weights; /* it does not attend */
-    return sg_apply(n->out, s.h);
+    return sg_apply(n->out, h);
 }
 
 static sg_stepper begin(const void *model, const sg_batch *b)
@@ -158,7 +187,6 @@ static sg_stepper begin(const void *model, const sg_batch *b)
 
 static void make_model(net *n, const settings *s, int features)
 {
-    static sg_cell (*const cells[])(sg_cell_options) = {sg_rnn_, sg_gru_, sg_lstm_};
     sg_context *g = n->t.g;
     if (!sg_ok(g))
         return;
@@ -166,9 +194,17 @@ static void make_model(net *n, const settings *s, int features)
     n->s = s;
     n->words = sg_embedding(g, "words", words, s->embed);
     n->see = sg_linear(g, "see", features, s->embed);
-    n->cell = cells[s->cell]((sg_cell_options){
-        .g = g, .name = "cell", .in = 2 * s->embed, .hidden = s->hidden, .dropout = s->dropout});
-    n->out = sg_linear(g, "out", s->hidden, words);
+    int size = s->at == INPUT ? s->embed : s->hidden; /* of what z is joined to */
+    n->fusion = sg_make_fusion(g, "fusion", (sg_fusion_kind)s->fuse, size, s->embed,
+                               .project = size != s->embed);
+    int fused = cells_fused_size((sg_fusion_kind)s->fuse, size, s->embed);
+    if (s->at == HIDDEN && (fused != s->hidden || s->feed == FIRST_STEP))
+        sg_fail(g, SG_BAD_ARGUMENT, "a state of %d with features at every step stays one of %d",
+                s->hidden, s->hidden);
+    sg_cell_options o = {g, "cell", s->at == INPUT ? fused : s->embed, s->hidden,
+                         .dropout = s->dropout};
+    n->cell = cells_make(&s->cell, o);
+    n->out = sg_linear(g, "out", s->at == OUTPUT ? fused : s->hidden, words);
     n->t.model = n;
     n->t.loss = loss_of;
     n->t.begin = begin;
@@ -326,11 +362,13 @@ int main(int argc, char **argv)
         "caption. evaluate: one line of JSON. use: a caption for each line of numbers.";
     static const char *const units[] = {"word", "char", NULL};
     static const char *const feeds[] = {"every", "first", NULL};
+    static const char *const places[] = {"input", "hidden", "output", NULL};
     settings s = {.t = {PROGRAM_DEFAULTS, .model = "caption.safetensors", .batch = 32, .epochs = 10,
                         .lr = 0.003, .clip = 5},
                   .how = {.max_length = 100},
                   .search = {.most = 50, .width = 1, .best = 1, .temperature = 1},
-                  .cell = SG_CELL_LSTM,
+                  .cell.kind = SG_CELL_LSTM,
+                  .fuse = SG_FUSE_CONCAT,
                   .embed = 64,
                   .hidden = 64,
                   .dropout = 0.1};
@@ -339,7 +377,13 @@ int main(int argc, char **argv)
         {.help = "Model"},
         {"units", "of captions", .choice = &s.units, .choices = units},
         {"feed", "the features are told at which step", .choice = &s.feed, .choices = feeds},
-        {"cell", "recurrent cell", .choice = &s.cell, .choices = program_cells},
+        {"fuse", "how features are joined to words, or to states", .choice = &s.fuse,
+         .choices = cells_fusions},
+        {"fuse-at",
+         "input: the cell's; hidden: the state that a step begins with; output: what is "
+         "told from",
+         .choice = &s.at, .choices = places},
+        CELLS_OPTIONS(s.cell),
         {"embed", "features of a word, and of what is seen", .integer = &s.embed, .low = 1,
          .high = 65536},
         {"hidden", "units of the state", .integer = &s.hidden, .low = 1, .high = 65536},

@@ -86,7 +86,7 @@ static void generate(const language *m, const sg_vocabulary *v, const settings *
     int32_t ids[PROMPT];
     const char *prompt = s->prompt ? s->prompt : "";
     int n = sg_encode(v, prompt, PROMPT, ids), lines = 0;
-    const sg_deep_model deep = {m->c.layers, m->layer, m->table, m->out};
+    const sg_deep_model deep = {m->c.layers, m->layer, m->table, language_out(m)};
     if (!sg_ok(m->g))
         return;
     n = n < PROMPT ? n : PROMPT;
@@ -269,7 +269,7 @@ int main(int argc, char **argv)
     static const char *const samplings[] = {"sequential", "random", NULL};
     settings s = {.t = {PROGRAM_DEFAULTS, .model = "char_rnn.safetensors", .batch = 32,
                         .epochs = 10, .lr = 0.002, .clip = 5, .hold = 0.1},
-                  .c = {.cell = SG_CELL_LSTM, .embed = 32, .hidden = 128, .layers = 1},
+                  .c = {.cell.kind = SG_CELL_LSTM, .embed = 32, .hidden = 128, .layers = 1},
                   .time = 64,
                   .min_count = 1,
                   .temperature = 0.8,
@@ -284,9 +284,10 @@ int main(int argc, char **argv)
          .high = 1},
         {"min-count", "rarer characters are <unk>", .integer = &s.min_count, .low = 1, .high = 1e9},
         {.help = "Model"},
-        {"cell", "recurrent cell", .choice = &s.c.cell, .choices = program_cells},
+        CELLS_OPTIONS(s.c.cell),
         {"embed", "features of a character", .integer = &s.c.embed, .low = 1, .high = 65536},
         {"hidden", "units of a layer", .integer = &s.c.hidden, .low = 1, .high = 65536},
+        {"tied", "the output layer is the embedding", .flag = &s.c.tied},
         {"layers", "of the cell", .integer = &s.c.layers, .low = 1, .high = LANGUAGE_LAYERS},
         {"dropout", "on what goes into and out of layers", .number = &s.c.dropout, .low = 0,
          .high = 0.95},

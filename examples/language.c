@@ -126,7 +126,6 @@ static void spread(sg_context *g, double init)
 
 language language_make(sg_context *g, language_config c, const sg_vocabulary *v)
 {
-    static sg_cell (*const make[])(sg_cell_options) = {sg_rnn_, sg_gru_, sg_lstm_};
     language m = {.g = g, .c = c};
     int words = sg_vocabulary_size(v), in = c.embed ? c.embed : c.hidden;
     if (!sg_ok(g))
@@ -135,17 +134,23 @@ language language_make(sg_context *g, language_config c, const sg_vocabulary *v)
     for (int l = 0; l < c.layers; l++) {
         char name[16];
         snprintf(name, sizeof name, "layer%d", l);
-        m.layer[l] = make[c.cell]((sg_cell_options){.g = g,
-                                                    .name = name,
-                                                    .in = l ? c.hidden : in,
-                                                    .hidden = c.hidden,
-                                                    .reset = SG_RESET_AFTER,
-                                                    .dropout = c.dropout});
+        sg_cell_options o = {g, name, l ? c.hidden : in, c.hidden, .dropout = c.dropout};
+        m.layer[l] = cells_make(&c.cell, o);
     }
-    m.out = sg_linear(g, "out", c.hidden, words);
+    if (c.tied && in != c.hidden)
+        sg_fail(g, SG_BAD_ARGUMENT, "words of %d features are not tied to states of %d", in,
+                c.hidden);
+    if (!c.tied)
+        m.out = sg_linear(g, "out", c.hidden, words);
+    language_out(&m); /* its parameters, too */
     if (c.init > 0)
         spread(g, c.init);
     return m;
+}
+
+sg_affine language_out(const language *m)
+{
+    return m->c.tied ? sg_tied("out", m->table) : m->out;
 }
 
 void language_forget(language *m)
@@ -159,7 +164,7 @@ sg_tensor *language_logits(language *m, const int32_t *x, int rows, int time)
     h = sg_deep(m->c.layers, m->layer, NULL, h, .initial = m->state,
                 .final = m->state); /* [B,T,H] */
     sg_carry(m->c.layers, m->state);
-    return sg_apply(m->out, sg_dropout(h, m->c.dropout)); /* [B,T,V] */
+    return sg_apply(language_out(m), sg_dropout(h, m->c.dropout)); /* [B,T,V] */
 }
 
 sg_tensor *language_loss(language *m, const language_sampler *s)

@@ -14,6 +14,7 @@
 #ifndef EXAMPLES_LANGUAGE_H
 #define EXAMPLES_LANGUAGE_H
 
+#include "examples/cells.h"
 #include "examples/program.h"
 
 /* ---- the text ------------------------------------------------------------------------------- */
@@ -51,8 +52,10 @@ void language_sampler_free(language_sampler *s);
 enum { LANGUAGE_LAYERS = 8 };
 
 typedef struct language_config {
-    int cell, embed, hidden, layers; /* sg_cell_kind; embed 0: as hidden */
-    double dropout, init; /* all parameters begin in U(-init, init); 0: the library's way */
+    cells_choice cell;
+    int embed, hidden, layers; /* embed 0: as hidden */
+    bool tied;                 /* the output layer is the embedding */
+    double dropout, init;      /* all parameters begin in U(-init, init); 0: the library's way */
 } language_config;
 
 typedef struct language {
@@ -60,12 +63,13 @@ typedef struct language {
     language_config c;
     sg_tensor *table;
     sg_cell layer[LANGUAGE_LAYERS];
-    sg_affine out;
+    sg_affine out;                   /* of one that is tied: w is NULL, see language_out */
     sg_state state[LANGUAGE_LAYERS]; /* carried from stretch to stretch; NULLs are zeros */
 } language;
 
 language language_make(sg_context *g, language_config c, const sg_vocabulary *v);
-void language_forget(language *m); /* back to a state of zeros */
+sg_affine language_out(const language *m); /* until the next reset */
+void language_forget(language *m);         /* back to a state of zeros */
 /* Logits of the next tokens, [rows, time, vocabulary], going on from the state, which moves on by
  * the next evaluation. */
 sg_tensor *language_logits(language *m, const int32_t *x, int rows, int time);

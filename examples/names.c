@@ -16,6 +16,7 @@
  * at the first step only 只在第一步, so that its state must carry the class to the end, or at every
  * step 每一步都输入.
  */
+#include "examples/cells.h"
 #include "examples/program.h"
 #include "examples/syllables.h"
 
@@ -25,7 +26,8 @@
 
 typedef struct settings {
     training t;
-    int task, cell, embed, hidden, feed, count, top_k;
+    cells_choice cell;
+    int task, embed, hidden, feed, count, top_k;
     double dropout, temperature, top_p;
     const char *name, *class_name;
 } settings;
@@ -45,7 +47,6 @@ typedef struct net {
 static net make_net(sg_context *g, const settings *s, sg_vocabulary *letters,
                     sg_vocabulary *classes)
 {
-    static sg_cell (*const cell[])(sg_cell_options) = {sg_rnn_, sg_gru_, sg_lstm_};
     bool write = s->task == WRITE;
     net m = {.g = g, .s = *s, .letters = letters, .classes = classes};
     int n = sg_vocabulary_size(letters), k = sg_vocabulary_size(classes);
@@ -57,10 +58,10 @@ static net make_net(sg_context *g, const settings *s, sg_vocabulary *letters,
         m.class_table = sg_embedding(g, "classes", k, s->embed, .gain = 1);
     o.in = write ? 2 * s->embed : s->embed;
     o.name = "forward";
-    m.forward = cell[s->cell](o);
+    m.forward = cells_make(&s->cell, o);
     o.name = "backward";
     if (!write)
-        m.backward = cell[s->cell](o);
+        m.backward = cells_make(&s->cell, o);
     m.out = sg_linear(g, "out", write ? s->hidden : 2 * s->hidden, write ? n : k);
     return m;
 }
@@ -110,14 +111,15 @@ static sg_tensor *step(const void *model, sg_tensor *letters, sg_tensor **states
     int k = m->forward.states;
     sg_tensor *z = states[k];
     sg_state s = {states[0], k > 1 ? states[1] : NULL};
-    s = sg_cell_step(&m->forward, sg_concat(-1, sg_take(m->letter_table, letters), z), s);
+    sg_tensor *x = sg_concat(-1, sg_take(m->letter_table, letters), z);
+    s = sg_cell_step(&m->forward, x, s);
     states[0] = s.h;
     if (k > 1)
         states[1] = s.c;
     if (m->s.feed == FIRST_STEP)
         states[k] = sg_mul(z, sg_like(z, 0));
     (void)weights; /* it does not attend */
-    return sg_apply(m->out, s.h);
+    return sg_apply(m->out, sg_output(&m->forward, x, s.h));
 }
 
 /* Names of a class, letter by letter, each drawn from softmax(logits / temperature). */
@@ -398,7 +400,7 @@ int main(int argc, char **argv)
     static const char *const feeds[] = {"every", "first", NULL};
     settings s = {.t = {PROGRAM_DEFAULTS, .model = "names.safetensors", .batch = 32, .epochs = 10,
                         .lr = 0.003, .clip = 5, .hold = 0.1},
-                  .cell = SG_CELL_LSTM,
+                  .cell.kind = SG_CELL_LSTM,
                   .embed = 32,
                   .hidden = 64,
                   .count = 8,
@@ -410,7 +412,7 @@ int main(int argc, char **argv)
         {"task", "from a name to its class, or from a class to names", .choice = &s.task,
          .choices = tasks},
         {"feed", "the writer is told the class at which step", .choice = &s.feed, .choices = feeds},
-        {"cell", "recurrent cell", .choice = &s.cell, .choices = program_cells},
+        CELLS_OPTIONS(s.cell),
         {"embed", "features of a letter, and of a class", .integer = &s.embed, .low = 1,
          .high = 65536},
         {"hidden", "units of a direction", .integer = &s.hidden, .low = 1, .high = 65536},

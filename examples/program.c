@@ -1,5 +1,6 @@
 /* See program.h. */
 #include "examples/program.h"
+#include "examples/profile.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -9,6 +10,7 @@
 
 const char *const program_optimizers[] = {"sgd", "adam", NULL};
 const char *const program_schedules[] = {"constant", "cosine", "decay", "inverse-sqrt", NULL};
+const char *const program_vectors_formats[] = {"glove", "word2vec", "binary", NULL};
 const char *const program_cells[] = {"rnn", "gru", "lstm", NULL};
 
 /* ---- commands ------------------------------------------------------------------------------- */
@@ -85,7 +87,7 @@ void program_close_log(sg_context *g, const training *t, FILE *f)
 
 /* ---- the file of the model ------------------------------------------------------------------ */
 
-enum { MODEL_OPTIONS = 32 };
+enum { MODEL_OPTIONS = 64 };
 
 /* "--name=value" of an option as it stands. */
 static json_t *written(const option *o)
@@ -232,6 +234,29 @@ void program_shuffle(uint64_t *state, int n, int *x)
     }
 }
 
+/* ---- word vectors --------------------------------------------------------------------------- */
+
+sg_vectors *program_vectors_open(sg_context *g, const program_vectors *o, int *size)
+{
+    sg_vectors *v = o->file ? sg_vectors_read(g, o->file, (sg_vectors_format)o->format) : NULL;
+    if (v && sg_ok(g))
+        *size = v->size;
+    return v;
+}
+
+void program_vectors_use(sg_context *g, const program_vectors *o, sg_vectors *v,
+                         const sg_vocabulary *words, sg_tensor *table, const char *name)
+{
+    int known = v && sg_ok(g) ? sg_vectors_fill(v, words, table) : 0;
+    if (o->freeze)
+        sg_freeze(g, name, true);
+    if (v && sg_ok(g))
+        fprintf(stderr, "%d of %d words have a vector in %s\n", known,
+                sg_vocabulary_size(words) - SG_RESERVED, o->file);
+    if (v)
+        sg_vectors_free(v);
+}
+
 /* ---- training ------------------------------------------------------------------------------- */
 
 /* Points of a curve. */
@@ -279,6 +304,7 @@ static sg_optimizer make_optimizer(sg_context *g, const training *t, int64_t ste
                                                     .kind = kinds[t->optimizer],
                                                     .rate = t->lr,
                                                     .clip_norm = t->clip,
+                                                    .lazy = t->lazy,
                                                     .schedule = schedule});
 }
 
@@ -324,6 +350,8 @@ void program_train(sg_context *g, const training *t, lesson l)
     r.l.score_name = l.score_name ? l.score_name : "valid_loss";
     sg_stopper stopper = {.patience = t->patience ? t->patience : t->epochs + 1};
     r.optimizer = make_optimizer(g, t, l.steps);
+    if (t->profile)
+        sg_profile(g, true);
     progress_open(
         &r.p, (progress_options){.log = t->log, .epochs = t->epochs, .perplexity = l.perplexity});
     for (int e = 1; e <= t->epochs && sg_ok(g); e++) {
@@ -345,4 +373,6 @@ void program_train(sg_context *g, const training *t, lesson l)
     if (!progress_close(&r.p))
         sg_fail(g, SG_IO, "%s: the log could not be written", t->log);
     draw_curves(&r);
+    if (t->profile && sg_ok(g) && !profile_write(g, t->profile))
+        sg_fail(g, SG_IO, "%s: could not be written", t->profile);
 }

@@ -24,6 +24,8 @@ typedef struct training {
     int batch, epochs, patience, seed, threads;
     int optimizer, schedule, decay_after, warmup;
     double lr, decay, clip, hold;
+    bool lazy;
+    const char *profile;
 } training;
 
 typedef enum { PROGRAM_SGD, PROGRAM_ADAM } program_optimizer;
@@ -60,6 +62,7 @@ extern const char *const program_cells[];                                  /* of
         {"patience", "epochs without improvement that are borne, 0: all",                          \
          .integer = &(t).patience, .low = 0, .high = 1e6},                                         \
         {"optimizer", "of the steps", .choice = &(t).optimizer, .choices = program_optimizers},    \
+        {"lazy", "Adam changes only those rows of tables that a step has seen", .flag = &(t).lazy},\
         {"lr", "learning rate", .number = &(t).lr, .low = 1e-9, .high = 1000},                     \
         {"schedule",                                                                               \
          "cosine: falls to 0 at the last epoch; decay: times --decay at each epoch; "              \
@@ -74,6 +77,8 @@ extern const char *const program_cells[];                                  /* of
         {"seed", "of everything random", .integer = &(t).seed, .low = 1, .high = 2147483647},      \
         {"threads", "to compute with", .integer = &(t).threads, .low = 1, .high = 256},            \
         {"log", "JSON lines", .text = &(t).log, .value = "FILE"},                                  \
+        {"profile", "print where the time of training went, and write a trace for Perfetto",       \
+         .text = &(t).profile, .value = "FILE"},                                                   \
     {                                                                                              \
         "plot", "SVG of the losses", .text = &(t).plot, .value = "FILE"                            \
     }
@@ -135,6 +140,30 @@ uint64_t program_draw(uint64_t *state);               /* SplitMix64 */
 double program_uniform(uint64_t *state);              /* [0, 1) */
 double program_normal(uint64_t *state);               /* of mean 0 and deviation 1 */
 void program_shuffle(uint64_t *state, int n, int *x); /* fills x with 0..n-1 in random order */
+
+/* ---- word vectors --------------------------------------------------------------------------- */
+
+/* Vectors of words that somebody else has learnt: the first values of a table. */
+typedef struct program_vectors {
+    const char *file;
+    int format;
+    bool freeze;
+} program_vectors;
+extern const char *const program_vectors_formats[];
+
+#define PROGRAM_VECTORS_OPTIONS(v)                                                                 \
+    {"vectors", "of words, which give --embed, too", .text = &(v).file, .value = "FILE"},          \
+        {"vectors-format", "of that file", .choice = &(v).format,                                  \
+         .choices = program_vectors_formats},                                                      \
+    {                                                                                              \
+        "freeze", "leave vectors of words as they are", .flag = &(v).freeze                        \
+    }
+
+/* What was asked for, of which *size becomes the size; NULL if nothing was, or after an error. */
+sg_vectors *program_vectors_open(sg_context *g, const program_vectors *o, int *size);
+/* Fills in a table, a parameter of that name, tells of how many words, and frees the vectors. */
+void program_vectors_use(sg_context *g, const program_vectors *o, sg_vectors *v,
+                         const sg_vocabulary *words, sg_tensor *table, const char *name);
 
 /* ---- training ------------------------------------------------------------------------------- */
 

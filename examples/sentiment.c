@@ -21,6 +21,7 @@
  * A word's vector is looked up; with --subwords 子词 the mean of the vectors of all three letters
  * in a row is added, so that a word never seen is not just unknown: "<Pi Pis isa sa>".
  */
+#include "examples/cells.h"
 #include "examples/program.h"
 #include "examples/sentences.h"
 
@@ -29,10 +30,12 @@
 
 typedef struct settings {
     training t;
-    int pooling, cell, embed, hidden, layers, min_count, subwords;
+    int pooling, embed, hidden, layers, min_count, subwords;
+    cells_choice cell;
     double dropout, word_dropout;
     bool lower;
     const char *text;
+    program_vectors vectors;
 } settings;
 
 enum { ATTENTION = SG_POOL_MAX + 1 }; /* after those of sg_pooling */
@@ -54,7 +57,6 @@ typedef struct net {
 
 static net make_net(sg_context *g, const settings *s, sg_vocabulary *words, sg_vocabulary *classes)
 {
-    static sg_cell (*const cell[])(sg_cell_options) = {sg_rnn_, sg_gru_, sg_lstm_};
     net m = {.g = g, .s = *s, .words = words, .classes = classes};
     int in = s->embed;
     if (!sg_ok(g))
@@ -66,8 +68,8 @@ static net make_net(sg_context *g, const settings *s, sg_vocabulary *words, sg_v
         for (int d = 0; d < 2; d++) {
             char name[32];
             snprintf(name, sizeof name, "%s%d", d ? "backward" : "forward", l);
-            m.layer[l][d] = cell[s->cell]((sg_cell_options){
-                .g = g, .name = name, .in = in, .hidden = s->hidden, .dropout = s->dropout});
+            sg_cell_options o = {g, name, in, s->hidden, .dropout = s->dropout};
+            m.layer[l][d] = cells_make(&s->cell, o);
         }
     if (s->pooling == ATTENTION)
         m.attention = sg_make_attention_pool(g, "attention", in, in, SG_F32);
@@ -222,10 +224,12 @@ static net learn(sg_context *g, const program *p, const sg_corpus *train, const 
     settings *s = p->settings;
     sg_tokenizer words = {.casing = s->lower ? SG_CASE_LOWER : SG_CASE_KEEP};
     learner k;
+    sg_vectors *vectors = program_vectors_open(g, &s->vectors, &s->embed);
     k.m = make_net(g, s,
                    sg_vocabulary_build(g, train->size, train->source, .tokenizer = words,
                                        .min_count = s->min_count),
                    sg_vocabulary_build(g, train->size, train->target));
+    program_vectors_use(g, &s->vectors, vectors, k.m.words, k.m.table, "words");
     k.train = batches_of(&k.m, train, false);
     k.valid = batches_of(&k.m, valid, true);
     fprintf(stderr, "%d sentences of %d classes, %d held out, %d words\n", train->size,
@@ -359,7 +363,7 @@ int main(int argc, char **argv)
     settings s = {.t = {PROGRAM_DEFAULTS, .model = "sentiment.safetensors", .batch = 32,
                         .epochs = 8, .lr = 0.01, .clip = 5, .hold = 0.1},
                   .pooling = SG_POOL_MAX,
-                  .cell = SG_CELL_LSTM,
+                  .cell.kind = SG_CELL_LSTM,
                   .embed = 32,
                   .hidden = 32,
                   .layers = 1,
@@ -372,7 +376,7 @@ int main(int argc, char **argv)
         {"min-count", "rarer words are <unk>", .integer = &s.min_count, .low = 1, .high = 1e9},
         {.help = "Model"},
         {"pooling", "of the states", .choice = &s.pooling, .choices = poolings},
-        {"cell", "recurrent cell", .choice = &s.cell, .choices = program_cells},
+        CELLS_OPTIONS(s.cell),
         {"embed", "features of a word", .integer = &s.embed, .low = 1, .high = 65536},
         {"subwords", "vectors for three letters in a row, of each word; 0: none",
          .integer = &s.subwords, .low = 0, .high = 1e7},
@@ -383,6 +387,7 @@ int main(int argc, char **argv)
         {"word-dropout", "share of words that training hides", .number = &s.word_dropout, .low = 0,
          .high = 0.95},
         PROGRAM_TRAINING_OPTIONS(s.t),
+        PROGRAM_VECTORS_OPTIONS(s.vectors),
         {.help = "Use"},
         {"text", "a sentence to be told the class of", .text = &s.text},
         {0}};

@@ -26,7 +26,6 @@
  */
 #include "examples/dates.h"
 #include "examples/pairs.h"
-#include "examples/profile.h"
 #include "examples/translator.h"
 
 #include <stdlib.h>
@@ -37,7 +36,7 @@ typedef struct settings {
     translator_training how;
     translator_search search;
     pairs_options data;
-    const char *picture, *profile;
+    const char *picture;
     /* the model */
     int cell, attention, attend, context, embed, hidden, layers, window, heads;
     bool feed, coverage, bidirectional, token_out, tied, variational;
@@ -102,16 +101,6 @@ static void learn(net *n, const program *p, const sg_corpus *train, const sg_cor
         translator_train(&n->t, &s->t, s->how, &s->search, train, valid);
 }
 
-/* Saves what was learnt, and tells where the time went. */
-static void end(net *n, const program *p)
-{
-    const settings *s = p->settings;
-    translator_save(&n->t, p);
-    if (sg_ok(n->t.g) && s->profile && !profile_write(n->t.g, s->profile))
-        sg_fail(n->t.g, SG_IO, "%s: could not be written", s->profile);
-    translator_free(&n->t);
-}
-
 /* ---- the default: dates 日期 ----------------------------------------------------------------- */
 
 enum { TRAIN_DATES = 60000, TEST_DATES = 2000, SHOWN = 10 };
@@ -149,7 +138,7 @@ static void without_attention(sg_context *g, const program *p)
     sg_context *h = sg_open(.seed = (uint64_t)s.t.seed, .threads = s.t.threads);
     none.settings = &s;
     s.attention = NONE;
-    s.t.log = s.t.plot = NULL;
+    s.t.log = s.t.plot = s.t.profile = NULL;
     double exact = learn_dates(h, &none, &n);
     if (sg_ok(h))
         printf("without attention 没有注意力: exact %.1f %%\n", exact);
@@ -167,8 +156,6 @@ static void run_dates(sg_context *g, const program *p)
     printf("dates, written in %d ways, to ISO 8601 把各种写法的日期译成标准格式\n",
            dates_formats());
     without_attention(g, p);
-    if (sg_ok(g) && s->profile)
-        sg_profile(g, true);
     double exact = sg_ok(g) && !program_interrupted() ? learn_dates(g, p, &n) : 0;
     if (sg_ok(g) && !program_interrupted()) {
         sg_corpus *few = pairs_dates(g, (uint64_t)s->t.seed, true, SHOWN);
@@ -181,7 +168,8 @@ static void run_dates(sg_context *g, const program *p)
         printf("\nexact %.1f %%\n", exact);
         sg_corpus_free(few);
     }
-    end(&n, p);
+    translator_save(&n.t, p);
+    translator_free(&n.t);
 }
 
 /* ---- the commands 命令 -------------------------------------------------------------------------
@@ -194,10 +182,9 @@ static void run_train(sg_context *g, const program *p)
     s->t.epochs = s->t.epochs ? s->t.epochs : 10;
     sg_corpus *train = pairs_train(g, &s->data, s->t.train);
     sg_corpus *valid = pairs_valid(g, &s->data, s->t.valid);
-    if (s->profile)
-        sg_profile(g, true);
     learn(&n, p, train, valid);
-    end(&n, p);
+    translator_save(&n.t, p);
+    translator_free(&n.t);
     sg_corpus_free(train);
     if (valid)
         sg_corpus_free(valid);
@@ -322,8 +309,6 @@ int main(int argc, char **argv)
          .number = &s.how.k, .low = 0, .high = 1e9},
         {"truth-slope", "slope", .number = &s.how.slope, .low = 0, .high = 1},
         {"truth-floor", "floor", .number = &s.how.floor, .low = 0, .high = 1},
-        {"profile", "print where the time went, and write a trace for Perfetto", .text = &s.profile,
-         .value = "FILE"},
         {"attention-plot", "SVG of the first sentence's attention", .text = &s.picture,
          .value = "FILE"},
         TRANSLATOR_SEARCH_OPTIONS(s.search),

@@ -15,6 +15,7 @@
  *
  * To classify, both directions are read, and the mean of their states tells the class.
  */
+#include "examples/cells.h"
 #include "examples/program.h"
 #include "examples/series_data.h"
 
@@ -24,7 +25,8 @@
 
 typedef struct settings {
     training t;
-    int task, cell, hidden, time, season;
+    cells_choice cell;
+    int task, hidden, time, season;
     double dropout;
     bool relative;
     const char *column, *picture;
@@ -43,16 +45,13 @@ typedef struct net {
 
 static net make_net(sg_context *g, const settings *s, int features, int classes)
 {
-    static sg_cell (*const cell[])(sg_cell_options) = {sg_rnn_, sg_gru_, sg_lstm_};
     net m = {.g = g, .s = *s};
     bool both = s->task == CLASSIFY;
     if (!sg_ok(g))
         return m;
-    m.forward = cell[s->cell](
-        (sg_cell_options){.g = g, .name = "forward", .in = features, .hidden = s->hidden});
+    m.forward = cells_make(&s->cell, (sg_cell_options){g, "forward", features, s->hidden});
     if (both)
-        m.backward = cell[s->cell](
-            (sg_cell_options){.g = g, .name = "backward", .in = features, .hidden = s->hidden});
+        m.backward = cells_make(&s->cell, (sg_cell_options){g, "backward", features, s->hidden});
     m.out = sg_linear(g, "out", both ? 2 * s->hidden : s->hidden, classes);
     return m;
 }
@@ -363,7 +362,7 @@ int main(int argc, char **argv)
     static const char *const tasks[] = {"forecast", "classify", NULL};
     settings s = {.t = {PROGRAM_DEFAULTS, .model = "series.safetensors", .batch = 32, .epochs = 30,
                         .lr = 0.005, .clip = 1, .hold = 0.2},
-                  .cell = SG_CELL_LSTM,
+                  .cell.kind = SG_CELL_LSTM,
                   .hidden = 32,
                   .time = 24,
                   .column = "Close"};
@@ -381,7 +380,7 @@ int main(int argc, char **argv)
         {"task", "by the file: of a CSV forecast", .choice = &s.task, .choices = tasks},
         {"time", "changes in a window", .integer = &s.time, .low = 1, .high = 10000},
         {"relative", "changes of logarithms", .flag = &s.relative},
-        {"cell", "recurrent cell", .choice = &s.cell, .choices = program_cells},
+        CELLS_OPTIONS(s.cell),
         {"hidden", "units of a direction", .integer = &s.hidden, .low = 1, .high = 65536},
         {"dropout", "before the output", .number = &s.dropout, .low = 0, .high = 0.95},
         PROGRAM_TRAINING_OPTIONS(s.t),

@@ -11,6 +11,8 @@
  *
  *     h→_t = f(x_t, h→_t-1)    h←_t = f(x_t, h←_t+1)    s_t = W→ h→_t + W← h←_t + b
  *
+ * which is W [h→_t ; h←_t] + b; --merge has other ways to join them, such as their sum or mean.
+ *
  * Most words of a language are rare, and many of a new text were never seen. So the input of a word
  * is joined from two vectors: one looked up for the word, and the last states of a small
  * bidirectional RNN over its letters 字符, which sees beginnings, endings, capitals, digits:
@@ -25,6 +27,7 @@
  *
  *     P(y) = exp(Σ_t s_t[y_t] + Σ_t A[y_t, y_t+1]) / Z
  */
+#include "examples/cells.h"
 #include "examples/grammar.h"
 #include "examples/program.h"
 #include "examples/tags_file.h"
@@ -34,10 +37,12 @@
 
 typedef struct settings {
     training t;
-    int column, embed, pairs, hidden, layers, letter_embed, letters, min_count, output;
+    cells_choice cell;
+    int column, embed, pairs, hidden, layers, letter_embed, letters, min_count, output, merge;
     double dropout, word_dropout;
     bool lower, backward;
     const char *text, *picture, *transitions;
+    program_vectors vectors;
 } settings;
 
 enum { SOFTMAX, CRF };
@@ -55,6 +60,7 @@ typedef struct net {
     vocabularies v;
     sg_tensor *word_table, *pair_table, *letter_table;
     sg_cell spelling[2], forward[LAYERS], backward[LAYERS];
+    sg_fusion merge[LAYERS];
     sg_affine out;
     sg_crf crf;
 } net;
@@ -73,13 +79,18 @@ static net make_net(sg_context *g, const settings *s, vocabularies v)
         m.spelling[1] = sg_lstm(g, "spelled_back", .in = s->letter_embed, .hidden = s->letters);
     }
     int in = s->embed + s->pairs + 2 * s->letters;
-    for (int l = 0; l < s->layers; l++, in = s->backward ? 2 * s->hidden : s->hidden) {
+    sg_fusion_kind merge = (sg_fusion_kind)s->merge;
+    for (int l = 0; l < s->layers; l++) {
         char name[24];
         snprintf(name, sizeof name, "forward%d", l);
-        m.forward[l] = sg_lstm(g, name, in, s->hidden);
+        m.forward[l] = cells_make(&s->cell, (sg_cell_options){g, name, in, s->hidden});
         snprintf(name, sizeof name, "backward%d", l);
         if (s->backward)
-            m.backward[l] = sg_lstm(g, name, in, s->hidden);
+            m.backward[l] = cells_make(&s->cell, (sg_cell_options){g, name, in, s->hidden});
+        snprintf(name, sizeof name, "merge%d", l);
+        if (s->backward && merge != SG_FUSE_CONCAT)
+            m.merge[l] = sg_make_fusion(g, name, merge, s->hidden, s->hidden);
+        in = s->backward ? cells_fused_size(merge, s->hidden, s->hidden) : s->hidden;
     }
     m.out = sg_linear(g, "out", in, sg_vocabulary_size(v.tags));
     if (s->output == CRF)
@@ -132,7 +143,7 @@ static sg_tensor *states_of(const net *m, const tags_batches *r)
         x = sg_concat(-1, x, sg_take(m->pair_table, sg_input(g, SG_I32, shape, r->p.source)));
     x = sg_dropout(s->letters ? sg_concat(-1, x, spelled(m, r)) : x, s->dropout);
     x = sg_deep(s->layers, m->forward, s->backward ? m->backward : NULL, x, r->b.source_lengths,
-                .dropout = s->dropout);
+                s->backward && s->merge != SG_FUSE_CONCAT ? m->merge : NULL, s->dropout);
     return sg_dropout(x, s->dropout);
 }
 
@@ -240,7 +251,9 @@ static net learn(sg_context *g, const program *p, const sg_corpus *train, const 
             sg_vocabulary_build(g, pairs->size, pairs->source, .tokenizer = words, .min_count = 2);
         sg_corpus_free(pairs);
     }
+    sg_vectors *vectors = program_vectors_open(g, &s->vectors, &s->embed);
     k.m = make_net(g, s, v);
+    program_vectors_use(g, &s->vectors, vectors, v.words, k.m.word_table, "words");
     k.train = batches_of(&k.m, train, (uint64_t)s->t.seed);
     k.valid = batches_of(&k.m, valid, 0);
     if (sg_ok(g) && train->size == 0)
@@ -319,7 +332,7 @@ static void tell(const net *m, const char *text)
             printf("%s%s/%s", t ? " " : "", sg_vocabulary_text(r.forms, r.w.source[t]),
                    sg_vocabulary_text(m->v.tags, best[t]));
         putchar('\n');
-        if (sg_ok(m->g) && m->s.backward)
+        if (sg_ok(m->g) && m->s.backward && m->s.merge == SG_FUSE_CONCAT)
             show_directions(m, &r, h, best);
         if (sg_ok(m->g) && m->s.output == CRF)
             show_transitions(m);
@@ -424,6 +437,8 @@ int main(int argc, char **argv)
     static const char *const outputs[] = {"softmax", "crf", NULL};
     settings s = {.t = {PROGRAM_DEFAULTS, .model = "tagger.safetensors", .batch = 32, .epochs = 6,
                         .lr = 0.005, .clip = 5, .hold = 0.1},
+                  .cell.kind = SG_CELL_LSTM,
+                  .merge = SG_FUSE_CONCAT,
                   .embed = 32,
                   .hidden = 32,
                   .layers = 1,
@@ -449,12 +464,16 @@ int main(int argc, char **argv)
         {"hidden", "units of a direction", .integer = &s.hidden, .low = 1, .high = 65536},
         {"layers", "over words", .integer = &s.layers, .low = 1, .high = LAYERS},
         {"backward", "read backward, too", .flag = &s.backward},
+        {"merge", "how what both directions say is joined", .choice = &s.merge,
+         .choices = cells_fusions},
+        CELLS_OPTIONS(s.cell),
         {"output", "tags one by one, or together", .choice = &s.output, .choices = outputs},
         {"dropout", "on what goes into layers and output", .number = &s.dropout, .low = 0,
          .high = 0.95},
         {"word-dropout", "share of words that training hides", .number = &s.word_dropout, .low = 0,
          .high = 0.95},
         PROGRAM_TRAINING_OPTIONS(s.t),
+        PROGRAM_VECTORS_OPTIONS(s.vectors),
         {.help = "Use"},
         {"text", "a sentence to be tagged", .text = &s.text},
         {"picture", "SVG of what each direction says", .text = &s.picture, .value = "FILE"},

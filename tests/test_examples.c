@@ -104,6 +104,36 @@ Test(examples, word_lm, .init = begin, .fini = end)
         {"word_lm train more", "not understood: \"more\""});
 }
 
+/* Every kind of cell learns, is saved with its kind, and is found again. */
+Test(examples, cells, .init = begin, .fini = end)
+{
+    static const char *const kinds[] = {
+        "rnn", "gru",           "lstm",         "gru-before",      "gru-write",
+        "mgu", "lstm-peephole", "lstm-coupled", "lstm-projection", "lstm-norm"};
+    static const char *const wraps[] = {"none", "residual", "highway"};
+    char text[TEXT], options[256];
+    FILE *f = create("poem");
+    for (int i = 0; i < 60; i++)
+        fprintf(f, "床前明月光\n疑是地上霜\n");
+    cr_assert(fclose(f) == 0);
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        snprintf(options, sizeof options,
+                 "--train poem --hidden 16 --embed 16 --epochs 10 --batch 4 --time 12 --lr 0.02 "
+                 "--cell %s --wrap %s --candidate-dropout %s %s",
+                 kinds[i], wraps[i % 3], i ? "0.1" : "0", i % 2 ? "--tied --layers 2" : "");
+        json_t *j = learn("char_rnn", options, "--test poem");
+        cr_expect(number(j, "nats") < 0.7, "%s: %g", options, number(j, "nats"));
+        json_decref(j);
+    }
+    run(text, "char_rnn generate --model a --cell rnn --lines 1");
+    cr_expect(strstr(text, "\n"), "the model knows better of what kind it is: %s", text);
+    MESSAGES({"char_rnn train --train poem --embed 8 --hidden 16 --wrap residual",
+              "inputs of 8 features do not add to states of 16"},
+             {"char_rnn train --train poem --embed 8 --hidden 16 --tied",
+              "words of 8 features are not tied to states of 16"},
+             {"char_rnn train --train poem --cell elman", "--cell: \"elman\" is none of rnn"});
+}
+
 /* A word with its sounds in order, and a second way to say every fifth. */
 static void write_words(const char *name)
 {
@@ -227,7 +257,22 @@ Test(examples, caption, .init = begin, .fini = end)
                       "--test z.gz");
     cr_expect(number(j, "exact") > 95 && number(j, "tokens") == 120 * 3);
     json_decref(j);
+    static const char *const fusions[] = {"add --fuse-at hidden", "mlp --fuse-at hidden",
+                                          "restored --fuse-at output --feed first",
+                                          "concat --fuse-at output", "mean --wrap highway"};
+    for (int i = 0; i < 5; i++) {
+        snprintf(options, sizeof options,
+                 "--train e.tsv --embed 16 --hidden 16 --epochs 15 --lr 0.02 --fuse %s",
+                 fusions[i]);
+        j = learn("caption", options, "--test e.tsv --beam 2");
+        cr_expect(number(j, "exact") > (strstr(options, "first") ? 30 : 95), "%s: %g", options,
+                  number(j, "exact"));
+        json_decref(j);
+    }
     MESSAGES({"caption train", "a file is needed: --train FILE"},
+             {"caption train --train e.tsv --fuse mean --fuse-at output --embed 8",
+              "h has 64 features, z 8"},
+             {"caption train --train e.tsv --fuse-at hidden", "stays one of 64"},
              {"caption train --train wrong.tsv", "wrong.tsv:2: not 4 numbers between spaces"},
              {"caption train --train few", "no column 1"},
              {"caption use --model a --test short", "see.w"},
@@ -417,7 +462,18 @@ Test(examples, tagger, .init = begin, .fini = end)
     run(text, "tagger use --model a --text '7 张 b 三' --transitions p.svg; head -c 5 p.svg");
     cr_expect(strstr(text, "7/O 张/B-NAME b/M-NAME 三/E-NAME") && strstr(text, "<?xml"), "%s",
               text);
+    run(text, "printf 'the 1 0 0 1\\ndog 0 1 0 .5\\nzebra 0 0 1 0\\n' > v.txt");
+    json_decref(learn("tagger",
+                      "--train t.gz --valid t.conllu --hidden 4 --letters 0 --layers 2 --cell mgu "
+                      "--merge mean --vectors v.txt --freeze --lazy --epochs 2 --profile p.json",
+                      "--test t.gz"));
+    run(text, "tagger train --train t.gz --hidden 4 --vectors v.txt --epochs 1 --model c; "
+              "grep -c '\"dur\"' p.json; tagger use --model a --text 'the dog'");
+    cr_expect(strstr(text, "2 of ") && strstr(text, "words have a vector in v.txt") &&
+                  strstr(text, "the/") && !strstr(text, "\n0\n"),
+              "%s", text);
     MESSAGES({"tagger train", "--train FILE"}, {"tagger train --train absent", "absent"},
+             {"tagger train --train t.gz --vectors t.conllu", "t.conllu"},
              {"tagger train --train bmes --column 3", "bmes:1: no word with a tag"},
              {"tagger train --train /dev/null", "no sentence to learn from"},
              {"tagger use --model a", "a sentence without a word"},
