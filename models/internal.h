@@ -17,6 +17,11 @@ sg_cell sg__begin(const sg_cell *p, sg_dtype dtype, int64_t batch, int64_t featu
 /* x [B,in] or [B,T,in] with the cell's dropout; one step from x wx + b. */
 sg_tensor *sg__cell_input(const sg_cell *p, sg_tensor *x);
 sg_state sg__step(const sg_cell *p, sg_tensor *xw, sg_state s);
+/* Size of the second state, if there is one. */
+static inline int sg__memory_of(const sg_cell *p)
+{
+    return p->memory ? p->memory : p->hidden;
+}
 static inline sg_tensor *sg__nothing(sg_context *g) /* the inert tensor */
 {
     return sg_fail(g, SG_OK, "inert");
@@ -65,15 +70,16 @@ sg_tensor *sg__tokens(sg_context *g, const int32_t *ids, int batch, int time, co
 
 typedef struct sg__decoder {
     const sg_seq2seq *m;
-    sg_encoded now;                             /* what was encoded; states and feed move on */
-    sg_tensor *of_token, *of_context, *of_feed; /* rows of the first cell's wx, each taken once */
-    sg_tensor *base; /* what their products are added to: a bias and a context that stays */
+    sg_encoded now; /* what was encoded; states and feed move on */
+    /* rows of the first cell's wx, each taken once; NULL: it has none, and gets all joined */
+    sg_tensor *of_token, *of_context, *of_feed;
+    sg_tensor *base; /* what is added to their products, or NULL: a bias, a context that stays */
     sg_cell cell[SG_MAX_LAYERS]; /* the decoder's, begun */
 } sg__decoder;
 
 sg__decoder sg__decoder_start(const sg_seq2seq *m, const sg_encoded *e);
 /* What a step gets from tokens [B,T]: [B,T,G], of the first cell, or with the tokens themselves
- * behind it, for the readout: [B,T,G+E]. */
+ * behind it, for the readout or for what the first cell gives out: [B,T,G+E]. */
 sg_tensor *sg__decoder_inputs(const sg__decoder *d, sg_tensor *tokens);
 /* One step from the inputs of one token [B,G]: returns the attentional state [B,H]; weights [B,S],
  * or NULL without attention. */

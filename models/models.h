@@ -45,6 +45,9 @@ typedef struct sg_seq2seq_options {
     int source_count, target_count; /* vocabulary sizes */
     int embed, hidden, layers;      /* 0 means 128, 256, 1 */
     sg_cell_kind cell;
+    /* Instead of a kind: makes any cell, of the size that it is asked for, such as sg_mgu_, or a
+     * function of yours that sets options of the LSTM's or wraps a cell where .in is .hidden. */
+    sg_cell (*make)(sg_cell_options o);
     bool no_attention;
     sg_score score;
     bool post;          /* Luong: attend from h_t; else Bahdanau: from h_{t-1}, into the cell */
@@ -58,6 +61,7 @@ typedef struct sg_seq2seq_options {
     sg_summary summary;     /* of each layer, for the one beside it; of the top one as input */
     sg_bridge bridge;
     bool one_way;                  /* the encoder reads forward only, with `hidden` units */
+    sg_fusion_kind merge;          /* of both directions; but for CONCAT each has `hidden` units */
     bool token_out;                /* the readout sees the last token, too (Cho et al. 2014) */
     bool tied;                     /* the output layer is the target's table; `embed` is `hidden` */
     double state_dropout, zoneout; /* of all cells, as in sg_cell; zoneout of h and c */
@@ -84,17 +88,20 @@ typedef struct sg_seq2seq_options {
  * Of several sources each is attended to by itself, c_t = join(c_t of the first, c_t of the
  * second), and their summaries are joined alike, s = join(s of the first, s of the second): [c;
  * c'], [s; s'] by default, of which q makes `hidden` features. Weights of attention are those over
- * the first source, then those over the second.
+ * the first source, then those over the second. `merge` joins what the directions of a layer give
+ * out, and what they end with, y = tanh(l A + r A' + b), say.
  *
  * Parameters NAME.source, .target (embeddings), .forward0, .backward0, .decoder0 … (cells),
- * .bridge0h, .bridge0c … (linear), .pool0 … (attention pool), .readout, .out (linear), .attention;
- * of further sources NAME.encoder1.source, .forward0, .backward0, .pool0 …, .attention, and .join,
- * .join0h, .join0c … (fusions with those before). The name is not kept. */
+ * .bridge0h, .bridge0c … (linear), .pool0 … (attention pool), .merge0h, .merge0c …
+ * (fusions), .readout, .out (linear), .attention; of further sources NAME.encoder1.source,
+ * .forward0, .backward0, .pool0, .merge0h …, .attention, and .join, .join0h, .join0c … (fusions
+ * with those before). The name is not kept. */
 typedef struct sg_encoder {
     sg_tensor *table;
     sg_cell forward[SG_MAX_LAYERS], backward[SG_MAX_LAYERS];
     sg_attention_pool pool[SG_MAX_LAYERS];
     sg_attention attention;
+    sg_fusion merge[SG_MAX_LAYERS][2];            /* of h and c */
     sg_fusion join, join_state[SG_MAX_LAYERS][2]; /* of contexts; of h and c */
 } sg_encoder;
 typedef struct sg_seq2seq {

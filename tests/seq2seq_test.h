@@ -5,6 +5,44 @@
 
 #include "tests/models_test.h"
 
+/* ---- cells that are not among the kinds ----------------------------------------------------- */
+
+static inline sg_cell make_projected(sg_cell_options o)
+{
+    o.peephole = o.coupled = true;
+    o.projection = o.hidden;
+    o.hidden++;
+    return sg_lstm_(o);
+}
+
+static inline sg_cell make_normalized(sg_cell_options o)
+{
+    o.norm = true;
+    return sg_lstm_(o);
+}
+
+/* A highway around each cell that has as many inputs as units. */
+static inline sg_cell make_highway(sg_cell_options o)
+{
+    sg_cell p = sg_gru_(o);
+    return o.in == o.hidden ? sg_highway(p, named("%s.gate", o.name)) : p;
+}
+
+/* h = tanh([x; h] W): a cell without wx, whose steps see the inputs themselves. */
+static inline sg_state own_step(const sg_cell *p, sg_tensor *x, sg_state s)
+{
+    return (sg_state){.h = sg_tanh(sg_matmul(sg_concat(-1, x, s.h), p->wh))};
+}
+static inline sg_cell make_own(sg_cell_options o)
+{
+    sg_cell p = {.step = own_step, .g = o.g, .in = o.in, .hidden = o.hidden, .states = 1};
+    p.wh =
+        sg_param(o.g, named("%s.w", o.name), SG_SHAPE(o.in + o.hidden, o.hidden), .dtype = o.dtype);
+    return p;
+}
+
+/* ---- models --------------------------------------------------------------------------------- */
+
 typedef struct other_model {
     const char *name;
     sg_seq2seq_options o;
@@ -81,6 +119,32 @@ static const other_model other_models[] = {
       .summary = SG_SUMMARY_ATTENTION}},
     {"two sources, heads",
      {.sources = 2, .score = SG_HEADS, .heads = 2, .join = SG_FUSE_MEAN, .input_feeding = true}},
+    {"minimal gated units", {.make = sg_mgu_, .input_feeding = true, .layers = 2}},
+    {"projected LSTMs, directions added",
+     {.make = make_projected, .merge = SG_FUSE_ADD, .no_attention = true}},
+    {"normalized LSTMs, at once", {.make = make_normalized, .post = true, .one_way = true}},
+    {"normalized LSTMs, no attention",
+     {.make = make_normalized, .no_attention = true, .merge = SG_FUSE_MLP}},
+    {"highways, at once",
+     {.make = make_highway, .post = true, .one_way = true, .tied = true, .layers = 2}},
+    {"highways, step by step",
+     {.make = make_highway,
+      .post = true,
+      .one_way = true,
+      .tied = true,
+      .coverage = true,
+      .score = SG_CONCAT,
+      .layers = 2}},
+    {"own cells, pre", {.make = make_own, .input_feeding = true}},
+    {"own cells, no attention", {.make = make_own, .no_attention = true, .token_out = true}},
+    {"own cells, at once", {.make = make_own, .post = true, .layers = 2}},
+    {"y = g(VA + V'A')", {.merge = SG_FUSE_MLP, .cell = SG_CELL_LSTM, .layers = 2}},
+    {"directions restored, two sources",
+     {.merge = SG_FUSE_RESTORED,
+      .sources = 2,
+      .join = SG_FUSE_ADD,
+      .cell = SG_CELL_LSTM,
+      .bridge = SG_BRIDGE_NONE}},
 };
 enum { OTHERS = sizeof other_models / sizeof *other_models };
 

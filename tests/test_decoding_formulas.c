@@ -58,48 +58,72 @@ static sg_tensor *summary_plainly(const sg_seq2seq *m, const sg_attention_pool *
     }
 }
 
+/* Two of a kind, with parameters NAME.wc, or .wh, .wz, .b */
+static sg_tensor *fuse_plainly(sg_context *g, sg_fusion_kind kind, const char *name, sg_tensor *x,
+                               sg_tensor *y)
+{
+    switch (kind) {
+    case SG_FUSE_ADD:
+        return sg_add(x, y);
+    case SG_FUSE_MEAN:
+        return sg_mul(sg_add(x, y), sg_like(y, 0.5));
+    case SG_FUSE_RESTORED:
+        return sg_matmul(sg_concat(-1, x, y), sg_find(g, named("%s.wc", name)));
+    case SG_FUSE_MLP:
+        x = sg_matmul(x, sg_find(g, named("%s.wh", name)));
+        y = sg_matmul(y, sg_find(g, named("%s.wz", name)));
+        return sg_tanh(sg_add(sg_add(x, y), sg_find(g, named("%s.b", name))));
+    default:
+        return sg_concat(-1, x, y);
+    }
+}
+
+/* Both directions of a layer, each from where it begins. */
+static sg_tensor *layer_plainly(const sg_seq2seq *m, int k, int l, const sg_source *of,
+                                sg_tensor *x, sg_state *last)
+{
+    sg_context *g = m->o.g;
+    const sg_encoder *n = &m->encoder[k];
+    sg_state f, b;
+    sg_tensor *left = sg_unroll(n->forward[l], x, of->lengths, .final = &f), *right;
+    *last = f;
+    if (m->o.one_way)
+        return left;
+    right = sg_unroll(n->backward[l], x, of->lengths, .reverse = true, .final = &b);
+    char of_encoder[32] = "m", h[64], c[64];
+    if (k)
+        snprintf(of_encoder, sizeof of_encoder, "m.encoder%d", k);
+    snprintf(h, sizeof h, "%s.merge%dh", of_encoder, l);
+    snprintf(c, sizeof c, "%s.merge%dc", of_encoder, l);
+    last->h = fuse_plainly(g, m->o.merge, h, f.h, b.h);
+    last->c = f.c ? fuse_plainly(g, m->o.merge, c, f.c, b.c) : NULL;
+    x = fuse_plainly(g, m->o.merge, h, left, right);
+    return sg_mul(x, by_element(g, of, 1, false, 0));
+}
+
 /* Of one source: the states of the top layer; of each layer s and c_N. */
 static sg_tensor *read_plainly(const sg_seq2seq *m, int k, const sg_source *of, sg_state *said)
 {
     sg_context *g = m->o.g;
-    const sg_encoder *n = &m->encoder[k];
     int32_t ids[BATCH * FURTHER];
     for (int i = 0; i < BATCH * of->time; i++)
         ids[i] = i % of->time < of->lengths[i / of->time] ? of->ids[i] : 0;
-    sg_tensor *x = sg_take(n->table, sg_input(g, SG_I32, SG_SHAPE(BATCH, of->time), ids));
+    sg_tensor *x = sg_input(g, SG_I32, SG_SHAPE(BATCH, of->time), ids);
+    x = sg_take(m->encoder[k].table, x);
     for (int l = 0; l < m->o.layers; l++) {
-        sg_state *last = &said[l];
-        x = m->o.one_way ? sg_unroll(n->forward[l], x, of->lengths, .final = last)
-                         : sg_bidirectional(n->forward[l], n->backward[l], x, of->lengths, last);
-        last->h = summary_plainly(m, &n->pool[l], of, x, last->h);
+        x = layer_plainly(m, k, l, of, x, &said[l]);
+        said[l].h = summary_plainly(m, &m->encoder[k].pool[l], of, x, said[l].h);
     }
     return x;
 }
 
-/* Two or more of a kind, joined, with parameters NAME.wc, or .wh, .wz, .b of the second */
 static sg_tensor *join_plainly(const sg_seq2seq *m, const char *name, int n, sg_tensor *const *x)
 {
-    sg_context *g = m->o.g;
     sg_tensor *y = x[0];
     for (int k = 1; k < n; k++) {
-        const char *f = named("m.encoder%d.%s", k, name);
-        switch (m->o.join) {
-        case SG_FUSE_ADD:
-            y = sg_add(y, x[k]);
-            break;
-        case SG_FUSE_MEAN:
-            y = sg_mul(sg_add(y, x[k]), sg_like(y, 0.5));
-            break;
-        case SG_FUSE_MLP:
-            y = sg_add(sg_matmul(y, sg_find(g, named("%s.wh", f))),
-                       sg_matmul(x[k], sg_find(g, named("%s.wz", f))));
-            y = sg_tanh(sg_add(y, sg_find(g, named("%s.b", f))));
-            break;
-        default:
-            y = sg_concat(-1, y, x[k]);
-            if (m->o.join == SG_FUSE_RESTORED)
-                y = sg_matmul(y, sg_find(g, named("%s.wc", f)));
-        }
+        char full[64];
+        snprintf(full, sizeof full, "m.encoder%d.%s", k, name);
+        y = fuse_plainly(m->o.g, m->o.join, full, y, x[k]);
     }
     return y;
 }
@@ -116,7 +140,7 @@ static sg_tensor *q_plainly(const sg_seq2seq *m, int layer, char of, sg_tensor *
 static sg_tensor *state_plainly(const sg_seq2seq *m, int layer, char of,
                                 sg_state (*said)[SG_MAX_LAYERS])
 {
-    sg_tensor *all[SG_MAX_SOURCES];
+    sg_tensor *all[SG_MAX_SOURCES] = {NULL};
     for (int k = 0; k < m->o.sources; k++)
         all[k] = of == 'h' ? said[k][layer].h : said[k][layer].c;
     sg_tensor *s = join_plainly(m, named("join%d%c", layer, of), m->o.sources, all);
@@ -195,11 +219,11 @@ static sg_tensor *translate_plainly(const sg_seq2seq *m) /* logits [B,T,V] */
         sg_tensor *x = input_plainly(m, y, c, r);
         for (int l = 0; l < m->o.layers; l++) {
             s[l] = sg_cell_step(&m->decoder[l], x, s[l]);
-            x = s[l].h;
+            x = sg_output(&m->decoder[l], x, s[l].h);
         }
         if (m->o.post && !m->o.no_attention)
-            c = attend_plainly(m, memory, top->h);
-        r = readout_plainly(m, y, c, top->h);
+            c = attend_plainly(m, memory, x);
+        r = readout_plainly(m, y, c, x);
         sg_tensor *w = m->o.tied ? sg_transpose(m->target_table, 0, 1) : m->out.w;
         logits[t] = sg_add(sg_matmul(r, w), m->out.b);
     }

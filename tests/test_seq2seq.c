@@ -74,18 +74,19 @@ Test(seq2seq, shapes)
         sg_context *g = sg_open();
         sg_seq2seq m = make(g, c, SG_F32);
         bool none = c.o.post || c.o.context == SG_CONTEXT_STATE;
-        cr_assert_eq(sg_dim(m.encoder[0].forward[0].wh, 0), c.o.one_way ? HIDDEN : HIDDEN / 2,
+        bool both = !c.o.one_way && c.o.merge == SG_FUSE_CONCAT;
+        cr_assert_eq(m.encoder[0].forward[0].hidden, both ? HIDDEN / 2 : HIDDEN,
                      "%s: units of the encoder", c.name);
         sg_encoded e = encode_rows(&m, source, BATCH, SOURCE, source_lengths);
         int context = (int)sg_dim(e.context, 1);
         int first = c.o.embed + (none ? 0 : context) + (c.o.input_feeding ? HIDDEN : 0);
-        cr_assert_eq(sg_dim(m.decoder[0].wx, 0), first, "%s: inputs of the decoder", c.name);
+        cr_assert_eq(m.decoder[0].in, first, "%s: inputs of the decoder", c.name);
         bool wide = c.o.sources == 2 && context == 2 * HIDDEN && c.o.join == SG_FUSE_CONCAT;
         has_shape(e.context, SG_SHAPE(BATCH, wide ? 2 * HIDDEN : HIDDEN), c.name);
         has_shape(e.feed, SG_SHAPE(BATCH, HIDDEN), c.name);
         for (int l = 0; l < c.o.layers; l++) {
             has_shape(e.state[l].h, SG_SHAPE(BATCH, HIDDEN), c.name);
-            cr_assert_eq(e.state[l].c != NULL, c.o.cell == SG_CELL_LSTM, "%s", c.name);
+            cr_assert_eq(e.state[l].c != NULL, m.decoder[l].states > 1, "%s", c.name);
         }
         sg_tensor *weights;
         sg_tensor *logits = sg_seq2seq_decode(&m, &e, target_in, BATCH, TARGET, &weights);
@@ -385,6 +386,39 @@ Test(seq2seq, greedy_of_little)
     sg_close(g);
 }
 
+/* ---- cells of all kinds --------------------------------------------------------------------- */
+
+static sg_cell make_wrong(sg_cell_options o)
+{
+    o.hidden++;
+    return sg_rnn_(o);
+}
+
+static sg_cell make_dropping(sg_cell_options o)
+{
+    o.dropout = 0.5;
+    return sg_rnn_(o);
+}
+
+static sg_cell make_gru(sg_cell_options o)
+{
+    return sg_gru_(o);
+}
+
+/* A kind is nothing but a function that makes it. */
+Test(seq2seq, a_kind_is_what_makes_it)
+{
+    sg_context *g = sg_open();
+    configuration c = configure(REGULAR);
+    c.o.cell = SG_CELL_GRU;
+    sg_seq2seq kind = make(g, c, SG_F32);
+    c.o.make = make_gru;
+    c.o.cell = SG_CELL_RNN;
+    sg_seq2seq made = make(g, c, SG_F32);
+    same_bits(loss_of(&kind, &batch, 0).sum, loss_of(&made, &batch, 0).sum, "GRU");
+    sg_close(g);
+}
+
 /* ---- what is wrong -------------------------------------------------------------------------- */
 
 Test(seq2seq, errors)
@@ -404,6 +438,11 @@ Test(seq2seq, errors)
     REFUSES(g, MAKE(.context = (sg_context_use)3, .no_attention = true), "initial state (3)");
     REFUSES(g, MAKE(.summary = (sg_summary)4), "seq2seq \"m\": no such summary (4) or bridge (0)");
     REFUSES(g, MAKE(.bridge = (sg_bridge)3), "seq2seq \"m\": no such summary (0) or bridge (3)");
+    REFUSES(g, MAKE(.merge = (sg_fusion_kind)5), "no such way to merge directions (5)");
+    REFUSES(g, MAKE(.make = make_wrong),
+            "the cell \"forward0\" has 129 units and 1 states, not 128");
+    REFUSES(g, sg_make_seq2seq(g, "d", 9, 9, .make = make_dropping),
+            "seq2seq \"d\": the decoder's first cell has a dropout of inputs of its own");
     REFUSES(g, MAKE(.sources = 5), "seq2seq \"m\": 5 sources are not in 1..4");
     REFUSES(g, MAKE(.sources = 2, .join = (sg_fusion_kind)5), "no such way to join sources (5)");
     REFUSES(g, MAKE(.sources = 2, .hidden = 4, .bridge = SG_BRIDGE_NONE),

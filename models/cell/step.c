@@ -4,17 +4,12 @@
  */
 #include "models/internal.h"
 
-static int memory_of(const sg_cell *p)
-{
-    return p->memory ? p->memory : p->hidden;
-}
-
 sg_state sg__zero_state(const sg_cell *p, int64_t batch, sg_dtype dtype)
 {
     sg_state s = {.h = sg_full(p->g, dtype, SG_SHAPE(batch, p->hidden), 0)}; /* [B,H] */
-    bool alike = memory_of(p) == p->hidden;
+    bool alike = sg__memory_of(p) == p->hidden;
     if (p->states > 1)
-        s.c = alike ? s.h : sg_full(p->g, dtype, SG_SHAPE(batch, memory_of(p)), 0);
+        s.c = alike ? s.h : sg_full(p->g, dtype, SG_SHAPE(batch, sg__memory_of(p)), 0);
     return s;
 }
 

@@ -28,7 +28,8 @@ static bool more(sg_context *g, int n, sg_tensor ***list)
 static void want_encoded(const run *r)
 {
     const sg_encoded *e = &r->d.now;
-    sg_want(r->d.base);
+    if (r->d.base)
+        sg_want(r->d.base);
     if (r->m->o.no_attention)
         sg_want(e->context);
     for (int k = 0; k < r->m->o.sources && !r->m->o.no_attention; k++) {

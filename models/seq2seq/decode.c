@@ -10,38 +10,66 @@ static sg_tensor *rows(sg_tensor *w, int from, int count)
     return sg_slice(w, 0, from, (int64_t)from + count, 1);
 }
 
+/* A part of the first cell's inputs with those before it, if any: xw + x W, or without weights
+ * [xw; x] */
+static sg_tensor *with(sg_tensor *xw, sg_tensor *x, sg_tensor *w)
+{
+    if (!w)
+        return xw ? sg_concat(-1, xw, x) : x;
+    sg_tensor *product = sg_matmul(x, w);
+    return xw ? sg_add(xw, product) : product;
+}
+
 /* The slices are taken here, not at every step, so that their gradients are summed before they
  * become part of wx's. */
 sg__decoder sg__decoder_start(const sg_seq2seq *m, const sg_encoded *e)
 {
     const sg_seq2seq_options *o = &m->o;
     const sg_cell *cell = &m->decoder[0];
-    sg__decoder d = {.m = m, .now = *e, .base = cell->b};
+    sg__decoder d = {.m = m, .now = *e, .base = cell->wx ? cell->b : NULL};
     for (int l = 0; l < o->layers; l++)
         d.cell[l] = sg_ok(o->g) ? sg_begin(&m->decoder[l], sg_dim(e->context, 0)) : m->decoder[l];
-    d.of_token = rows(cell->wx, 0, o->embed);
+    if (!cell->wx)
+        return d;
     int context = sg__input_context_size(o);
+    d.of_token = rows(cell->wx, 0, o->embed);
     d.of_context = rows(cell->wx, o->embed, context);
     d.of_feed = rows(cell->wx, o->embed + context, sg__feed_size(o));
     if (o->no_attention && context) {
         sg_tensor *c = sg_matmul(e->context, d.of_context);
-        d.base = sg_expand_dims(sg_add(c, cell->b), 1); /* [B,1,G] */
+        d.base = sg_expand_dims(cell->b ? sg_add(c, cell->b) : c, 1); /* [B,1,G] */
     }
     return d;
 }
 
-sg_tensor *sg__decoder_inputs(const sg__decoder *d, sg_tensor *tokens)
+static sg_tensor *at_all_steps(sg_tensor *x, int64_t time) /* [B,n] to [B,T,n] */
 {
-    sg_tensor *x = sg_dropout(sg_take(d->m->target_table, tokens), d->m->o.dropout); /* [B,T,E] */
-    sg_tensor *xw = sg_add(sg_matmul(x, d->of_token), d->base);
-    return d->m->o.token_out ? sg_concat(-1, xw, x) : xw;
+    sg_shape all = SG_SHAPE(sg_dim(x, 0), time, sg_dim(x, 1));
+    return sg_broadcast_to(sg_expand_dims(x, 1), all);
 }
 
-/* Takes from a step's inputs, or those of all steps, what is for the readout; NULL: nothing. */
+/* Whether a step needs the token itself beside what the first cell makes of it. */
+static bool keeps_token(const sg_seq2seq *m)
+{
+    return m->o.token_out || m->decoder[0].output;
+}
+
+sg_tensor *sg__decoder_inputs(const sg__decoder *d, sg_tensor *tokens)
+{
+    const sg_seq2seq *m = d->m;
+    sg_tensor *x = sg_dropout(sg_take(m->target_table, tokens), m->o.dropout); /* [B,T,E] */
+    sg_tensor *xw = with(NULL, x, d->of_token);
+    if (!d->of_token && m->o.no_attention && sg__input_context_size(&m->o) && sg_ok(m->o.g))
+        xw = with(xw, at_all_steps(d->now.context, sg_dim(x, 1)), NULL);
+    xw = d->base ? sg_add(xw, d->base) : xw;
+    return keeps_token(m) ? sg_concat(-1, xw, x) : xw;
+}
+
+/* Takes the tokens from a step's inputs, or from those of all steps, where they are kept. */
 static sg_tensor *cut_token(const sg_seq2seq *m, sg_tensor **xw)
 {
     sg_tensor *all = *xw;
-    int64_t n = m->o.token_out ? sg_dim(all, -1) : 0;
+    int64_t n = keeps_token(m) ? sg_dim(all, -1) : 0;
     if (n == 0)
         return NULL;
     *xw = sg_slice(all, -1, 0, n - m->o.embed, 1);
@@ -68,7 +96,7 @@ static sg_attended attend(sg__decoder *d, sg_tensor *h)
 static sg_tensor *readout(const sg_seq2seq *m, sg_tensor *context, sg_tensor *h, sg_tensor *y)
 {
     h = m->o.context == SG_CONTEXT_STATE ? h : sg_concat(-1, context, h);
-    return sg_tanh(sg_apply(m->readout, y ? sg_concat(-1, y, h) : h));
+    return sg_tanh(sg_apply(m->readout, m->o.token_out && y ? sg_concat(-1, y, h) : h));
 }
 
 sg_tensor *sg__decoder_logits(const sg_seq2seq *m, sg_tensor *r)
@@ -81,28 +109,26 @@ sg_tensor *sg__decoder_step(sg__decoder *d, sg_tensor *xw, sg_tensor **weights)
 {
     const sg_seq2seq *m = d->m;
     sg_tensor *y = cut_token(m, &xw);
-    sg_state *s = d->now.state, *top = &s[m->o.layers - 1];
+    sg_state *s = d->now.state;
     bool attends = !m->o.no_attention;
     sg_attended a = {.context = d->now.context};
     if (attends && !m->o.post) { /* from h_{t-1}, into the cell */
-        a = attend(d, top->h);
-        xw = sg_add(xw, sg_matmul(a.context, d->of_context));
+        a = attend(d, s[m->o.layers - 1].h);
+        xw = with(xw, a.context, d->of_context);
     }
     if (m->o.input_feeding)
-        xw = sg_add(xw, sg_matmul(d->now.feed, d->of_feed));
+        xw = with(xw, d->now.feed, d->of_feed);
     s[0] = sg__step(&d->cell[0], xw, s[0]);
-    for (int l = 1; l < m->o.layers; l++)
-        s[l] = sg_cell_step(&d->cell[l], sg_dropout(s[l - 1].h, m->o.dropout), s[l]);
+    sg_tensor *h = sg_output(&d->cell[0], y, s[0].h);
+    for (int l = 1; l < m->o.layers; l++) {
+        sg_tensor *x = sg_dropout(h, m->o.dropout);
+        s[l] = sg_cell_step(&d->cell[l], x, s[l]);
+        h = sg_output(&d->cell[l], x, s[l].h);
+    }
     if (attends && m->o.post) /* from h_t */
-        a = attend(d, top->h);
+        a = attend(d, h);
     *weights = a.weights;
-    return d->now.feed = readout(m, a.context, top->h, y);
-}
-
-static sg_tensor *at_all_steps(sg_tensor *x, int64_t time) /* [B,n] to [B,T,n] */
-{
-    sg_shape all = SG_SHAPE(sg_dim(x, 0), time, sg_dim(x, 1));
-    return sg_broadcast_to(sg_expand_dims(x, 1), all);
+    return d->now.feed = readout(m, a.context, h, y);
 }
 
 /* Where no step's inputs need the step before but by the cells' own states: all at once. */
@@ -112,8 +138,10 @@ static sg_tensor *all_at_once(sg__decoder *d, sg_tensor *xw, sg_tensor **weights
     const sg_encoded *e = &d->now;
     sg_cell first = m->decoder[0];
     sg_tensor *y = cut_token(m, &xw);
-    first.wx = NULL;                                             /* xw are its inputs already */
+    first.wx = NULL; /* xw are its inputs already */
+    first.output = NULL;
     sg_tensor *h = sg_unroll(first, xw, .initial = e->state[0]); /* [B,T,H] */
+    h = sg_output(&m->decoder[0], y, h);
     for (int l = 1; l < m->o.layers; l++)
         h = sg_unroll(m->decoder[l], sg_dropout(h, m->o.dropout), .initial = e->state[l]);
     sg_attended a = {.context = e->context};

@@ -30,6 +30,25 @@ static sg_tensor *summary(sg_summary kind, const sg_attention_pool *pool, sg_ten
     return sg_pool((sg_pooling)kind, x, lengths);
 }
 
+/* One layer over x [B,S,..]: [B,S,H], and what it ends with. */
+static sg_tensor *read_layer(const sg_seq2seq *m, const sg_encoder *n, int layer, sg_tensor *x,
+                             const int *lengths, sg_state *last)
+{
+    const sg_cell *f = &n->forward[layer], *b = &n->backward[layer];
+    if (m->o.one_way)
+        return sg_unroll(*f, x, lengths, .final = last);
+    if (m->o.merge == SG_FUSE_CONCAT)
+        return sg_bidirectional(*f, *b, x, lengths, last);
+    const sg_fusion *merge = n->merge[layer];
+    sg_state left, right;
+    sg_tensor *l = sg_unroll(*f, x, lengths, .final = &left);
+    sg_tensor *r = sg_unroll(*b, x, lengths, .reverse = true, .final = &right);
+    last->h = sg_fuse(&merge[0], left.h, right.h);
+    last->c = left.c ? sg_fuse(&merge[1], left.c, right.c) : NULL;
+    x = sg_fuse(&merge[0], l, r);
+    return sg_ok(m->o.g) ? sg__clean(x, sg__short_ones(lengths, sg_dim(x, 0), sg_dim(x, 1))) : x;
+}
+
 /* The states of the top layer [B,S,H]; said: of each layer s and c_N. */
 static sg_tensor *read_source(const sg_seq2seq *m, const sg_encoder *n, const sg_source *source,
                               int batch, sg_state *said)
@@ -40,8 +59,7 @@ static sg_tensor *read_source(const sg_seq2seq *m, const sg_encoder *n, const sg
     for (int l = 0; l < m->o.layers && sg_ok(g); l++) {
         sg_state *last = &said[l];
         x = sg_dropout(x, m->o.dropout); /* [B,S,E], then [B,S,H] */
-        x = m->o.one_way ? sg_unroll(n->forward[l], x, lengths, .final = last)
-                         : sg_bidirectional(n->forward[l], n->backward[l], x, lengths, last);
+        x = read_layer(m, n, l, x, lengths, last);
         last->h = summary(m->o.summary, &n->pool[l], x, lengths, last->h);
     }
     return x;
@@ -73,12 +91,13 @@ static void hand_over(const sg_seq2seq *m, int layer, const sg_state (*said)[SG_
     const sg_seq2seq_options *o = &m->o;
     bool is_state = o->context != SG_CONTEXT_INPUT, top = layer == o->layers - 1;
     sg_state *s = &e->state[layer];
-    if (is_state) {
+    bool has_c = m->decoder[layer].states > 1, from_c = is_state && has_c && said[0][layer].c;
+    if (!is_state || has_c != from_c)
+        *s = sg__zero_state(&m->decoder[layer], sg_dim(said[0][layer].h, 0), o->dtype);
+    if (is_state)
         s->h = state_of(m, layer, 0, said);
-        s->c = said[0][layer].c ? state_of(m, layer, 1, said) : NULL;
-    } else {
-        *s = sg_zero_state(&m->decoder[layer], sg_dim(said[0][layer].h, 0));
-    }
+    if (from_c)
+        s->c = state_of(m, layer, 1, said);
     if (top && o->bridge == SG_BRIDGE_BOTH)
         e->context = is_state ? s->h : state_of(m, layer, 0, said);
     for (int k = 0; top && o->bridge != SG_BRIDGE_BOTH && k < o->sources; k++) {

@@ -17,6 +17,8 @@ static bool good(const sg_seq2seq_options *o)
                 o->embed, o->hidden);
     if (o->layers < 1 || o->layers > SG_MAX_LAYERS)
         sg_fail(g, SG_BAD_ARGUMENT, "%d layers are not in 1..%d", o->layers, SG_MAX_LAYERS);
+    if ((unsigned)o->merge > SG_FUSE_MLP)
+        sg_fail(g, SG_BAD_ARGUMENT, "no such way to merge directions (%d)", (int)o->merge);
     if ((unsigned)o->cell > SG_CELL_LSTM)
         sg_fail(g, SG_BAD_ARGUMENT, "no such cell (%d)", (int)o->cell);
     if ((unsigned)o->context > SG_CONTEXT_INPUT ||
@@ -36,22 +38,48 @@ static bool good(const sg_seq2seq_options *o)
     return sg__good_dropout(g, o->dropout);
 }
 
+/* What makes the cells may be the user's. */
+static bool good_cell(const sg_seq2seq_options *o, const char *name, const sg_cell *p, int hidden)
+{
+    if (!sg_ok(o->g))
+        return false;
+    if (!p->step || p->hidden != hidden || p->states < 1 || p->states > 2)
+        sg_fail(o->g, SG_BAD_ARGUMENT,
+                "the cell \"%s\" has %d units and %d states%s, not %d and 1..2", name, p->hidden,
+                p->states, p->step ? "" : ", no step", hidden);
+    return sg_ok(o->g);
+}
+
 static sg_cell make_cell(const sg_seq2seq_options *o, const char *name, int layer, int in,
                          int hidden)
 {
-    static sg_cell (*const make[])(sg_cell_options) = {sg_rnn_, sg_gru_, sg_lstm_};
+    static sg_cell (*const kinds[])(sg_cell_options) = {sg_rnn_, sg_gru_, sg_lstm_};
     char numbered[32];
     snprintf(numbered, sizeof numbered, "%s%d", name, layer);
-    return make[o->cell]((sg_cell_options){.g = o->g,
-                                           .name = numbered,
-                                           .in = in,
-                                           .hidden = hidden,
-                                           .reset = o->reset,
-                                           .state_dropout = o->state_dropout,
-                                           .variational = o->variational,
-                                           .zoneout = o->zoneout,
-                                           .zoneout_c = o->zoneout,
-                                           .dtype = o->dtype});
+    sg_cell_options c = {.g = o->g,
+                         .name = numbered,
+                         .in = in,
+                         .hidden = hidden,
+                         .reset = o->reset,
+                         .state_dropout = o->state_dropout,
+                         .variational = o->variational,
+                         .zoneout = o->zoneout,
+                         .zoneout_c = o->zoneout,
+                         .dtype = o->dtype};
+    sg_cell p = o->make ? o->make(c) : kinds[o->cell](c);
+    good_cell(o, numbered, &p, hidden);
+    return p;
+}
+
+/* Its inputs come in parts, each with the model's own dropout. */
+static sg_cell make_first_decoder(const sg_seq2seq_options *o)
+{
+    int in = o->embed + sg__input_context_size(o) + sg__feed_size(o);
+    sg_cell p = make_cell(o, "decoder", 0, in, o->hidden);
+    if (sg_ok(o->g) && p.dropout != 0)
+        sg_fail(o->g, SG_BAD_ARGUMENT,
+                "the decoder's first cell has a dropout of inputs of its own");
+    return p;
 }
 
 /* ---- what is made of a layer's summary ------------------------------------------------------ */
@@ -79,20 +107,28 @@ static sg_fusion make_join(const sg_seq2seq_options *o, const char *name, int n,
     return sg_make_fusion(o->g, name, o->join, h, size, .dtype = o->dtype);
 }
 
+/* Features of h, or of c, that a layer of an encoder ends with. */
+static int ends_with(const sg_seq2seq_options *o, const sg_encoder *n, int layer, int of)
+{
+    bool both = !o->one_way && o->merge == SG_FUSE_CONCAT;
+    int c = sg__memory_of(&n->forward[layer]);
+    return of == 0 ? o->hidden : both ? c + sg__memory_of(&n->backward[layer]) : c;
+}
+
 static void make_bridge(sg_seq2seq *m, int layer)
 {
     const sg_seq2seq_options *o = &m->o;
-    for (int s = 0; s < m->decoder[layer].states; s++) {
+    for (int s = 0; s < m->decoder[layer].states && s < m->encoder[0].forward[layer].states; s++) {
         char name[32];
-        int in = sg__joined_size(o, o->hidden);
+        int in = sg__joined_size(o, ends_with(o, &m->encoder[0], layer, s));
+        int out = s ? sg__memory_of(&m->decoder[layer]) : o->hidden;
         snprintf(name, sizeof name, "bridge%d%c", layer, s ? 'c' : 'h');
         if (!is_bridged(o, layer, s))
             continue;
         if (o->bridge != SG_BRIDGE_NONE)
-            m->bridge[layer][s] = sg_linear(o->g, name, in, o->hidden, .dtype = o->dtype);
-        else if (in != o->hidden)
-            sg_fail(o->g, SG_BAD_SHAPE, "summaries of %d features are no state of %d", in,
-                    o->hidden);
+            m->bridge[layer][s] = sg_linear(o->g, name, in, out, .dtype = o->dtype);
+        else if (in != out)
+            sg_fail(o->g, SG_BAD_SHAPE, "summaries of %d features are no state of %d", in, out);
     }
 }
 
@@ -102,7 +138,9 @@ static void make_encoder_layer(sg_seq2seq *m, int number, int layer)
 {
     const sg_seq2seq_options *o = &m->o;
     sg_encoder *n = &m->encoder[number];
-    int in = layer ? o->hidden : o->embed, units = o->one_way ? o->hidden : o->hidden / 2;
+    int in = layer ? o->hidden : o->embed;
+    bool both = !o->one_way && o->merge == SG_FUSE_CONCAT;
+    int units = both ? o->hidden / 2 : o->hidden;
     char name[32];
     n->forward[layer] = make_cell(o, "forward", layer, in, units);
     if (!o->one_way)
@@ -111,10 +149,15 @@ static void make_encoder_layer(sg_seq2seq *m, int number, int layer)
         snprintf(name, sizeof name, "pool%d", layer);
         n->pool[layer] = sg_make_attention_pool(o->g, name, o->hidden, o->hidden, o->dtype);
     }
-    for (int s = 0; s < n->forward[layer].states && number; s++) {
+    for (int s = 0; s < n->forward[layer].states; s++) {
+        int size = ends_with(o, n, layer, s);
+        snprintf(name, sizeof name, "merge%d%c", layer, s ? 'c' : 'h');
+        if (!o->one_way && !both && (s == 0 || is_state(o)))
+            n->merge[layer][s] =
+                sg_make_fusion(o->g, name, o->merge, size, size, .dtype = o->dtype);
         snprintf(name, sizeof name, "join%d%c", layer, s ? 'c' : 'h');
-        if (is_bridged(o, layer, s))
-            n->join_state[layer][s] = make_join(o, name, number, o->hidden);
+        if (number && is_bridged(o, layer, s))
+            n->join_state[layer][s] = make_join(o, name, number, size);
     }
 }
 
@@ -151,9 +194,9 @@ static void make_further_encoder(sg_seq2seq *m, int number)
 static void make_layer(sg_seq2seq *m, int layer)
 {
     const sg_seq2seq_options *o = &m->o;
-    int first = o->embed + sg__input_context_size(o) + sg__feed_size(o);
     make_encoder_layer(m, 0, layer);
-    m->decoder[layer] = make_cell(o, "decoder", layer, layer ? o->hidden : first, o->hidden);
+    m->decoder[layer] =
+        layer ? make_cell(o, "decoder", layer, o->hidden, o->hidden) : make_first_decoder(o);
     make_bridge(m, layer);
 }
 
