@@ -57,6 +57,8 @@ typedef struct sg_seq2seq_options {
     sg_dtype dtype;
     bool coverage; /* as in sg_attention_options, like window and heads */
     int window, heads;
+    double coverage_loss; /* in training mode losses have so many times sum over steps and elements
+                             of min(a_t, a_1 + … a_{t-1}), a the weights (See et al. 2017) */
     sg_context_use context; /* SG_CONTEXT_STATE: without attention only */
     sg_summary summary;     /* of each layer, for the one beside it; of the top one as input */
     sg_bridge bridge;

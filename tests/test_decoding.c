@@ -65,6 +65,46 @@ Test(decoding, coverage_and_windows)
     }
 }
 
+/* In training what was looked at again costs something, by its formula; behind a length nothing. */
+Test(decoding, coverage_loss)
+{
+    for (int k = 0; k < 6; k++) {
+        sg_context *g = sg_open();
+        sg_seq2seq_options o = {.name = "m", .source_count = WORDS, .target_count = WORDS};
+        o.embed = 3;
+        o.hidden = 4;
+        o.dtype = SG_F64;
+        o.post = k & 1;
+        o.score = SG_CONCAT;
+        o.coverage = k & 2;
+        o.sources = k & 4 ? 2 : 1;
+        o.coverage_loss = 0.7;
+        sg_seq2seq m = make(g, o);
+        sg_encoded e = encode_rows(&m, source, BATCH, SOURCE, source_lengths);
+        sg_tensor *w;
+        sg_seq2seq_decode(&m, &e, target_in, BATCH, TARGET, &w);
+        int width = (int)sg_dim(w, 2);
+        double plain = sg_item(loss_of(&m, &batch, 0.1).sum), cost = 0;
+        for (int i = 0; i < BATCH * width; i++) {
+            double covered = 0;
+            for (int t = 0; t < target_lengths[i / width]; t++) {
+                double a = element(w, (i / width * TARGET + t) * width + i % width);
+                cost += fmin(a, covered);
+                covered += a;
+            }
+        }
+        sg_train(g, true);
+        sg_loss loss = loss_of(&m, &batch, 0.1), sampled = sampled_loss_of(&m, &batch, 0.1, 1);
+        double expected = plain + 0.7 * cost;
+        cr_expect(cost > 0.1 && fabs(sg_item(loss.sum) - expected) < 1e-12, "way %d: %g, %g", k,
+                  sg_item(loss.sum), expected);
+        cr_expect(fabs(sg_item(loss.mean) - expected / (double)loss.tokens) < 1e-12);
+        cr_expect(fabs(sg_item(sampled.sum) - expected) < 1e-12, "sampled");
+        check_gradients(loss.mean, 0, NULL, "coverage loss");
+        sg_close(g);
+    }
+}
+
 /* Always the truth is teacher forcing; never is free running: what was decoded greedily goes in. */
 Test(decoding, scheduled_sampling)
 {

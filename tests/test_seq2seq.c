@@ -438,8 +438,10 @@ Test(seq2seq, errors)
     REFUSES(g, MAKE(.context = (sg_context_use)3, .no_attention = true), "initial state (3)");
     REFUSES(g, MAKE(.summary = (sg_summary)4), "seq2seq \"m\": no such summary (4) or bridge (0)");
     REFUSES(g, MAKE(.bridge = (sg_bridge)3), "seq2seq \"m\": no such summary (0) or bridge (3)");
+    REFUSES(g, MAKE(.coverage_loss = -1), "seq2seq \"m\": a coverage loss of -1 times");
+    REFUSES(g, MAKE(.coverage_loss = 1, .no_attention = true), "1 times, without attention");
     REFUSES(g, MAKE(.merge = (sg_fusion_kind)5), "no such way to merge directions (5)");
-    REFUSES(g, MAKE(.make = make_wrong),
+    REFUSES(g, sg_make_seq2seq(g, "w", 9, 9, .make = make_wrong),
             "the cell \"forward0\" has 129 units and 1 states, not 128");
     REFUSES(g, sg_make_seq2seq(g, "d", 9, 9, .make = make_dropping),
             "seq2seq \"d\": the decoder's first cell has a dropout of inputs of its own");

@@ -46,13 +46,28 @@ static chosen real_tokens(sg_context *g, const sg_batch *b)
     return k;
 }
 
+/* ... + λ Σ_t Σ_i min(a_ti, Σ_{s<t} a_si), of real tokens, from weights [B,T,S] */
+static sg_loss with_coverage(const sg_seq2seq *m, sg_loss loss, sg_tensor *weights,
+                             const int *lengths)
+{
+    if (m->o.coverage_loss == 0 || !sg_training(m->o.g) || !sg_ok(m->o.g))
+        return loss;
+    sg_tensor *covered = sg_sub(sg_cumsum(weights, 1), weights);
+    sg_tensor *cost = sg_expand_dims(sg_coverage_loss(weights, covered), 2); /* [B,T,1] */
+    cost = sg_sum(sg__clean(cost, lengths), SG_ALL_AXES, false);
+    cost = sg_mul(cost, sg_like(cost, m->o.coverage_loss));
+    loss.sum = sg_add(loss.sum, cost);
+    loss.mean = sg_div(loss.sum, sg_like(cost, loss.tokens ? (double)loss.tokens : 1));
+    return loss;
+}
+
 sg_loss sg_seq2seq_loss(const sg_seq2seq *m, const sg_batch *b, double smoothing)
 {
     sg_context *g = m->o.g;
     sg_encoded e = encode(m, b);
     sg_push(g, "decoder", "");
     sg_tensor *tokens = sg__tokens(g, b->target_in, b->size, b->target_time, b->target_lengths);
-    sg_tensor *r = sg__decode(m, &e, tokens, NULL);
+    sg_tensor *w, *r = sg__decode(m, &e, tokens, &w);
     chosen k = real_tokens(g, b);
     if (k.all) {
         sg_tensor *rows = sg_reshape(r, SG_SHAPE(b->size * b->target_time, sg_dim(r, 2)));
@@ -60,19 +75,21 @@ sg_loss sg_seq2seq_loss(const sg_seq2seq *m, const sg_batch *b, double smoothing
     }
     sg_tensor *logits = sg__decoder_logits(m, r);
     sg_pop(g);
-    return k.all ? sg_label_loss(logits, k.label, &k.real, smoothing)
-                 : sg_label_loss(logits, b->target_out, b->target_lengths, smoothing);
+    sg_loss loss = k.all ? sg_label_loss(logits, k.label, &k.real, smoothing)
+                         : sg_label_loss(logits, b->target_out, b->target_lengths, smoothing);
+    return with_coverage(m, loss, w, b->target_lengths);
 }
 
 /* ---- scheduled sampling --------------------------------------------------------------------- */
 
-/* Logits of all steps, each from the true token or from what the step before says. */
+/* Logits of all steps, each from the true token or from what the step before says, and the weights
+ * of attention. */
 static sg_tensor *decode_sampled(const sg_seq2seq *m, const sg_encoded *e, sg_tensor *tokens,
-                                 double truth)
+                                 double truth, sg_tensor **weights)
 {
     sg_context *g = m->o.g;
     int64_t time = sg_dim(tokens, 1);
-    sg_tensor **logits = sg_room(g, (size_t)time * sizeof *logits), *w;
+    sg_tensor **logits = sg_room(g, 2 * (size_t)time * sizeof *logits), **w = logits + time;
     if (!logits)
         return sg__nothing(g);
     sg__decoder d = sg__decoder_start(m, e);
@@ -80,10 +97,14 @@ static sg_tensor *decode_sampled(const sg_seq2seq *m, const sg_encoded *e, sg_te
         sg_tensor *next = sg_index(tokens, 1, t); /* [B] */
         next = t ? sg_truth_or_guess(next, logits[t - 1], truth) : next;
         sg_tensor *xw = sg__decoder_inputs(&d, sg_expand_dims(next, 1)); /* [B,1,G] */
-        sg_tensor *h = sg__decoder_step(&d, sg_index(xw, 1, 0), &w);
+        sg_tensor *h = sg__decoder_step(&d, sg_index(xw, 1, 0), &w[t]);
         logits[t] = sg__decoder_logits(m, sg_dropout(h, m->o.dropout));
     }
-    return sg_ok(g) ? sg__stack_steps(time, logits, d.now.feed, m->o.target_count) : sg__nothing(g);
+    if (!sg_ok(g))
+        return sg__nothing(g);
+    if (!m->o.no_attention)
+        *weights = sg__stack_steps(time, w, d.now.feed, sg__source_time(m, e));
+    return sg__stack_steps(time, logits, d.now.feed, m->o.target_count);
 }
 
 sg_loss sg_seq2seq_sampled_loss(const sg_seq2seq *m, const sg_batch *b, double smoothing,
@@ -93,7 +114,10 @@ sg_loss sg_seq2seq_sampled_loss(const sg_seq2seq *m, const sg_batch *b, double s
     sg_encoded e = encode(m, b);
     sg_push(g, "decoder", "");
     sg_tensor *tokens = sg__tokens(g, b->target_in, b->size, b->target_time, b->target_lengths);
-    sg_tensor *logits = sg_ok(g) ? decode_sampled(m, &e, tokens, truth) : sg__nothing(g);
+    sg_tensor *w = NULL, *logits = sg__nothing(g);
+    if (sg_ok(g))
+        logits = decode_sampled(m, &e, tokens, truth, &w);
     sg_pop(g);
-    return sg_label_loss(logits, b->target_out, b->target_lengths, smoothing);
+    sg_loss loss = sg_label_loss(logits, b->target_out, b->target_lengths, smoothing);
+    return with_coverage(m, loss, w, b->target_lengths);
 }

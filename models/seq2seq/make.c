@@ -17,6 +17,9 @@ static bool good(const sg_seq2seq_options *o)
                 o->embed, o->hidden);
     if (o->layers < 1 || o->layers > SG_MAX_LAYERS)
         sg_fail(g, SG_BAD_ARGUMENT, "%d layers are not in 1..%d", o->layers, SG_MAX_LAYERS);
+    if (!(o->coverage_loss >= 0) || (o->coverage_loss > 0 && o->no_attention))
+        sg_fail(g, SG_BAD_ARGUMENT, "a coverage loss of %g times%s", o->coverage_loss,
+                o->no_attention ? ", without attention" : "");
     if ((unsigned)o->merge > SG_FUSE_MLP)
         sg_fail(g, SG_BAD_ARGUMENT, "no such way to merge directions (%d)", (int)o->merge);
     if ((unsigned)o->cell > SG_CELL_LSTM)
