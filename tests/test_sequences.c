@@ -112,22 +112,96 @@ Test(sequences, the_sum_form_of_two_directions_is_a_layer_of_the_joined)
     sg_close(g);
 }
 
-Test(sequences, a_packed_row_a_padded_one_and_steps_one_by_one_have_the_same_loss)
+enum { TAGS = 4 };
+
+static int32_t tag_of(int row, int step)
+{
+    return (row * 3 + step * 2) % TAGS;
+}
+
+/* -log p of the tags of steps from `step` on of rows from `row` on, h [rows, steps, H]. */
+static sg_tensor *tag_loss(sg_affine out, sg_tensor *h, int row, int step, const int *lengths)
+{
+    int32_t tags[B * T];
+    int rows = (int)sg_dim(h, 0), steps = (int)sg_dim(h, 1);
+    for (int i = 0; i < rows * steps; i++)
+        tags[i] = tag_of(row + i / steps, step + i % steps);
+    return sg_label_loss(sg_apply(out, h), tags, lengths).sum;
+}
+
+/* Row after row, step after step. */
+static sg_tensor *loss_one_by_one(const sg_cell *p, sg_affine out, sg_tensor *x)
+{
+    sg_tensor *sum = sg_full(p->g, SG_F64, (sg_shape){0}, 0);
+    for (int b = 0; b < B; b++) {
+        sg_state s = sg_zero_state(p, 1);
+        for (int t = 0; t < mixed[b]; t++) {
+            s = sg_cell_step(p, sg_index(sg_slice(x, 0, b, b + 1, 1), 1, t), s);
+            sum = sg_add(sum, tag_loss(out, sg_expand_dims(s.h, 1), b, t, NULL));
+        }
+    }
+    return sum;
+}
+
+static sg_tensor *rows_of(sg_tensor *x, int n, const int32_t *rows)
+{
+    return sg_take(x, sg_input(sg_context_of(x), SG_I32, SG_SHAPE(n), rows));
+}
+
+/* Step after step, each of those rows only that are so long, without any padding. */
+static sg_tensor *loss_packed(const sg_cell *p, sg_affine out, sg_tensor *x)
+{
+    sg_tensor *sum = sg_full(p->g, SG_F64, (sg_shape){0}, 0);
+    sg_state all[B];
+    for (int b = 0; b < B; b++)
+        all[b] = sg_zero_state(p, 1);
+    for (int t = 0; t < T; t++) {
+        int32_t rows[B];
+        int n = 0;
+        sg_tensor *h[B], *c[B];
+        for (int b = 0; b < B; b++)
+            if (t < mixed[b]) {
+                h[n] = all[b].h;
+                c[n] = all[b].c;
+                rows[n++] = b;
+            }
+        if (n == 0)
+            break;
+        sg_state s = {sg_concat_(0, n, h), sg_concat_(0, n, c)};
+        s = sg_cell_step(p, rows_of(sg_index(x, 1, t), n, rows), s);
+        for (int i = 0; i < n; i++) {
+            all[rows[i]] = (sg_state){sg_slice(s.h, 0, i, i + 1, 1), sg_slice(s.c, 0, i, i + 1, 1)};
+            sg_tensor *one = sg_expand_dims(all[rows[i]].h, 1);
+            sum = sg_add(sum, tag_loss(out, one, rows[i], t, NULL));
+        }
+    }
+    return sum;
+}
+
+Test(sequences, packed_padded_and_one_by_one_have_the_same_loss)
 {
     sg_context *g = sg_open();
     sg_cell p = sg_lstm(g, "lstm", IN, H, .dtype = SG_F64);
+    sg_affine out = sg_linear(g, "out", H, TAGS, .dtype = SG_F64);
     shake(g, 1);
     sg_tensor *x = xs(g, SG_F64, NAN), *h = sg_unroll(p, x, mixed);
+    sg_tensor *padded = tag_loss(out, h, 0, 0, mixed), *alone = NULL;
     for (int b = 0; b < B; b++) {
-        sg_tensor *row = sg_slice(sg_slice(x, 0, b, b + 1, 1), 1, 0, mixed[b], 1), *sum = NULL;
-        sg_state s = sg_zero_state(&p, 1);
-        sg_tensor *packed = sg_unroll(p, row);
-        same_bits(packed, sg_slice(sg_slice(h, 0, b, b + 1, 1), 1, 0, mixed[b], 1), "padded");
-        for (int t = 0; t < mixed[b]; t++) {
-            s = sg_cell_step(&p, sg_index(row, 1, t), s);
-            sum = sum ? sg_add(sum, s.h) : s.h;
-            same_bits(s.h, sg_index(packed, 1, t), "one by one");
-        }
+        sg_tensor *row = sg_slice(sg_slice(x, 0, b, b + 1, 1), 1, 0, mixed[b], 1);
+        sg_tensor *own = sg_unroll(p, row), *loss = tag_loss(out, own, b, 0, NULL);
+        same_bits(own, sg_slice(sg_slice(h, 0, b, b + 1, 1), 1, 0, mixed[b], 1), "padded");
+        alone = alone ? sg_add(alone, loss) : loss;
+    }
+    sg_tensor *others[] = {alone, loss_packed(&p, out, x), loss_one_by_one(&p, out, x)};
+    sg_tensor *expected[MOST_LEAVES], *grads[MOST_LEAVES];
+    int n = gradients_of(padded, 0, NULL, expected);
+    cr_expect(sg_item(padded) > 1);
+    for (int i = 0; i < 3; i++) {
+        cr_expect(distance(others[i], padded) < 1e-13, "way %d: %.17g, %.17g", i,
+                  sg_item(others[i]), sg_item(padded));
+        cr_expect_eq(gradients_of(others[i], 0, NULL, grads), n);
+        for (int k = 0; k < n; k++)
+            cr_expect(distance(grads[k], expected[k]) < 1e-13, "way %d, gradient %d", i, k);
     }
     sg_close(g);
 }
@@ -216,23 +290,48 @@ Test(sequences, from_one)
 /* ---- carried states ------------------------------------------------------------------------- */
 
 /* Two stretches of text with the state carried are one long one, but for the gradient. */
+static sg_tensor *part_of(sg_context *g, int part)
+{
+    return sg_slice(sequences(g, SG_F64, B, 4, IN), 1, 2 * part, 2 * part + 2, 1);
+}
+
+/* The gradient of a part alone, from a state that is given: step by step. */
+static sg_tensor *gradient_of_part(const sg_cell *p, sg_tensor *x, sg_state s)
+{
+    sg_tensor *h[2], *grad;
+    for (int t = 0; t < 2; t++) {
+        s = sg_cell_step(p, sg_index(x, 1, t), s);
+        h[t] = s.h;
+    }
+    sg_grad(sg_sum(sg_add(h[0], h[1]), SG_ALL_AXES, false), 1, &p->wh, &grad);
+    return grad;
+}
+
+static sg_tensor *leaf_like(sg_tensor *x)
+{
+    return x ? sg_input(sg_context_of(x), SG_F64, sg_shape_of(x), sg_data(x)) : NULL;
+}
+
+/* What is carried has the states' values, and is where the gradient ends. */
 Test(sequences, states_are_carried_over_the_reset)
 {
     for (int kind = 0; kind < CELL_KINDS; kind++) {
         sg_context *g = sg_open();
         sg_cell p = make_cell(g, kind, "cell", SG_F64, IN, H);
         shake(g, 1);
-        sg_tensor *x = sequences(g, SG_F64, B, 4, IN), *h = sg_unroll(p, x);
-        double whole[B * 4 * H];
+        sg_tensor *x = sequences(g, SG_F64, B, 4, IN), *h = sg_unroll(p, x), *grad;
+        double whole[B * 4 * H], through[B * 4 * H * H];
         memcpy(whole, sg_data(h), sizeof whole);
-        sg_state s = {NULL};
+        sg_grad(sg_sum(sg_slice(h, 1, 2, 4, 1), SG_ALL_AXES, false), 1, &p.wh, &grad);
+        cr_assert(sg_size(grad) <= B * 4 * H * H);
+        memcpy(through, sg_data(grad), (size_t)sg_size(grad) * sizeof *through);
+        sg_state s = {NULL}, given;
         for (int part = 0; part < 2; part++) {
             sg_reset(g);
+            given = part ? (sg_state){leaf_like(s.h), leaf_like(s.c)} : sg_zero_state(&p, B);
             uint64_t before = sg_stats(g).recomputed;
-            x = sg_slice(sequences(g, SG_F64, B, 4, IN), 1, 2 * part, 2 * part + 2, 1);
-            h = sg_unroll(p, x, .initial = s, .final = &s);
+            h = sg_unroll(p, part_of(g, part), .initial = s, .final = &s);
             sg_carry(1, &s);
-            sg_tensor *grad;
             sg_grad(sg_sum(h, SG_ALL_AXES, false), 1, &p.wh, &grad);
             sg_eval(h, grad);
             cr_assert(sg_ok(g), "%s", sg_errmsg(g));
@@ -241,7 +340,11 @@ Test(sequences, states_are_carried_over_the_reset)
                     cr_expect(element(h, b * 2 * H + i) == whole[(b * 4 + 2 * part) * H + i], "%s",
                               cell_kinds[kind].name);
             cr_expect(sg_stats(g).recomputed == before);
+            double d = distance(grad, gradient_of_part(&p, part_of(g, part), given));
+            cr_expect(d < 1e-12, "%s: part %d: off by %g", cell_kinds[kind].name, part, d);
         }
+        sg_tensor *longer = sg_input(g, SG_F64, sg_shape_of(grad), through);
+        cr_expect(distance(grad, longer) > 1e-6, "%s: not truncated", cell_kinds[kind].name);
         sg_close(g);
     }
 }
