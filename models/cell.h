@@ -22,6 +22,7 @@ typedef struct sg_state {
  * in such a struct to have a cell of your own, with step, g, hidden and states at least; everything
  * below works with it, and whatever stands behind `user` may be set for it, too. */
 typedef struct sg_cell sg_cell;
+typedef struct sg_gates sg_gates;
 struct sg_cell {
     sg_state (*step)(const sg_cell *p, sg_tensor *xw, sg_state s);
     sg_context *g;
@@ -44,6 +45,7 @@ struct sg_cell {
     sg_tensor *z;     /* [batch, ..] */
     sg_tensor *(*output)(const sg_cell *p, sg_tensor *x, sg_tensor *h); /* NULL: h */
     sg_affine gate;                                                     /* of sg_highway */
+    sg_gates *gates;                                                    /* who asks for them */
 };
 
 /* Where the reset gate acts: on the state before its product, R*h Whh (the notes, ONNX), or on the
@@ -107,6 +109,18 @@ SG_API sg_cell sg_begin(const sg_cell *p, int64_t batch);
 SG_API sg_tensor *sg_recurrent(const sg_cell *p, sg_tensor *h);
 SG_API sg_tensor *sg_candidate(const sg_cell *p, sg_tensor *n);
 
+/* What the gates were, by the letters of the formulas above: I F G O of an LSTM (coupled: F G O), R
+ * Z N of a GRU, F N of a minimal gated unit, each [batch, units] of a step. With p.gates set a step
+ * fills this in; sg_unroll has it over time. A step of your own tells its gates by sg_show_gate,
+ * the same ones at each step; it costs nothing where nobody asks. */
+enum { SG_MAX_GATES = 8 };
+struct sg_gates {
+    int n;
+    const char *name[SG_MAX_GATES];
+    sg_tensor *value[SG_MAX_GATES];
+};
+SG_API void sg_show_gate(const sg_cell *p, const char *name, sg_tensor *value);
+
 /* ---- sequences ------------------------------------------------------------------------------ */
 
 typedef struct sg_unroll_options {
@@ -117,6 +131,7 @@ typedef struct sg_unroll_options {
     sg_state initial; /* zeros where NULL */
     sg_state *final;  /* if wanted, the state after each sequence's last element; the initial one
                          where a sequence is empty */
+    sg_gates *gates;  /* if wanted, the cell's gates at every step: [batch, time, units] each */
     int end_;
 } sg_unroll_options;
 /* The cell over a sequence: h at every step, [batch, time, hidden], 0 behind the length.

@@ -262,6 +262,97 @@ Test(cell_options, extra_information_beside_the_state)
     }
 }
 
+/* ---- gates ---------------------------------------------------------------------------------- */
+
+static sg_tensor *gate(const sg_gates *all, const char *name)
+{
+    for (int k = 0; k < all->n; k++)
+        if (strcmp(all->name[k], name) == 0)
+            return all->value[k];
+    return NULL;
+}
+
+/* old where gate is 1, new where it is 0 */
+static sg_tensor *between(sg_tensor *gate, sg_tensor *old, sg_tensor *new)
+{
+    return sg_add(sg_mul(gate, old), sg_mul(sg_sub(sg_like(gate, 1), gate), new));
+}
+
+/* The state after a step, or its c, by the formulas from the gates. */
+static sg_tensor *state_by_gates(const sg_cell *p, const sg_gates *all, sg_state s, int update)
+{
+    sg_tensor *f = gate(all, "F"), *z = gate(all, "Z"), *n = gate(all, "N"), *g = gate(all, "G");
+    if (p->states > 1)
+        return all->n == 3 ? between(f, s.c, g) : sg_add(sg_mul(f, s.c), sg_mul(gate(all, "I"), g));
+    if (z)
+        return update == SG_UPDATE_KEEP ? between(z, s.h, n) : between(z, n, s.h);
+    return between(f, n, s.h);
+}
+
+/* R = sigmoid(x Wx + b + h Wh + bh), the first of their columns */
+static sg_tensor *reset_gate(const sg_cell *p, sg_tensor *x, sg_tensor *h)
+{
+    sg_tensor *z = sg_slice(sg_apply((sg_affine){p->wx, p->b}, x), 1, 0, H, 1);
+    return sg_sigmoid(sg_add(z, sg_slice(sg_apply((sg_affine){p->wh, p->bh}, h), 1, 0, H, 1)));
+}
+
+Test(cell_options, gates_are_those_of_the_formulas)
+{
+    for (int kind = 0; kind < CELL_KINDS; kind++) {
+        sg_context *g = sg_open();
+        sg_cell p = make_cell(g, kind, "cell", SG_F64, IN, H);
+        const char *name = cell_kinds[kind].name;
+        shake(g, 1);
+        sg_tensor *x = sequences(g, SG_F64, B, T, IN);
+        sg_gates over_time, now;
+        same_bits(sg_unroll(p, x, .gates = &over_time), sg_unroll(p, x), name);
+        p.gates = &now;
+        sg_state s = sg_zero_state(&p, B), next;
+        for (int t = 0; t < T; t++, s = next) {
+            next = sg_cell_step(&p, sg_index(x, 1, t), s);
+            cr_assert(now.n == over_time.n, "%s: %d gates, %d", name, now.n, over_time.n);
+            for (int k = 0; k < now.n; k++) {
+                cr_expect_str_eq(now.name[k], over_time.name[k]);
+                same_bits(now.value[k], sg_index(over_time.value[k], 1, t), name);
+            }
+            if (!now.n)
+                continue;
+            sg_tensor *y = state_by_gates(&p, &now, s, (int)cell_kinds[kind].o.update);
+            cr_expect(distance(y, p.states > 1 ? next.c : next.h) < 1e-14, "%s", name);
+            sg_tensor *r = gate(&now, "R"), *o = gate(&now, "O");
+            cr_expect(!r || distance(r, reset_gate(&p, sg_index(x, 1, t), s.h)) < 1e-14);
+            if (o && !p.norm_c.gain)
+                cr_expect(distance(sg_mul(o, sg_tanh(next.c)), next.h) < 1e-14, "%s", name);
+        }
+        cr_expect((now.n == 0) == (cell_kinds[kind].make == sg_rnn_), "%s: %d gates", name, now.n);
+        sg_close(g);
+    }
+}
+
+/* Behind a length they are 0, and those of a reversed sequence stand where h does. */
+Test(cell_options, gates_of_short_and_reversed_sequences)
+{
+    sg_context *g = sg_open();
+    sg_cell p = sg_gru(g, "gru", IN, H, .dtype = SG_F64);
+    shake(g, 1);
+    sg_tensor *x = sequences(g, SG_F64, B, T, IN, .lengths = mixed, .fill = NAN);
+    sg_gates all, one;
+    sg_unroll(p, x, mixed, true, .gates = &all);
+    for (int b = 0; b < B; b++) {
+        int n = mixed[b];
+        sg_tensor *row = sg_slice(sg_slice(x, 0, b, b + 1, 1), 1, 0, n, 1);
+        sg_unroll(p, sg_flip(row, 1), .gates = &one);
+        for (int k = 0; k < all.n; k++) {
+            sg_tensor *mine = sg_slice(all.value[k], 0, b, b + 1, 1);
+            cr_expect(all_zero(sg_slice(mine, 1, n, T, 1)));
+            if (n)
+                same_bits(sg_slice(mine, 1, 0, n, 1), sg_flip(one.value[k], 1), "reversed");
+        }
+    }
+    cr_expect(all.n == 3 && sg_ok(g), "%s", sg_errmsg(g));
+    sg_close(g);
+}
+
 /* ---- errors --------------------------------------------------------------------------------- */
 
 Test(cell_options, errors)

@@ -10,10 +10,13 @@ static sg_state rnn_step(const sg_cell *p, sg_tensor *xw, sg_state s)
 }
 
 /* KEEP: H = Z*h + (1-Z)*N;  WRITE: H = (1-Z)*h + Z*N;  with one product: N + Z*(h-N) */
-static sg_state gru_update(const sg_cell *p, sg_tensor *z, sg_tensor *h, sg_tensor *n)
+static sg_state gru_update(const sg_cell *p, sg_tensor *r, sg_tensor *z, sg_tensor *h, sg_tensor *n)
 {
     bool keep = p->variant == SG_UPDATE_KEEP;
     n = sg_candidate(p, n);
+    sg_show_gate(p, "R", r);
+    sg_show_gate(p, "Z", z);
+    sg_show_gate(p, "N", n);
     sg_tensor *with_z = keep ? h : n, *without = keep ? n : h;
     return (sg_state){.h = sg_add(without, sg_mul(z, sg_sub(with_z, without)))};
 }
@@ -26,7 +29,7 @@ static sg_state gru_before_step(const sg_cell *p, sg_tensor *xw, sg_state s)
     sg_split(sg_matmul(seen, p->wh), -1, 2, h); /* 2 of [B,H] */
     sg_tensor *r = sg_sigmoid(sg_add(x[0], h[0])), *z = sg_sigmoid(sg_add(x[1], h[1]));
     sg_tensor *n = sg_tanh(sg_add(x[2], sg_matmul(sg_mul(r, seen), p->extra)));
-    return gru_update(p, z, s.h, n);
+    return gru_update(p, r, z, s.h, n);
 }
 
 /* R, Z of x Wx + b + h Wh + bh;  N = tanh(x Wxn + bn + R*(h Whn + bhn)) */
@@ -37,7 +40,7 @@ static sg_state gru_after_step(const sg_cell *p, sg_tensor *xw, sg_state s)
     sg_split(sg_add(sg_matmul(sg_recurrent(p, s.h), p->wh), p->bh), -1, 3, h); /* 3 of [B,H] */
     sg_tensor *r = sg_sigmoid(sg_add(x[0], h[0])), *z = sg_sigmoid(sg_add(x[1], h[1]));
     sg_tensor *n = sg_tanh(sg_add(x[2], sg_mul(r, h[2])));
-    return gru_update(p, z, s.h, n);
+    return gru_update(p, r, z, s.h, n);
 }
 
 /* F of x Wx + b + h Wh;  N = tanh(x Wxn + bn + (F*h) Whn);  H = (1-F)*h + F*N */
@@ -47,7 +50,10 @@ static sg_state mgu_step(const sg_cell *p, sg_tensor *xw, sg_state s)
     sg_split(xw, -1, 2, x);
     sg_tensor *f = sg_sigmoid(sg_add(x[0], sg_matmul(seen, p->wh)));
     sg_tensor *n = sg_tanh(sg_add(x[1], sg_matmul(sg_mul(f, seen), p->extra)));
-    return (sg_state){.h = sg_add(s.h, sg_mul(f, sg_sub(sg_candidate(p, n), s.h)))};
+    n = sg_candidate(p, n);
+    sg_show_gate(p, "F", f);
+    sg_show_gate(p, "N", n);
+    return (sg_state){.h = sg_add(s.h, sg_mul(f, sg_sub(n, s.h)))};
 }
 
 /* ---- making them ---------------------------------------------------------------------------- */

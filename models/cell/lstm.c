@@ -1,6 +1,15 @@
 /* The LSTM: the one of the text-books, and the one with options. */
 #include "models/internal.h"
 
+static void show(const sg_cell *p, sg_tensor *i, sg_tensor *f, sg_tensor *g, sg_tensor *o)
+{
+    if (i)
+        sg_show_gate(p, "I", i);
+    sg_show_gate(p, "F", f);
+    sg_show_gate(p, "G", g);
+    sg_show_gate(p, "O", o);
+}
+
 /* I, F, G, O of x Wx + b + h Wh;  C = F*c + I*G;  H = O*tanh(C) */
 static sg_state lstm_step(const sg_cell *p, sg_tensor *xw, sg_state s)
 {
@@ -9,6 +18,7 @@ static sg_state lstm_step(const sg_cell *p, sg_tensor *xw, sg_state s)
     sg_tensor *i = sg_sigmoid(z[0]), *f = sg_sigmoid(z[1]);
     sg_tensor *g = sg_candidate(p, sg_tanh(z[2])), *o = sg_sigmoid(z[3]);
     sg_tensor *c = sg_add(sg_mul(f, s.c), sg_mul(i, g));
+    show(p, i, f, g, o);
     return (sg_state){.h = sg_mul(o, sg_tanh(c)), .c = c};
 }
 
@@ -39,10 +49,11 @@ static sg_state lstm_general_step(const sg_cell *p, sg_tensor *xw, sg_state s)
     if (p->peep)
         sg_split(p->peep, 0, 3 - coupled, peep + coupled);
     sg_tensor *f = sg_sigmoid(look(z[1], peep[1], s.c)), *g = sg_candidate(p, sg_tanh(z[2]));
-    sg_tensor *c = coupled
-                       ? sg_add(g, sg_mul(f, sg_sub(s.c, g)))
-                       : sg_add(sg_mul(f, s.c), sg_mul(sg_sigmoid(look(z[0], peep[0], s.c)), g));
+    sg_tensor *i = coupled ? NULL : sg_sigmoid(look(z[0], peep[0], s.c));
+    sg_tensor *c =
+        coupled ? sg_add(g, sg_mul(f, sg_sub(s.c, g))) : sg_add(sg_mul(f, s.c), sg_mul(i, g));
     sg_tensor *o = sg_sigmoid(look(z[3], peep[2], c));
+    show(p, i, f, g, o);
     sg_tensor *h = sg_mul(o, sg_tanh(p->norm_c.gain ? sg_normalize(p->norm_c, c) : c));
     return (sg_state){.h = p->wr ? sg_matmul(h, p->wr) : h, .c = c};
 }

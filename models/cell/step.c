@@ -85,6 +85,8 @@ sg_state sg__step(const sg_cell *p, sg_tensor *xw, sg_state s)
     sg_state seen = s;
     if (p->z)
         seen.h = sg_fuse(&p->fusion, s.h, p->z);
+    if (p->gates)
+        p->gates->n = 0;
     sg_state next = p->step(p, xw, seen);
     next.h = zone(s.h, next.h, p->zoneout);
     if (next.c)
@@ -96,6 +98,15 @@ sg_state sg_cell_step(const sg_cell *p, sg_tensor *x, sg_state s)
 {
     x = sg__cell_input(p, x);
     return sg__step(p, p->wx ? sg_apply((sg_affine){p->wx, p->b}, x) : x, s);
+}
+
+void sg_show_gate(const sg_cell *p, const char *name, sg_tensor *value)
+{
+    sg_gates *g = p->gates;
+    if (!g || g->n == SG_MAX_GATES)
+        return;
+    g->name[g->n] = name;
+    g->value[g->n++] = value;
 }
 
 /* ---- what is given out ---------------------------------------------------------------------- */

@@ -113,7 +113,8 @@ static bool good(const sg_unroll_options *o)
            good_state(o->initial.c, "c", p, sg_dim(o->x, 0), p->memory ? p->memory : p->hidden);
 }
 
-/* All steps from xw [B,T,G]: [B,T,H]. `steps` has room for three tensors a step. */
+/* All steps from xw [B,T,G]: [B,T,H]. `steps` has room for three tensors a step, then for what the
+ * gates are at each. */
 static sg_tensor *run(const sg_unroll_options *o, sg_tensor *xw, sg_tensor **steps)
 {
     const sg_cell *p = &o->cell;
@@ -128,6 +129,8 @@ static sg_tensor *run(const sg_unroll_options *o, sg_tensor *xw, sg_tensor **ste
         s = sg__step(p, in[t], s);
         h[t] = s.h;
         c[t] = s.c;
+        for (int k = 0; p->gates && k < p->gates->n; k++)
+            steps[(3 + k) * time + t] = p->gates->value[k];
     }
     sg_tensor *all = sg__stack_steps(time, h, xw, p->hidden);
     if (o->final && o->lengths) {
@@ -140,19 +143,34 @@ static sg_tensor *run(const sg_unroll_options *o, sg_tensor *xw, sg_tensor **ste
     return all;
 }
 
+/* The gates over time, as h is: from n steps each. */
+static void stack_gates(const sg_unroll_options *o, sg_tensor *xw, sg_tensor **steps)
+{
+    int64_t time = sg_dim(xw, 1);
+    for (int k = 0; k < o->gates->n; k++, steps += time) {
+        sg_tensor *all = sg_stack_(1, (int)time, steps);
+        all = o->reverse ? turn(all, o->lengths) : all;
+        o->gates->value[k] = sg__clean(all, o->lengths);
+    }
+}
+
 static sg_tensor *unroll(sg_unroll_options o)
 {
     sg_cell *p = &o.cell;
     int64_t time = sg_dim(o.x, 1);
-    sg_tensor **steps = sg_room(p->g, 3 * (size_t)time * sizeof *steps);
+    size_t lists = o.gates ? 3 + SG_MAX_GATES : 3;
+    sg_tensor **steps = sg_room(p->g, lists * (size_t)time * sizeof *steps);
     if (!steps)
         return sg__nothing(p->g);
+    p->gates = o.gates;
     o.lengths = sg__short_ones(o.lengths, sg_dim(o.x, 0), time);
     *p = sg__begin(p, sg_type(o.x), sg_dim(o.x, 0), sg_dim(o.x, 2));
     sg_tensor *clean = sg__clean(o.x, o.lengths), *x = sg__cell_input(p, clean);
     x = o.reverse ? turn(x, o.lengths) : x;
     sg_tensor *xw = p->wx ? sg_apply((sg_affine){p->wx, p->b}, x) : x; /* [B,T,G] */
     sg_tensor *h = sg_ok(p->g) ? run(&o, xw, steps) : xw;
+    if (o.gates && sg_ok(p->g))
+        stack_gates(&o, xw, steps + 3 * time);
     h = o.reverse ? turn(h, o.lengths) : h;
     return sg__clean(sg_output(p, clean, h), o.lengths);
 }
@@ -161,6 +179,8 @@ sg_tensor *sg_unroll_(sg_unroll_options o)
 {
     sg_context *g = o.cell.g = o.cell.g ? o.cell.g : sg_context_of(o.x);
     sg_push(g, "unroll", "");
+    if (o.gates)
+        o.gates->n = 0;
     if (o.final)
         o.final->h = o.final->c = sg__nothing(g);
     sg_tensor *h = good(&o) ? unroll(o) : sg__nothing(g);
