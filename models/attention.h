@@ -143,8 +143,8 @@ typedef struct sg_transformer_options {
     int memory;  /* a decoder: features of the encoder's states; 0: none */
     sg_positions positions;
     int most;       /* LEARNED: how many positions */
-    bool post_norm; /* x = LN(x + f(x)), as published first; else x + f(LN(x)), and LN at the end */
-    bool relu;      /* instead of gelu */
+    bool post_norm; /* x = LN(x + u(x)), as published first; else x + u(LN(x)), and LN at the end */
+    bool relu;      /* f, instead of gelu */
     double dropout; /* of the sum of input and position, weights, and all that is added */
     bool checkpoint; /* sg_checkpoint each block: less memory, a third more to compute */
     sg_dtype dtype;
@@ -157,8 +157,10 @@ typedef struct sg_block {
     sg_norm norm[3]; /* of self, cross, and the layers by position */
 } sg_block;
 
-/* Parameters NAME.block0.self, .cross (heads), .widen, .narrow (linear), .norm0, .norm1, .norm2, …;
- * NAME.last (norm), NAME.position. The name is not kept. */
+/* Blocks of such parts u: heads(x, x), masked if causal; of a decoder heads(x, memory); by position
+ * f(x W1 + b1) W2 + b2, with W1 of widen, W2 of narrow (Vaswani et al. 2017). Parameters
+ * NAME.block0.self, .cross (heads), .widen, .narrow (linear), .norm0, .norm1, .norm2, …; NAME.last
+ * (norm), NAME.position. The name is not kept. */
 typedef struct sg_transformer {
     sg_transformer_options o;
     sg_block block[SG_MAX_BLOCKS];

@@ -36,7 +36,7 @@ struct sg_cell {
     double state_dropout;       /* on h where it meets weights: see sg_recurrent */
     double candidate_dropout;   /* on what is about to be written (Semeniuta et al. 2016) */
     bool variational; /* one mask for all steps of a sequence, of both (Gal & Ghahramani 2016) */
-    double zoneout, zoneout_c;  /* parts of h, c that stay as they were (Krueger et al. 2017) */
+    double zoneout, zoneout_c;  /* parts of h, c that stay as they were: see sg_cell_options */
     int memory;                 /* size of c, where it is not `hidden` */
     sg_tensor *mask_x, *mask_h; /* by sg_begin */
     sg_tensor *peep, *wr;       /* of an LSTM: [.. * memory], [memory, hidden] */
@@ -70,6 +70,9 @@ typedef struct sg_cell_options {
     bool norm;      /* LSTM: LN(x Wx) + LN(h Wh) + b, and H = O*tanh(LN(C)) (Ba et al. 2016) */
     double state_dropout, candidate_dropout; /* as in sg_cell */
     bool variational;
+    /* With H~ what the cell's formula says, of each unit h = m*h_{t-1} + (1-m)*H~, m = 1 with
+     * probability `zoneout`, in training mode; otherwise h = zoneout*h_{t-1} + (1-zoneout)*H~. c
+     * alike, by zoneout_c (Krueger et al. 2017). */
     double zoneout, zoneout_c;
     int end_;
 } sg_cell_options;
@@ -147,7 +150,9 @@ typedef struct sg_deep_options {
     const sg_cell *forward, *backward; /* [layers] each; no backward ones: one direction */
     sg_tensor *x;                      /* [batch, time, in] */
     const int *lengths;
-    const sg_fusion *merge;  /* [layers], joins what both directions give out; NULL: [l; r] */
+    /* [layers], joins what both directions give out, l and r; NULL: [l; r]. The MLP is the sum form
+     * y = g(l V + r V' + b) of Schuster & Paliwal 1997, which is that of [l; r] with [V; V']. */
+    const sg_fusion *merge;
     double dropout;          /* between layers, in training mode */
     const sg_state *initial; /* by layer and direction: [layers], or [2 * layers] */
     sg_state *final;         /* if wanted; as `initial` */

@@ -74,7 +74,12 @@ typedef enum {
     SG_FUSE_MLP       /* f(h Wh + z Wz + b): the sum form, of `out` features */
 } sg_fusion_kind;
 
-/* A way to join z to h: an encoding of something else, the other direction of a sequence. */
+/* A way to join z to h: an encoding of something else, the other direction of a sequence (Hoang et
+ * al. 2016 compare some of them). It may stand on the side of
+ *     the input:  sg_unroll(cell, sg_fuse(&f, x, z));
+ *     the state:  cell.fusion = f, cell.z = z: each step sees the fused h, of the size of h;
+ *     the output: sg_apply(out, sg_fuse(&f, h, z)).
+ * Sizes that do not fit are errors (SG_BAD_SHAPE) that tell both. */
 typedef struct sg_fusion {
     sg_fusion_kind kind;
     sg_activation f;
@@ -158,8 +163,9 @@ typedef struct sg_ctc_options {
     bool zero_infinity; /* rows too short for their labels cost 0 instead of infinity */
     int end_;
 } sg_ctc_options;
-/* Connectionist temporal classification (Graves et al. 2006): -log of the sum over all alignments,
- * by row: [batch]. The gradient of an impossible row is 0. */
+/* Connectionist temporal classification (Graves et al. 2006): -log p(l | x), by row: [batch]. p(l |
+ * x) = sum over alignments a, with B(a) = l, of prod_t y_t[a_t], where y_t = softmax(logits_t), and
+ * B takes out repetitions, then blanks. The gradient of an impossible row is 0. */
 #define sg_ctc_loss(...) sg_ctc_loss_((sg_ctc_options){__VA_ARGS__, .end_ = 0})
 SG_API sg_tensor *sg_ctc_loss_(sg_ctc_options o);
 

@@ -6,7 +6,9 @@
  * to m outputs is [n, m]. Sequences are [batch, time, features]. `lengths` are arrays of batch
  * numbers, 0..time, in any order; NULL means that all are full. What stands behind a sequence's
  * length never changes a result. Layers are small structs of parameters, returned by value; making
- * one again under the same name finds the same parameters.
+ * one again under the same name finds the same parameters. Sizes that do not fit are SG_BAD_SHAPE,
+ * options that are not possible SG_BAD_ARGUMENT; what is returned then is inert, and the message
+ * tells the layer, by kind and name, and what met.
  */
 #ifndef SG_MODELS_H
 #define SG_MODELS_H

@@ -366,6 +366,10 @@ Test(cell_options, errors)
     sg_cell p = sg_gru(g, "p", 2, 3), q = sg_gru(g, "q", 3, 3);
     REFUSES(g, sg_residual(p), "inputs of 2 features do not add to states of 3");
     REFUSES(g, sg_highway(p, "h"), "highway \"h\": inputs of 2 features do not add to states of 3");
+    p.z = sequences(g, SG_F32, 2, .size = 5, .flat = true); /* [h; z] is no h */
+    REFUSES(
+        g, sg_cell_step(&p, sequences(g, SG_F32, 2, .size = 2, .flat = true), sg_zero_state(&p, 2)),
+        "h of 3 features with z of 5 has 8, the cell 3");
     REFUSES(g, sg_residual(sg_residual(q)), "residual: the cell is wrapped already");
     sg_close(g);
 }

@@ -80,11 +80,21 @@ static sg_tensor *zone(sg_tensor *old, sg_tensor *new, double z)
     return sg_where(stays, old, new);
 }
 
+/* h with z, of h's size. */
+static sg_tensor *fused(const sg_cell *p, sg_tensor *h)
+{
+    sg_tensor *y = sg_fuse(&p->fusion, h, p->z);
+    if (sg_ok(p->g) && sg_dim(y, -1) != p->hidden)
+        return sg_fail(p->g, SG_BAD_SHAPE, "h of %d features with z of %lld has %lld, the cell %d",
+                       p->hidden, (long long)sg_dim(p->z, -1), (long long)sg_dim(y, -1), p->hidden);
+    return y;
+}
+
 sg_state sg__step(const sg_cell *p, sg_tensor *xw, sg_state s)
 {
     sg_state seen = s;
     if (p->z)
-        seen.h = sg_fuse(&p->fusion, s.h, p->z);
+        seen.h = fused(p, s.h);
     if (p->gates)
         p->gates->n = 0;
     sg_state next = p->step(p, xw, seen);
