@@ -42,7 +42,7 @@ static void agrees(tape *t, sg_tensor *x, const char *what, int number)
     char label[96];
     snprintf(label, sizeof label, "%s, %s, %s %d", t->name, sg_dtype_name(t->dtype), what, number);
     for (int64_t i = 0; i < sg_size(x); i++)
-        is_near(x, i, t->expected[i], t->dtype == SG_F32 ? 2e-5 : 1e-10, label);
+        is_near(x, i, t->expected[i], t->dtype == SG_F32 ? 1e-5 : 1e-10, label);
     t->expected += sg_size(x);
 }
 

@@ -187,7 +187,8 @@ static void check_optimizer(sg_context *g, sg_dtype d, size_t row)
     for (int t = 0; t < STEPS; t++) {
         const double *factors = optim_a;
         sg_tensor *a = next(g, d, SG_SHAPE(SIZE), &factors);
-        sg_status status = sg_step(&s, sg_sum(sg_mul(a, sg_sin(p)), SG_ALL_AXES, false));
+        sg_tensor *f = sg_mul(sg_mul(a, sg_sin(p)), sg_like(p, 1 + t % 2));
+        sg_status status = sg_step(&s, sg_sum(f, SG_ALL_AXES, false));
         cr_assert_eq(status, SG_OK, "%s: %s", torch_optimizer[row].name, sg_errmsg(g));
         sg_reset(g);
         agrees(p, &expected, torch_optimizer[row].name, "p");
@@ -202,6 +203,27 @@ Test(torch_vectors, optimizers)
             check_optimizer(g, (sg_dtype)d, row);
             sg_close(g);
         }
+}
+
+Test(torch_vectors, rows_of_a_table)
+{
+    for (int d = SG_F32; d <= SG_F64; d++) {
+        sg_context *g = sg_open();
+        const double *factors = lazy_a, *expected = lazy_expected, *start = lazy_start;
+        sg_optimizer s = sg_adam(g, .rate = 0.05, .epsilon = 1e-30, .lazy = true);
+        sg_tensor *p = sg_param(g, "p", SG_SHAPE(SIZE, IN), SG_ZEROS, .dtype = (sg_dtype)d);
+        sg_set(p, sg_data(next(g, (sg_dtype)d, SG_SHAPE(SIZE, IN), &start)));
+        for (int t = 0; t < STEPS; t++) {
+            sg_tensor *rows = sg_input(g, SG_I32, SG_SHAPE(2), lazy_rows + 2 * t);
+            sg_tensor *a = next(g, (sg_dtype)d, SG_SHAPE(2, IN), &factors);
+            sg_tensor *f = sg_mul(a, sg_sin(sg_take(p, rows)));
+            sg_status status = sg_step(&s, sg_sum(f, SG_ALL_AXES, false));
+            cr_assert_eq(status, SG_OK, "%s", sg_errmsg(g));
+            sg_reset(g);
+            agrees(p, &expected, "lazy", "p");
+        }
+        sg_close(g);
+    }
 }
 
 Test(torch_vectors, schedules)

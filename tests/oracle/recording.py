@@ -28,9 +28,9 @@ class Draw:
         return torch.tensor(values).reshape(shape)
 
 
-def array(name, tensors):
+def array(name, tensors, kind="double"):
     words = ["%.13g" % v for t in tensors for v in t.detach().flatten().tolist()]
-    print(f"static const double {name}[] = {{")
+    print(f"static const {kind} {name}[] = {{")
     line = "   "
     for word in words:
         if len(line) + len(word) + 2 > 100:

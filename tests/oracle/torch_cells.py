@@ -12,27 +12,15 @@ from torch import nn
 from torch.nn.utils import rnn
 from torch.optim import lr_scheduler
 
+from recording import array
+
 BATCH, TIME, IN, HIDDEN, CLASSES, SIZE, STEPS, RATES = 3, 4, 2, 3, 5, 5, 6, 9
 LENGTHS = [3, 1, 4]
-torch.set_default_dtype(torch.float64)
-torch.set_num_threads(1)
 torch.manual_seed(20)
 
 
 def draw(*shape):
     return torch.randint(-64, 65, shape) / 64
-
-
-def array(name, tensors):
-    words = ["%.13g" % v for t in tensors for v in t.detach().flatten().tolist()]
-    print(f"static const double {name}[] = {{")
-    line = "   "
-    for word in words:
-        if len(line) + len(word) + 2 > 100:
-            print(line)
-            line = "   "
-        line += f" {word},"
-    print(f"{line}\n}};")
 
 
 # ---- recurrent layers ---------------------------------------------------------------------------
@@ -159,32 +147,38 @@ def optimizers():
     a, start = draw(SIZE) * 4, draw(SIZE)
     sgd, adam, adamw = torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW
     table = [
-        ("sgd", sgd, {"lr": 0.1}, 0),
-        ("momentum", sgd, {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.02}, 0),
-        ("nesterov", sgd, {"lr": 0.1, "momentum": 0.9, "nesterov": True}, 0),
-        ("adam", adam, {"lr": 0.05}, 0),
-        ("adam_decay", adam, {"lr": 0.05, "betas": (0.8, 0.95), "weight_decay": 0.1}, 0),
-        ("adam_epsilon", adam, {"lr": 0.05, "eps": 0.01}, 0),
-        ("adamw", adamw, {"lr": 0.05, "weight_decay": 0.1}, 0),
-        ("clipped", sgd, {"lr": 0.1}, 2),
-        ("adam_clipped", adam, {"lr": 0.05, "eps": 0.01}, 0.5),
+        ("sgd", sgd, {"lr": 0.1}, {}),
+        ("momentum", sgd, {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.02}, {}),
+        ("nesterov", sgd, {"lr": 0.1, "momentum": 0.9, "nesterov": True}, {}),
+        ("adam", adam, {"lr": 0.05}, {}),
+        ("adam_decay", adam, {"lr": 0.05, "betas": (0.8, 0.95), "weight_decay": 0.1}, {}),
+        ("adam_epsilon", adam, {"lr": 0.05, "eps": 0.01}, {}),
+        ("adamw", adamw, {"lr": 0.05, "weight_decay": 0.1}, {}),
+        ("clipped", sgd, {"lr": 0.1}, {"clip_norm": 2}),
+        ("adam_clipped", adam, {"lr": 0.05, "eps": 0.01}, {"clip_norm": 0.5}),
+        ("by_value", sgd, {"lr": 0.1, "momentum": 0.9}, {"clip_value": 0.75}),
+        ("accumulated", adam, {"lr": 0.05, "eps": 0.01}, {"accumulate": 2}),
+        ("accumulated_clipped", sgd, {"lr": 0.1}, {"accumulate": 3, "clip_norm": 2}),
     ]
-    print("/* f(p) = sum(a sin(p)), and p at the start; p after each of the steps. */")
+    print("/* f(p) = sum(a sin(p)), twice that in every second step; p at the start, after a step. */")
     array("optim_a", [a])
     array("optim_start", [start])
     rows = []
-    for name, kind, options, clip in table:
+    for name, kind, options, more in table:
         p = start.clone().requires_grad_()
-        optimizer, values = kind([p], **options), []
-        for _ in range(STEPS):
-            optimizer.zero_grad()
-            (a * p.sin()).sum().backward()
-            if clip:
-                nn.utils.clip_grad_norm_([p], clip)
-            optimizer.step()
+        optimizer, values, every = kind([p], **options), [], more.get("accumulate", 1)
+        for t in range(STEPS):
+            ((1 + t % 2) * (a * p.sin()).sum() / every).backward()
+            if (t + 1) % every == 0:
+                if "clip_norm" in more:
+                    nn.utils.clip_grad_norm_([p], more["clip_norm"])
+                if "clip_value" in more:
+                    nn.utils.clip_grad_value_([p], more["clip_value"])
+                optimizer.step()
+                optimizer.zero_grad()
             values.append(p.detach().clone())
         array(f"optim_{name}", values)
-        rows.append(f'    {{"{name}", {{{ours(kind, options, clip)}}}, optim_{name}}},')
+        rows.append(f'    {{"{name}", {{{ours(kind, options, more)}}}, optim_{name}}},')
     print("static const struct {")
     print("    const char *name;")
     print("    sg_optimizer_options options;")
@@ -194,7 +188,29 @@ def optimizers():
     print("};\n")
 
 
-def ours(kind, options, clip):
+def lazy():
+    """Rows of a table that a step does not look up stay as they are, moments too. (SparseAdam adds
+    epsilon elsewhere than Adam does: here it is next to nothing.)"""
+    table = nn.Embedding(SIZE, IN, sparse=True)
+    rows = torch.tensor([[0, 3], [3, 3], [1, 0], [4, 1], [0, 0], [3, 4]])
+    a, start, values = draw(STEPS, 2, IN) * 4, draw(SIZE, IN), []
+    with torch.no_grad():
+        table.weight.copy_(start)
+    optimizer = torch.optim.SparseAdam(table.parameters(), lr=0.05, eps=1e-30)
+    for t in range(STEPS):
+        optimizer.zero_grad()
+        (a[t] * table(rows[t]).sin()).sum().backward()
+        optimizer.step()
+        values.append(table.weight.detach().clone())
+    print("/* f(rows of p) = sum(a sin(rows)), with other rows and a in each step; p after it. */")
+    print(f"static const int lazy_rows[] = {{{', '.join(map(str, rows.flatten().tolist()))}}};")
+    array("lazy_a", [a])
+    array("lazy_start", [start])
+    array("lazy_expected", values)
+    print()
+
+
+def ours(kind, options, more):
     names = {"lr": "rate", "weight_decay": "decay", "eps": "epsilon"}
     words = [f".kind = SG_{kind.__name__.upper()}"]
     for key, value in options.items():
@@ -202,7 +218,7 @@ def ours(kind, options, clip):
             words.append(".beta1 = %r, .beta2 = %r" % value)
         else:
             words.append(f".{names.get(key, key)} = {str(value).lower()}")
-    return ", ".join(words + ([f".clip_norm = {clip}"] if clip else []))
+    return ", ".join(words + [f".{key} = {value}" for key, value in more.items()])
 
 
 # ---- schedules ----------------------------------------------------------------------------------
@@ -281,6 +297,7 @@ def main():
     norm()
     attention()
     optimizers()
+    lazy()
     schedules()
 
 

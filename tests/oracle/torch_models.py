@@ -10,7 +10,8 @@ import torch
 from torch import nn
 from torch.nn.utils import rnn
 
-from torch_cells import array, draw
+from recording import array
+from torch_cells import draw
 
 BATCH, TIME, KEYS, IN, HIDDEN, PROJECTED, SIZE, HEADS, WIDE = 3, 4, 3, 2, 3, 2, 4, 2, 5
 CLASSES, LABELS, LONG = 5, 3, 6
