@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Writes what tests/test_recorded_attention.c compares with: python3 attention.py > attention.h
 
-Needs torch and keras; not run by the tests. Scores of attention, coverage, windows; sequences to one
-vector; what is joined to a sequence.
+Needs torch and keras; not run by the tests. Scores of attention, coverage, windows; sequences to
+one vector; what is joined to a sequence.
 """
 
 import torch
@@ -71,8 +71,8 @@ def coverage(q, v, p):
 
 
 def local(q, v, p, predicted):
-    """Luong et al. 2015, eq. 9 and 10: a(s) exp(-(s - p)^2 / 2 sigma^2) over [p - D, p + D], sigma =
-    D / 2, p = S sigmoid(vp tanh(Wp h)); local-m has a given p, and a(s) alone."""
+    """Luong et al. 2015, eq. 9 and 10: a(s) exp(-(s - p)^2 / 2 sigma^2) over [p - D, p + D], with
+    sigma = D / 2, p = S sigmoid(vp tanh(Wp h)); local-m has a given p, and a(s) alone."""
     positions = torch.arange(TIME)
     if predicted:
         size = torch.tensor(LENGTHS)[:, None, None]
@@ -93,9 +93,7 @@ def scores():
     inner = {"wq": (SIZE, INNER), "wk": (SIZE, INNER), "v": (INNER, 1)}
     recording("concat", concat, [QUERY, KEYS], inner)
     square = (SIZE, SIZE)
-    recording(
-        "heads", heads, [QUERY, KEYS], {"wq": square, "wkv": (SIZE, 2 * SIZE), "wo": square}
-    )
+    recording("heads", heads, [QUERY, KEYS], {"wq": square, "wkv": (SIZE, 2 * SIZE), "wo": square})
     recording("coverage", coverage, [QUERY, KEYS], inner | {"wc": (1, INNER)})
     window = {"wa": square, "wp": square, "vp": (SIZE, 1)}
     recording("local_p", lambda *x: local(*x, True), [QUERY, KEYS], window)

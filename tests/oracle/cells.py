@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Writes what tests/test_recorded_cells.c compares with: python3 cells.py > cells.h
 
-Needs torch, keras, jax, dm-haiku, onnx, onnxruntime; not run by the tests. Each cell over a sequence
-from given states: y, the final h and c, and gradients. Where a package has the cell, the package
-computes it. Where none has it, it is written here from its paper.
+Needs torch, keras, jax, dm-haiku, onnx, onnxruntime; not run by the tests. Each cell over a
+sequence from given states: y, the final h and c, and gradients. Where a package has the cell, the
+package computes it. Where none has it, it is written here from its paper.
 """
 
 import haiku
@@ -62,9 +62,7 @@ def by_keras(layer, x, states, weights):
 
 def rnn(activation):
     def f(x, states, p):
-        layer = keras.layers.SimpleRNN(
-            HIDDEN, activation, return_sequences=True, return_state=True
-        )
+        layer = keras.layers.SimpleRNN(HIDDEN, activation, return_sequences=True, return_state=True)
         return by_keras(layer, x, states, [p["wx"], p["wh"], p["b"]])
 
     return f
