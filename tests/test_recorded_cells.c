@@ -98,3 +98,23 @@ Test(recorded_cells, in_layers)
         for (int d = SG_F32; d <= SG_F64; d++)
             check_layers((sg_dtype)d, gru);
 }
+
+static void check_merge(sg_dtype d, recording r, sg_fusion_kind kind)
+{
+    tape t = open_tape(d, r);
+    sg_cell forward = sg_rnn(t.g, "0f", IN, HIDDEN, .dtype = d);
+    sg_cell backward = sg_rnn(t.g, "0b", IN, HIDDEN, .dtype = d);
+    sg_fusion merge = sg_make_fusion(t.g, "v", kind, HIDDEN, HIDDEN, .dtype = d);
+    sg_tensor *x = leaf(&t, SG_SHAPE(BATCH, TIME, IN));
+    leaf_parameters(&t);
+    all_agree(&t, sg_deep(1, &forward, &backward, x, .merge = &merge));
+}
+
+Test(recorded_cells, of_both_directions)
+{
+    for (int d = SG_F32; d <= SG_F64; d++) {
+        check_merge((sg_dtype)d, (recording)RECORDING(merged_sum), SG_FUSE_ADD);
+        check_merge((sg_dtype)d, (recording)RECORDING(merged_mean), SG_FUSE_MEAN);
+        check_merge((sg_dtype)d, (recording)RECORDING(merged_form), SG_FUSE_MLP);
+    }
+}

@@ -57,7 +57,8 @@ def over_time(step, x, states):
 def by_keras(layer, x, states, weights):
     layer.build(x.shape)
     others = [v.value for v in layer.non_trainable_variables]
-    return layer.stateless_call(weights, others, x, initial_state=states)[0]
+    options = {"initial_state": states} if states else {}
+    return layer.stateless_call(weights, others, x, **options)[0]
 
 
 def rnn(activation):
@@ -253,6 +254,24 @@ def stacked(kind, gates):
     record(f"stacked_{kind.__name__.lower()}", named(shapes, f), [X], shapes)
 
 
+def merged(name, merge, more={}):
+    """Both directions of an RNN, merged by Keras; or A V + A' V' + b, through tanh."""
+    shapes = more | {f"0{d}.{key}": shape for d in "fb" for key, shape in
+                     {"wx": (IN, HIDDEN), "wh": (HIDDEN, HIDDEN), "b": (HIDDEN,)}.items()}  # fmt: skip
+
+    def f(x, p):
+        layer = keras.layers.Bidirectional(
+            keras.layers.SimpleRNN(HIDDEN, return_sequences=True), merge_mode=merge
+        )
+        weights = [p[f"0{d}.{key}"] for d in "fb" for key in ["wx", "wh", "b"]]
+        y = by_keras(layer, x, None, weights)
+        if more:
+            y = torch.tanh(y @ torch.cat([p["v.wh"], p["v.wz"]]) + p["v.b"])
+        return [y]
+
+    record(f"merged_{name}", named(shapes, f), [X], shapes)
+
+
 def main():
     head("cells.py", [torch, keras, haiku, onnxruntime], BATCH=BATCH, TIME=TIME, IN=IN,
          HIDDEN=HIDDEN)  # fmt: skip
@@ -279,6 +298,10 @@ def main():
     recording("highway", highway, after | {"cell." + k: v for k, v in gate.items()})
     stacked(nn.RNN, 1)
     stacked(nn.GRU, 3)
+    merged("sum", "sum")
+    merged("mean", "ave")
+    square = (HIDDEN, HIDDEN)
+    merged("form", "concat", {"v.wh": square, "v.wz": square, "v.b": (HIDDEN,)})
 
 
 if __name__ == "__main__":
