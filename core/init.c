@@ -1,41 +1,49 @@
 /* Initial values of parameters. They are drawn from a stream of the parameter's name, so they do
  * not depend on what else a model has, nor on the order in which it was made. */
+#include "core/array.h"
 #include "core/internal.h"
+#include "core/orthonormal.h"
 #include "core/philox.h"
 
 #include <math.h>
 #include <stdlib.h>
 
 typedef struct stream {
-    uint32_t key[2], counter[4], out[4];
-    int used;
+    uint32_t key[2];
 } stream;
 
-static stream stream_of(sg_context *g, const char *name)
+static stream stream_of(const sg_context *g, const char *name)
 {
     uint64_t h = g->seed * UINT64_C(0x9E3779B97F4A7C15);
     for (; *name; name++)
         h = (h ^ (unsigned char)*name) * UINT64_C(0x100000001B3);
     h ^= h >> 31;
-    return (stream){.key = {(uint32_t)h, (uint32_t)(h >> 32)}, .counter = {0, 0, 0, 1}, .used = 4};
+    return (stream){{(uint32_t)h, (uint32_t)(h >> 32)}};
 }
 
-/* in (0, 1) */
-static double uniform(stream *s)
+/* So many numbers of a stream in (0, 1), from number `at` on. */
+static void uniforms(const stream *s, uint64_t at, int64_t n, double *u)
 {
-    if (s->used == 4) {
-        sg__philox(s->key, s->counter, s->out);
-        if (++s->counter[0] == 0)
-            s->counter[1]++;
-        s->used = 0;
+    uint32_t out[4];
+    while (n > 0) {
+        const uint64_t block = at / 4;
+        sg__philox(s->key, (const uint32_t[]){(uint32_t)block, (uint32_t)(block >> 32), 0, 1}, out);
+        for (unsigned k = at % 4; k < 4 && n > 0; k++, at++, n--)
+            *u++ = (out[k] + 0.5) * 0x1p-32;
     }
-    return (s->out[s->used++] + 0.5) * 0x1p-32;
 }
 
-static double normal(stream *s)
+enum { SOME = 256 }; /* values at a time */
+
+static void normals(const stream *s, uint64_t at, int64_t n, double *x)
 {
-    double u = uniform(s), v = uniform(s);
-    return sqrt(-2 * log(u)) * cos(6.283185307179586 * v);
+    double u[2 * SOME];
+    for (; n > 0; n -= SOME, at += SOME, x += SOME) {
+        const int64_t count = n < SOME ? n : SOME;
+        uniforms(s, 2 * at, 2 * count, u);
+        for (int64_t i = 0; i < count; i++)
+            x[i] = sqrt(-2 * log(u[2 * i])) * cos(6.283185307179586 * u[2 * i + 1]);
+    }
 }
 
 static void put(const sg__store *s, int64_t i, double v)
@@ -46,55 +54,82 @@ static void put(const sg__store *s, int64_t i, double v)
         ((double *)s->data)[i] = v;
 }
 
-/* In lanes: a single sum waits for each addition. */
-static double dot(const double *x, const double *y, int64_t n)
+typedef struct filling { /* of a store, by several threads */
+    const sg__store *s;
+    stream stream;
+    double gain;
+    int64_t size, rows, columns, width; /* width: of a block */
+    int blocks;
+    double *room; /* for a block, for each thread */
+    sg__orthonormal *orthonormal;
+} filling;
+
+/* gain * (from -1 to 1) */
+static void fill_uniform(void *arg, int part, int parts)
 {
-    enum { LANES = 8 };
-    double lane[LANES] = {0}, sum = 0;
-    int64_t k = 0;
-    for (; k + LANES <= n; k += LANES)
-        for (int l = 0; l < LANES; l++)
-            lane[l] += x[k + l] * y[k + l];
-    for (; k < n; k++)
-        sum += x[k] * y[k];
-    for (int l = 0; l < LANES; l++)
-        sum += lane[l];
-    return sum;
+    const filling *f = arg;
+    double u[SOME];
+    int64_t from, end;
+    for (sg__share(f->size, 1, part, parts, &from, &end); from < end; from += SOME) {
+        const int64_t n = end - from < SOME ? end - from : SOME;
+        uniforms(&f->stream, (uint64_t)from, n, u);
+        for (int64_t i = 0; i < n; i++)
+            put(f->s, from + i, f->gain * (2 * u[i] - 1));
+    }
 }
 
-/* Rows (or columns, if there are fewer) of a random matrix [m, n] made orthonormal by Gram and
- * Schmidt, again where little is left, then written to the block of the store that starts at column
- * `from`.
- */
-static bool orthogonal(const sg__store *s, stream *r, double gain, int64_t m, int64_t n,
-                       int64_t stride, int64_t from)
+static void fill_normal(void *arg, int part, int parts)
 {
-    bool flat = m <= n;
-    int64_t count = flat ? m : n, length = flat ? n : m;
-    double *q = calloc((size_t)(count * length) + 1, sizeof *q);
-    if (!q)
-        return false;
-    for (int64_t i = 0; i < count; i++) {
-        double *v = q + i * length, before, now;
-        for (int64_t k = 0; k < length; k++)
-            v[k] = normal(r);
-        do {
-            before = dot(v, v, length);
-            for (int64_t j = 0; j < i; j++) {
-                const double *w = q + j * length;
-                const double along = dot(v, w, length);
-                for (int64_t k = 0; k < length; k++)
-                    v[k] -= along * w[k];
-            }
-            now = dot(v, v, length);
-        } while (now < 0.01 * before); /* a digit of the norm is lost */
-        for (int64_t k = 0; k < length; k++)
-            v[k] /= sqrt(now);
+    const filling *f = arg;
+    double x[SOME];
+    int64_t from, end;
+    for (sg__share(f->size, 1, part, parts, &from, &end); from < end; from += SOME) {
+        const int64_t n = end - from < SOME ? end - from : SOME;
+        normals(&f->stream, (uint64_t)from, n, x);
+        for (int64_t i = 0; i < n; i++)
+            put(f->s, from + i, f->gain * x[i]);
     }
-    for (int64_t i = 0; i < m; i++)
-        for (int64_t j = 0; j < n; j++)
-            put(s, i * stride + from + j, gain * (flat ? q[i * length + j] : q[j * length + i]));
-    free(q);
+}
+
+/* Each block is a random matrix of which rows, or columns if there are fewer, are orthonormal. */
+static void fill_orthogonal(void *arg, int part, int parts)
+{
+    const filling *f = arg;
+    const int64_t m = f->rows, n = f->width;
+    const bool flat = m <= n;
+    double *q = f->room + part * m * n;
+    for (int b = part; b < f->blocks; b += parts) {
+        normals(&f->stream, (uint64_t)(b * m * n), m * n, q);
+        f->orthonormal(flat ? m : n, flat ? n : m, q);
+        for (int64_t i = 0; i < m; i++)
+            for (int64_t j = 0; j < n; j++)
+                put(f->s, i * f->columns + b * n + j, f->gain * q[flat ? i * n + j : j * m + i]);
+    }
+}
+
+/* On all threads, where it is worth it. */
+static void on_threads(sg_context *g, sg__work *work, filling *f)
+{
+    enum { LARGE = 1 << 16 };
+    const bool many = g->threads > 1 && f->size >= LARGE;
+    if (many && !g->pool)
+        g->pool = sg__pool_open(g->threads);
+    if (many && g->pool)
+        sg__pool_run(g->pool, work, f);
+    else
+        work(f, 0, 1);
+}
+
+static bool make_orthogonal(sg_context *g, filling *f)
+{
+    f->orthonormal = sg__orthonormals[g->isa] ? sg__orthonormals[g->isa] : sg__orthonormals[0];
+    f->room = calloc((size_t)(f->rows * f->width) * (size_t)g->threads + 1, sizeof *f->room);
+    if (!f->room) {
+        sg__no_memory(g, f->s->name);
+        return false;
+    }
+    on_threads(g, fill_orthogonal, f);
+    free(f->room);
     return true;
 }
 
@@ -119,27 +154,20 @@ bool sg__initialize(sg_context *g, const sg__store *s, sg_init init, double gain
     /* fans as in x W: rows in, columns of one block out; a vector counts as a column */
     double in = rank > 1 ? (double)rows : (double)columns, out = rank > 1 ? (double)width : 1;
     double fans = in + out > 0 ? in + out : 1;
-    stream r = stream_of(g, s->name);
+    filling f = {s, stream_of(g, s->name), gain, size, rows, columns, width, blocks, NULL, NULL};
     switch (init) {
     case SG_XAVIER:
     case SG_UNIFORM:
-        gain *= init == SG_XAVIER ? sqrt(6 / fans) : 1;
-        for (int64_t i = 0; i < size; i++)
-            put(s, i, gain * (2 * uniform(&r) - 1));
+        f.gain *= init == SG_XAVIER ? sqrt(6 / fans) : 1;
+        on_threads(g, fill_uniform, &f);
         return true;
     case SG_XAVIER_NORMAL:
     case SG_NORMAL:
-        gain *= init == SG_XAVIER_NORMAL ? sqrt(2 / fans) : 1;
-        for (int64_t i = 0; i < size; i++)
-            put(s, i, gain * normal(&r));
+        f.gain *= init == SG_XAVIER_NORMAL ? sqrt(2 / fans) : 1;
+        on_threads(g, fill_normal, &f);
         return true;
     case SG_ORTHOGONAL:
-        for (int b = 0; b < blocks; b++)
-            if (!orthogonal(s, &r, gain, rows, width, columns, b * width)) {
-                sg__no_memory(g, s->name);
-                return false;
-            }
-        return true;
+        return make_orthogonal(g, &f);
     case SG_ZEROS:
         return true;
     case SG_CONSTANT:

@@ -402,6 +402,22 @@ Test(core, initial_values)
     sg_close(g);
 }
 
+/* Large ones are made by all threads. */
+Test(core, initial_values_by_threads)
+{
+    static const sg_init inits[] = {SG_XAVIER, SG_NORMAL, SG_ORTHOGONAL};
+    sg_context *g = sg_open(.seed = 2), *h = sg_open(.seed = 2, .threads = 3);
+    for (int i = 0; i < 3; i++) {
+        char name[8] = {(char)('a' + i)};
+        sg_tensor *p = sg_param(g, name, SG_SHAPE(129, 4 * 131), inits[i], .blocks = 4);
+        sg_tensor *q = sg_param(h, name, SG_SHAPE(129, 4 * 131), inits[i], .blocks = 4);
+        cr_expect(memcmp(sg_data(p), sg_data(q), 129 * 4 * 131 * sizeof(float)) == 0, "%d", i);
+    }
+    cr_expect(sg_ok(h));
+    sg_close(g);
+    sg_close(h);
+}
+
 Test(core, sharing)
 {
     sg_context *g = sg_open();
