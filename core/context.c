@@ -116,7 +116,6 @@ void sg_close(sg_context *g)
     free(g->shapes);
     free(g->workspace);
     free(g->code);
-    free(g->items);
     free(g->steps);
     free(g->buffers);
     sg__arena_free(&g->spare);

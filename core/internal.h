@@ -287,12 +287,12 @@ struct sg_context {
     size_t frame_capacity;
     sg__cache *cache;
     sg__pool *pool;    /* with more than one thread, once there was work for it */
-    sg__arena scratch; /* for the making of a plan; lists that are long there: */
-    void *items, *steps, *buffers;
-    size_t item_capacity, step_capacity, buffer_capacity;
-    sg__arena spare;  /* of a plan that was dropped, for the next one */
-    sg__arena sweeps; /* for gradients under way, one inside another */
-    void *workspace;  /* of all plans, 64-byte aligned */
+    sg__arena scratch; /* for the making of a plan; lists that grow there: */
+    void *steps, *buffers;
+    size_t step_capacity, buffer_capacity;
+    sg__arena spare;                        /* of a plan that was dropped, for the next one */
+    sg__arena sweeps;                       /* for gradients under way, one inside another */
+    void *workspace;                        /* of all plans, 64-byte aligned */
     size_t workspace_bytes, workspace_room; /* of the largest plan; what there is */
     void *code, **bases; /* scratch of evaluations: the encoded graph, where arrays are */
     size_t code_capacity, base_capacity;

@@ -345,10 +345,9 @@ bool sg__batch(sg__graph *gr, sg__arena *lasting)
     if (gr->g->memory)
         return true;
     sg__graph now;
-    if (!sg__graph_look_now(gr, &now) || !batch(&now, lasting, &worth) || !worth) {
-        free(now.x);
-        return !gr->g->status;
-    }
-    sg__graph_replace(gr, &now);
+    if (!sg__graph_look_now(gr, &now) || !batch(&now, lasting, &worth))
+        return false;
+    if (worth)
+        *gr = now;
     return true;
 }

@@ -95,5 +95,5 @@ void sg_dump_batches(FILE *f, int n, sg_tensor *const *x)
         if (sg__batch_groups(&b))
             print(f, &b);
     }
-    sg__graph_close(&gr);
+    sg__arena_reset(&g->scratch);
 }

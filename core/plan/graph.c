@@ -2,8 +2,6 @@
  * items are one: an op is a function of its operands and attributes. */
 #include "core/plan/plan.h"
 
-#include <stdlib.h>
-
 enum { FEW = 256, NEAR = 16 };
 
 static bool no_memory(const sg__graph *gr)
@@ -78,14 +76,25 @@ static bool enough_slots(sg__graph *gr, size_t n)
     return true;
 }
 
+static bool enough_items(sg__graph *gr, size_t n)
+{
+    if (n <= gr->capacity)
+        return true;
+    size_t capacity = n + n / 2;
+    sg__item *x = sg__alloc(&gr->g->scratch, capacity * sizeof *x);
+    if (!x)
+        return no_memory(gr);
+    if (gr->n)
+        memcpy(x, gr->x, gr->n * sizeof *x);
+    gr->x = x;
+    gr->capacity = capacity;
+    return true;
+}
+
 uint32_t sg__graph_append(sg__graph *gr, sg__item x)
 {
-    void *p = gr->x;
-    if (!sg__grow(&p, &gr->capacity, gr->n + 1, sizeof *gr->x)) {
-        no_memory(gr);
+    if (!enough_items(gr, gr->n + 1))
         return SG__NONE;
-    }
-    gr->x = p;
     gr->x[gr->n] = x;
     return (uint32_t)gr->n++;
 }
@@ -184,12 +193,10 @@ bool sg__graph_open(const sg__request *r, size_t kept, sg__graph *gr)
 {
     const sg__list *order = &r->g->order;
     *gr = (sg__graph){.g = r->g, .root_count = r->n, .kept = kept};
-    gr->x = r->g->items;
-    gr->capacity = r->g->item_capacity;
-    r->g->items = NULL;
     uint32_t *now = sg__graph_list(gr, (uint32_t)order->n), leaf = 0;
     gr->roots = sg__graph_list(gr, (uint32_t)r->n);
-    if (!now || !gr->roots || !enough_slots(gr, order->n + order->n / 8))
+    if (!now || !gr->roots || !enough_items(gr, order->n) ||
+        !enough_slots(gr, order->n + order->n / 8))
         return false;
     for (size_t i = 0; i < order->n; i++)
         if ((now[i] = take_over(gr, order->x[i], now, &leaf)) == SG__NONE)
@@ -205,7 +212,7 @@ static bool look_now(const sg__graph *gr, sg__graph *now)
 {
     uint32_t *to = sg__graph_list(now, (uint32_t)gr->n);
     now->roots = sg__graph_list(now, (uint32_t)gr->root_count);
-    if (!to || !now->roots || !enough_slots(now, gr->n))
+    if (!to || !now->roots || !enough_items(now, gr->n) || !enough_slots(now, gr->n))
         return false;
     for (uint32_t k = 0; k < gr->ordered; k++) {
         const uint32_t i = gr->order[k];
@@ -234,17 +241,4 @@ bool sg__graph_look_now(const sg__graph *gr, sg__graph *now)
                        .checkpoints = gr->checkpoints,
                        .kept = gr->checkpoints};
     return look_now(gr, now);
-}
-
-void sg__graph_replace(sg__graph *gr, const sg__graph *by)
-{
-    free(gr->x);
-    *gr = *by;
-}
-
-void sg__graph_close(sg__graph *gr)
-{
-    gr->g->items = gr->x;
-    gr->g->item_capacity = gr->capacity;
-    sg__arena_reset(&gr->g->scratch);
 }

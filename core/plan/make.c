@@ -45,7 +45,7 @@ static sg__plan *make(const sg__request *r, size_t kept)
     ok = ok && sg__schedule(&gr) && sg__sparse(&gr) && sg__emit(r, &gr, p) && sg__fuse(r->g, p) &&
          (sg__without(r->g, SG__ASSIGN) || sg__assign_in_place(r->g, p)) &&
          sg__place_all(r->g, p) && (sg__without(r->g, SG__SPLIT) || sg__split(r->g, p));
-    sg__graph_close(&gr);
+    sg__arena_reset(&r->g->scratch);
 #ifndef NDEBUG
     const char *broken = ok ? sg__verify(p) : NULL;
     if (broken) {

@@ -183,7 +183,7 @@ typedef struct sg__slot {
     uint32_t hash, item; /* the upper half of its hash; SG__NONE: free */
 } sg__slot;
 
-typedef struct sg__graph { /* lies in the context's scratch, until it is closed */
+typedef struct sg__graph { /* lies in the context's scratch, until there is a plan */
     sg_context *g;
     sg__item *x; /* operands first */
     size_t n, capacity;
@@ -200,13 +200,11 @@ typedef struct sg__graph { /* lies in the context's scratch, until it is closed 
 
 /* graph.c: SG__NONE, NULL or false after raising an error */
 bool sg__graph_open(const sg__request *r, size_t kept, sg__graph *gr);
-void sg__graph_close(sg__graph *gr);
 uint32_t sg__graph_add(sg__graph *gr, sg__item x);    /* x, or the item that equals it */
 uint32_t sg__graph_append(sg__graph *gr, sg__item x); /* a leaf */
 uint32_t *sg__graph_list(sg__graph *gr, uint32_t n);
 bool sg__graph_needed(sg__graph *gr); /* sets its order, anew if roots changed */
-void sg__graph_replace(sg__graph *gr, const sg__graph *by); /* which it takes over */
-/* The same graph, computing nothing a second time; its items are to be freed, even on failure. */
+/* The same graph, computing nothing a second time. */
 bool sg__graph_look_now(const sg__graph *gr, sg__graph *now);
 /* rewrite.c: x, or what computes the same */
 uint32_t sg__rewrite(sg__graph *gr, sg__item x);

@@ -426,7 +426,8 @@ bool sg__sparse(sg__graph *gr)
         look_at(&s, gr->order[k]);
     if (!ask_all(&s))
         return true;
-    bool ok = rebuild(&s);
-    sg__graph_replace(gr, &s.now);
-    return ok;
+    if (!rebuild(&s))
+        return false;
+    *gr = s.now;
+    return true;
 }

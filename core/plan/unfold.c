@@ -22,12 +22,16 @@ static bool no_memory(sg_context *g)
     return false;
 }
 
-static bool list_leaves(sg_context *g)
+/* And the gradients that depend on all others. */
+static bool list_leaves(sg_context *g, sg_tensor **gradients)
 {
     g->leaves.n = 0;
-    for (size_t i = 0; i < g->order.n; i++)
-        if (g->order.x[i]->value && !sg__list_add(g, &g->leaves, g->order.x[i]))
+    for (size_t i = 0; i < g->order.n; i++) {
+        sg_tensor *x = g->order.x[i];
+        *gradients = x->op->flags & SG__OP_UNRECORDED ? x : *gradients;
+        if (x->value && !sg__list_add(g, &g->leaves, x))
             return false;
+    }
     return true;
 }
 
@@ -37,7 +41,9 @@ bool sg__unfold(const sg__request *r, sg__source **sources)
     uint32_t before = g->serial;
     g->looked = false;
     g->recorded = NULL;
-    if (!list_leaves(g) || !sg__walk(g, (int)r->n, r->roots, SG__STOP_AT_VALUES))
+    sg_tensor *gradients = NULL;
+    if (!list_leaves(g, &gradients) || !sg__record_gradients(gradients) ||
+        !sg__walk(g, (int)r->n, r->roots, SG__STOP_AT_VALUES))
         return false;
     const sg__list *order = &g->order;
     size_t n = 0, *number = sg__alloc(&g->tape, order->n * sizeof *number);
