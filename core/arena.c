@@ -1,5 +1,6 @@
 /* Arenas: bump allocation from chunks that double in size. Chunks are kept over a reset, so that a
- * training loop in its steady state never calls malloc. */
+ * training loop in its steady state never calls malloc. What is free begins and ends at multiples
+ * of 16 bytes. */
 #define _DEFAULT_SOURCE /* madvise */
 #include "core/internal.h"
 
@@ -32,7 +33,7 @@ static void enter(sg__arena *a, sg__chunk *c)
 {
     a->now = c;
     a->at = (char *)c + HEADER;
-    a->end = a->at + c->bytes;
+    a->end = a->at + c->bytes / 16 * 16;
 }
 
 /* Goes on to the first later chunk that is large enough, or a new one. */
@@ -64,7 +65,7 @@ static void *take(sg__arena *a, size_t bytes, size_t alignment)
     for (;;) {
         uintptr_t at = ((uintptr_t)a->at + alignment - 1) & ~(uintptr_t)(alignment - 1);
         if (a->at && at <= (uintptr_t)a->end && bytes <= (uintptr_t)a->end - at) {
-            a->at = (char *)at + bytes;
+            a->at = (char *)at + (bytes + 15) / 16 * 16;
             return (void *)at;
         }
         if (bytes > SIZE_MAX / 4 || !more(a, bytes + alignment))

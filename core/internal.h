@@ -22,16 +22,21 @@ typedef struct sg__arena {
     char *at, *end;
 } sg__arena;
 
-void *sg__alloc_more(sg__arena *a, size_t bytes); /* where the chunk may be used up */
-/* 16-byte aligned, not cleared; NULL: no memory */
+/* 16-byte aligned, not cleared; NULL where the chunk may be used up */
+static inline void *sg__alloc_here(sg__arena *a, size_t bytes)
+{
+    char *at = a->at;
+    if (bytes >= (size_t)(a->end - at))
+        return NULL;
+    a->at = at + ((bytes + 15) & ~(size_t)15);
+    return at;
+}
+void *sg__alloc_more(sg__arena *a, size_t bytes);
+/* The same; NULL: no memory */
 static inline void *sg__alloc(sg__arena *a, size_t bytes)
 {
-    size_t skip = -(uintptr_t)a->at & 15, room = (size_t)(a->end - a->at);
-    if (bytes >= room || skip > room - bytes)
-        return sg__alloc_more(a, bytes);
-    char *at = a->at + skip;
-    a->at = at + bytes;
-    return at;
+    void *at = sg__alloc_here(a, bytes);
+    return at ? at : sg__alloc_more(a, bytes);
 }
 void *sg__alloc_aligned(sg__arena *a, size_t bytes); /* 64-byte aligned, for values */
 void sg__arena_reset(sg__arena *a);                  /* keeps the chunks for the next use */

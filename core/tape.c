@@ -62,14 +62,9 @@ bool sg_is_nil(const sg_tensor *x)
 /* ---- recording ----------------------------------------------------------------------------- */
 
 /* Not initialized are the operands, and the bytes behind them. */
-static inline sg_tensor *new_node(sg_context *g, const sg_op *op, const sg__dims *dims,
-                                  sg_dtype dtype, int n, size_t behind)
+static inline sg_tensor *begin_node(sg_tensor *x, sg_context *g, const sg_op *op,
+                                    const sg__dims *dims, unsigned dtype, int n)
 {
-    sg_tensor *x = sg__alloc(&g->tape, sizeof *x + (size_t)n * sizeof *x->in + behind);
-    if (!x) {
-        sg__no_memory(g, "the tape");
-        return NULL;
-    }
     *x = (sg_tensor){.g = g,
                      .op = op,
                      .dims = dims,
@@ -79,6 +74,16 @@ static inline sg_tensor *new_node(sg_context *g, const sg_op *op, const sg__dims
                      .n = (uint32_t)n,
                      .dtype = (uint8_t)dtype};
     return x;
+}
+
+static sg_tensor *new_node(sg_context *g, const sg_op *op, const sg__dims *dims, sg_dtype dtype,
+                           int n, size_t behind)
+{
+    sg_tensor *x = sg__alloc(&g->tape, sizeof *x + (size_t)n * sizeof *x->in + behind);
+    if (x)
+        return begin_node(x, g, op, dims, dtype, n);
+    sg__no_memory(g, "the tape");
+    return NULL;
 }
 
 static sg_tensor *fail_on(sg_context *g, sg_status s, const char *what, const char *message)
@@ -187,7 +192,17 @@ static const sg__dims *inferred(sg_context *g, const sg_op *op, const void *attr
     return sg__intern(g, op->name, c.shape);
 }
 
-static sg_tensor *record(const sg_op *op, const void *attr, int n, sg_tensor *const *in)
+/* Whether there is nothing to infer but the shape: by element, of this type and defined for it. */
+static inline bool is_plain(const sg_op *op, int n, const sg_tensor *x, const sg_tensor *y)
+{
+    unsigned dtype = x->dtype, allowed = op->dtypes ? op->dtypes : SG_FLOATS;
+    return op->arity == n && op->map && !op->infer && !op->result && !op->attr_size &&
+           y->dtype == dtype && allowed >> dtype & 1u && op->map[dtype][SG_GENERIC];
+}
+
+/* Apart from what calls it, which then needs no room on the stack. */
+static __attribute__((noinline)) sg_tensor *record(const sg_op *op, const void *attr, int n,
+                                                   sg_tensor *const *in)
 {
     sg_tensor *nil;
     sg_context *g = sg__together(n, in, op->name, &nil);
@@ -196,7 +211,9 @@ static sg_tensor *record(const sg_op *op, const void *attr, int n, sg_tensor *co
     if (n == 0 || (op->arity >= 0 && n != op->arity))
         return sg_fail(g, SG_BAD_ARGUMENT, "%s: %d operands", op->name, n);
     sg_dtype dtype = (sg_dtype)in[0]->dtype;
-    const sg__dims *dims = inferred(g, op, attr, n, in, &dtype);
+    const sg__dims *dims =
+        n <= 2 && is_plain(op, n, in[0], in[n - 1]) ? wider(in[0]->dims, in[n - 1]->dims) : NULL;
+    dims = dims ? dims : inferred(g, op, attr, n, in, &dtype);
     sg_tensor *x = dims ? new_node(g, op, dims, dtype, n, op->attr_size) : NULL;
     if (!x)
         return g->nil;
@@ -207,24 +224,21 @@ static sg_tensor *record(const sg_op *op, const void *attr, int n, sg_tensor *co
     return g->debug && !g->busy ? sg__debug(x) : x;
 }
 
-/* Most nodes are by element, of one operand or two of which one has the result's shape: there is
- * nothing to infer. */
+/* Most nodes are by element, of one operand or two of one shape. */
 sg_tensor *sg_record(const sg_op *op, const void *attr, int n, sg_tensor *const *in)
 {
-    const sg_tensor *x = n == 1 || n == 2 ? in[0] : NULL, *y = x ? in[n - 1] : NULL;
-    if (!y || op->arity != n || !op->map || op->infer || op->result || op->attr_size)
+    sg_tensor *x = n == 1 || n == 2 ? in[0] : NULL, *y = x ? in[n - 1] : NULL;
+    if (!y || x->dims != y->dims || !is_plain(op, n, x, y))
         return record(op, attr, n, in);
     sg_context *g = x->g;
-    unsigned dtype = x->dtype, allowed = op->dtypes ? op->dtypes : SG_FLOATS;
-    const sg__dims *dims = x->dims == y->dims ? x->dims : wider(x->dims, y->dims);
-    if (g->status || g->debug || !usable(g, x) || !usable(g, y) || y->dtype != dtype ||
-        !(allowed >> dtype & 1u) || !op->map[dtype][SG_GENERIC] || !dims)
+    if (g->status || g->debug || !usable(g, x) || !usable(g, y))
         return record(op, attr, n, in);
-    sg_tensor *z = new_node(g, op, dims, (sg_dtype)dtype, n, 0);
+    sg_tensor *z = sg__alloc_here(&g->tape, sizeof *z + (size_t)n * sizeof *z->in);
     if (!z)
-        return g->nil;
-    z->in[0] = in[0];
-    z->in[n - 1] = in[n - 1];
+        return record(op, attr, n, in);
+    begin_node(z, g, op, x->dims, x->dtype, n);
+    z->in[0] = x;
+    z->in[n - 1] = y;
     return z;
 }
 

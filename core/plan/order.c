@@ -46,14 +46,14 @@ static bool fail_outdated(const sg_tensor *x)
     return false;
 }
 
-/* What there is to be done for a listed node, in an evaluation. */
-static inline bool note(sg_tensor *x, sg__writer *w)
+/* Notes that a listed node will be computed. */
+static inline void compute(sg_context *g, sg_tensor *x)
 {
-    if (w->r->runs && !x->value && !x->op->view) {
-        x->g->stat.recomputed += (x->flags & SG__COMPUTED) != 0;
-        x->flags |= SG__COMPUTED;
-    }
-    return sg__key_node(w, x);
+    if (x->value || x->op->view)
+        return;
+    if (x->flags & SG__COMPUTED)
+        g->stat.recomputed++;
+    x->flags |= SG__COMPUTED;
 }
 
 /* A node all of whose operands are listed is listed; an alias is where its operand is. While one
@@ -63,6 +63,7 @@ static inline bool walk(sg_context *g, size_t n, sg_tensor *const *roots, sg__ex
                         sg__writer *w, sg_tensor **unrecorded)
 {
     const bool all = !w && g->unrecorded, overwritten = g->overwritten_in == g->generation;
+    const bool runs = w && w->r->runs;
     const uint32_t epoch = ++g->epoch;
     sg_tensor **frames = g->frames, **order = g->order.x;
     size_t depth = 0, listed = 0, most = room(g);
@@ -99,14 +100,16 @@ static inline bool walk(sg_context *g, size_t n, sg_tensor *const *roots, sg__ex
             } else {
                 x->index = (uint32_t)listed;
                 order[listed++] = x;
-                g->order.n = listed;
-                if (w && !note(x, w))
+                if (runs)
+                    compute(g, x);
+                if (w && !sg__key_node(w, x))
                     return false;
             }
             x = depth ? frames[--depth] : NULL;
             i = x ? x->index : 0;
         }
     }
+    g->order.n = listed;
     return true;
 }
 
