@@ -83,8 +83,9 @@ typedef struct sg_open_options {
     size_t memory;       /* most bytes of workspace: as many checkpoints are recomputed as that
                             asks for, and what needs more is an error; 0: no limit, and all are */
     const char *without; /* passes of the planner that are left out, for tests: "fuse,layout", of
-                            rewrite, batch, sparse, layout, fuse, assign, split. Only rewrite, which
-                            joins sums of products, changes how anything is rounded. */
+                            rewrite, batch, sparse, layout, fuse, assign, split, prepare. Only
+                            rewrite, which joins sums of products, changes how anything is
+                            rounded. */
     bool debug;          /* evaluate each node as it is made, and stop at the first NaN; sums of
                             products then round term by term */
 } sg_open_options;
@@ -385,6 +386,8 @@ typedef struct sg_rows {
     void *attr;
 } sg_rows;
 
+typedef struct sg_prepare sg_prepare;
+
 typedef struct sg_call {
     const void *attr;
     int n; /* operands */
@@ -404,6 +407,16 @@ typedef struct sg_shares {
     bool columns;   /* shares are of the last axis */
     unsigned alike; /* operands, a bit each, of which a part reads only what it has of the result */
 } sg_shares;
+
+/* How an operand that several calls read is prepared once for all of them. */
+struct sg_prepare {
+    int operand;
+    const sg_op *first; /* what is done with it, alone */
+    const sg_op *then;  /* takes the result of that instead, and computes the same, to the bit */
+    /* For one of so many readers, in `parts` parts: sets the shape of what is prepared, which has
+     * the operand's type, and the attributes of `then`; false where it is not worth it. */
+    bool (*worth)(const sg_call *c, int64_t readers, sg_shape *shape, void *attr);
+};
 
 typedef struct sg_infer {
     const void *attr;
@@ -486,6 +499,8 @@ struct sg_op {
     /* With SG_OP_SPLIT: what a part reads and writes, so that threads need to meet only where one
      * uses what another made. NULL: each uses all. */
     sg_shares (*shares)(const sg_call *c);
+
+    const sg_prepare *prepare; /* of an operand that several calls read; or NULL */
 
     /* Of up to SG_JOINED operands: sets how those of several results join, so that the op of what
      * they make is the sum of the results; false if there is no way. NULL: there never is. */

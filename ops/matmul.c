@@ -35,10 +35,22 @@ static bool matmul_infer(sg_infer *c)
     return true;
 }
 
-/* The product of one pair of matrices, without pointers. */
-static sg__gemm_call one(const sg_call *c)
+/* Where the right operand is packed: the matrix that it was. */
+typedef struct packed {
+    int64_t dim[2], stride[2], panel;
+} packed;
+
+static sg_array right_of(const sg_call *c)
 {
-    const sg_array *x = &c->in[0], *y = &c->in[1], *z = &c->out;
+    const packed *p = c->attr;
+    const sg_array y = {c->in[1].data, p ? p->dim : NULL, p ? p->stride : NULL, c->in[1].dtype, 2};
+    return p ? y : c->in[1];
+}
+
+/* The product of one pair of matrices, without pointers. */
+static sg__gemm_call one(const sg_call *c, const sg_array *y)
+{
+    const sg_array *x = &c->in[0], *z = &c->out;
     return (sg__gemm_call){.dtype = z->dtype,
                            .isa = c->isa,
                            .m = x->dim[x->rank - 2],
@@ -48,15 +60,16 @@ static sg__gemm_call one(const sg_call *c)
                            .a_col = x->stride[x->rank - 1],
                            .b_row = y->stride[y->rank - 2],
                            .b_col = y->stride[y->rank - 1],
+                           .b_panel = c->attr ? ((const packed *)c->attr)->panel : 0,
                            .c_row = z->stride[z->rank - 2],
                            .c_col = z->stride[z->rank - 1]};
 }
 
 /* Leading axes that continue the rows of x and of the result, while y has one matrix for them, are
  * taken as rows: how many leading axes remain to loop over. */
-static int join_rows(const sg_call *c, sg__gemm_call *p)
+static int join_rows(const sg_call *c, const sg_array *y, sg__gemm_call *p)
 {
-    const sg_array *x = &c->in[0], *y = &c->in[1], *z = &c->out;
+    const sg_array *x = &c->in[0], *z = &c->out;
     int left = z->rank - 2;
     for (; left > 0; left--) {
         int xi = left - 1 - (z->rank - x->rank), yi = left - 1 - (z->rank - y->rank);
@@ -80,8 +93,9 @@ static int join_rows(const sg_call *c, sg__gemm_call *p)
 
 static size_t matmul_scratch(const sg_call *c)
 {
-    sg__gemm_call p = one(c);
-    join_rows(c, &p);
+    const sg_array y = right_of(c);
+    sg__gemm_call p = one(c, &y);
+    join_rows(c, &y, &p);
     return sg__gemm_scratch(&p);
 }
 
@@ -102,12 +116,15 @@ static bool by_rows(const sg_call *c, const sg__gemm_call *p)
 /* Of one product, rows or columns; of many, some of those along the first axis. */
 static sg_shares matmul_shares(const sg_call *c)
 {
-    sg__gemm_call p = one(c);
-    if (join_rows(c, &p)) {
+    const sg_array y = right_of(c);
+    sg__gemm_call p = one(c, &y);
+    if (join_rows(c, &y, &p)) {
         sg_shares s = {.n = c->out.dim[0], .unit = 1};
-        for (unsigned k = 0; k < 2; k++)
-            if (c->in[k].rank == c->out.rank && c->in[k].dim[0] == s.n)
+        for (unsigned k = 0; k < 2; k++) {
+            const sg_array *a = k ? &y : &c->in[0];
+            if (a->rank == c->out.rank && a->dim[0] == s.n)
                 s.alike |= 1u << k;
+        }
         return s;
     }
     if (by_rows(c, &p))
@@ -127,7 +144,7 @@ static void multiply(const sg_call *c, sg__gemm_call p)
         p.m = to - from;
     } else {
         sg__my_share(c, p.n, COLUMNS, &from, &to);
-        p.b = (const char *)p.b + from * p.b_col * width;
+        p.b = sg__gemm_columns(&p, from);
         p.c = (char *)p.c + from * p.c_col * width;
         p.n = to - from;
     }
@@ -137,9 +154,9 @@ static void multiply(const sg_call *c, sg__gemm_call p)
 /* One product is split; of many, each part takes some of those along the first axis. */
 static bool matmul_run(const sg_call *c)
 {
-    const sg_array *x = &c->in[0], *y = &c->in[1], *z = &c->out;
-    sg__gemm_call p = one(c);
-    int left = join_rows(c, &p);
+    const sg_array *x = &c->in[0], right = right_of(c), *y = &right, *z = &c->out;
+    sg__gemm_call p = one(c, y);
+    int left = join_rows(c, y, &p);
     int64_t width = z->dtype == SG_F32 ? 4 : 8, index[SG_MAX_RANK] = {0}, end = 0;
     const char *a = x->data, *b = y->data;
     char *out = z->data;
@@ -237,6 +254,70 @@ static bool matmul_batch(const sg_shape *const *in, const sg_shape *out, sg_rows
     return true;
 }
 
+/* ---- a right operand of several products, packed once ---------------------------------------- */
+
+static bool pack_run(const sg_call *c)
+{
+    const sg_array *y = &c->in[0];
+    const sg__gemm_call p = {.dtype = y->dtype,
+                             .isa = c->isa,
+                             .n = y->dim[1],
+                             .k = y->dim[0],
+                             .b = y->data,
+                             .b_row = y->stride[0],
+                             .b_col = y->stride[1]};
+    int64_t from, to;
+    sg__my_share(c, c->out.dim[0], 1, &from, &to);
+    sg__gemm_pack(&p, from, to, c->out.data);
+    return true;
+}
+
+static sg_shares pack_shares(const sg_call *c)
+{
+    return (sg_shares){.n = c->out.dim[0], .unit = 1};
+}
+
+/* [k, n] to panels of columns, [n / width, k, width] */
+static const sg_op pack_op = {
+    .name = "pack",
+    .args = "y",
+    .flags = SG_OP_STRIDED | SG_OP_SPLIT | SG_OP_SURE,
+    .arity = 1,
+    .run = pack_run,
+    .shares = pack_shares,
+};
+
+static const sg_op matmul_packed_op = {
+    .name = "matmul_packed",
+    .args = "x y",
+    .flags = SG_OP_STRIDED | SG_OP_SPLIT | SG_OP_SURE,
+    .arity = 2,
+    .attr_size = sizeof(packed),
+    .run = matmul_run,
+    .shares = matmul_shares,
+    .scratch = matmul_scratch,
+    .flops = matmul_flops,
+};
+
+static bool worth_packing(const sg_call *c, int64_t readers, sg_shape *shape, void *attr)
+{
+    const sg_array *y = &c->in[1];
+    sg__gemm_call p = one(c, y);
+    const int64_t width = sg__gemm_width(p.dtype, p.isa);
+    if (y->rank != 2)
+        return false;
+    join_rows(c, y, &p);
+    if (by_rows(c, &p))
+        p.m = (p.m + c->parts - 1) / c->parts;
+    if (!sg__gemm_gains(&p, readers))
+        return false;
+    *shape = SG_SHAPE((p.n + width - 1) / width, p.k, width);
+    *(packed *)attr = (packed){{p.k, p.n}, {width, 1}, p.k * width};
+    return true;
+}
+
+static const sg_prepare packing = {1, &pack_op, &matmul_packed_op, worth_packing};
+
 static const sg_op matmul_op = {
     .name = "matmul",
     .args = "x y",
@@ -247,6 +328,7 @@ static const sg_op matmul_op = {
     .shares = matmul_shares,
     .scratch = matmul_scratch,
     .flops = matmul_flops,
+    .prepare = &packing,
     .joint = matmul_joint,
     .batch = matmul_batch,
     .vjp = matmul_vjp,

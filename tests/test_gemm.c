@@ -144,6 +144,20 @@ static const char *describe(const sg__gemm_call *p, layout a, layout b, layout c
     return s;
 }
 
+/* The same with B packed beforehand, in two parts. */
+static void run_packed(const sg__gemm_call *p)
+{
+    const int64_t width = sg__gemm_width(p->dtype, p->isa), panels = (p->n + width - 1) / width;
+    sg__gemm_call q = *p;
+    q.b_row = width, q.b_col = 1, q.b_panel = p->k * width;
+    void *packed = array(p->dtype, panels * q.b_panel);
+    q.b = packed;
+    sg__gemm_pack(p, 0, panels / 2, packed);
+    sg__gemm_pack(p, panels / 2, panels, packed);
+    run(&q);
+    free(packed);
+}
+
 /* The call, its layouts and its definition agree, and nothing beside C is written. */
 static void check(sg__gemm_call *p, layout la, layout lb, layout lc)
 {
@@ -151,8 +165,9 @@ static void check(sg__gemm_call *p, layout la, layout lb, layout lc)
     const matrix a = make(p->dtype, la, p->m, p->k), b = make(p->dtype, lb, p->k, p->n);
     const matrix c = make(p->dtype, lc, p->m, p->n);
     const size_t bytes = (size_t)c.elements * size;
-    char *expected = malloc(bytes + 1);
-    cr_assert(expected);
+    const bool packable = p->supplier == SG__GEMM_OWN && p->k > 0;
+    char *expected = malloc(bytes + 1), *before = packable ? malloc(bytes + 1) : NULL;
+    cr_assert(expected && (before || !packable));
     if (bytes)
         memcpy(expected, c.memory, bytes);
     p->a = a.data, p->a_row = a.row, p->a_col = a.col;
@@ -162,9 +177,16 @@ static void check(sg__gemm_call *p, layout la, layout lb, layout lc)
         define_f64(p, (double *)(void *)(expected + (c.data - (char *)c.memory)));
     else
         define_f32(p, (float *)(void *)(expected + (c.data - (char *)c.memory)));
+    if (before)
+        memcpy(before, c.memory, bytes);
     run(p);
     cr_assert(memcmp(expected, c.memory, bytes) == 0, "%s", describe(p, la, lb, lc));
-    free(a.memory), free(b.memory), free(c.memory), free(expected);
+    if (before) {
+        memcpy(c.memory, before, bytes);
+        run_packed(p);
+        cr_assert(memcmp(expected, c.memory, bytes) == 0, "packed: %s", describe(p, la, lb, lc));
+    }
+    free(a.memory), free(b.memory), free(c.memory), free(expected), free(before);
 }
 
 /* Does something with every instruction set, supplier and type there is. */

@@ -160,8 +160,9 @@ static void check(uint64_t seed)
 
 static void check_passes(uint64_t seed)
 {
-    static const char *const passes[] = {"rewrite", "batch",  "sparse", "layout",
-                                         "fuse",    "assign", "split",  "layout,fuse,assign"};
+    static const char *const passes[] = {"rewrite", "batch",   "sparse",
+                                         "layout",  "fuse",    "assign",
+                                         "split",   "prepare", "layout,fuse,assign"};
     static drawing d;
     result all, less;
     sg_context *g = sg_open(.seed = seed, .threads = 2);

@@ -60,9 +60,20 @@ Test(plan, is_as_recorded)
 
 /* ---- what each pass does --------------------------------------------------------------------- */
 
-enum { ALL, NO_REWRITE, NO_BATCH, NO_SPARSE, NO_LAYOUT, NO_FUSE, NO_ASSIGN, NO_SPLIT, PASSES };
-static const char *const passes[PASSES] = {"",       "rewrite", "batch",  "sparse",
-                                           "layout", "fuse",    "assign", "split"};
+enum {
+    ALL,
+    NO_REWRITE,
+    NO_BATCH,
+    NO_SPARSE,
+    NO_LAYOUT,
+    NO_FUSE,
+    NO_ASSIGN,
+    NO_SPLIT,
+    NO_PREPARE,
+    PASSES
+};
+static const char *const passes[PASSES] = {"",     "rewrite", "batch", "sparse", "layout",
+                                           "fuse", "assign",  "split", "prepare"};
 
 /* Of plans with all passes, or without one. */
 typedef struct counts {
@@ -217,11 +228,13 @@ Test(plan, parameters_are_updated_once_nothing_can_fail)
 
 /* ---- regions --------------------------------------------------------------------------------- */
 
+enum { LAYERS = 2 };
+
 /* How often two threads meet in a step of a language model of so much time. */
-static int meetings(int time)
+static int meetings(int time, const char *without)
 {
-    enum { BATCH = 20, WORDS = 1000, UNITS = 200, LAYERS = 2 };
-    sg_context *g = sg_open(.threads = 2);
+    enum { BATCH = 20, WORDS = 1000, UNITS = 200 };
+    sg_context *g = sg_open(.threads = 2, .without = without);
     sg_tensor *table = sg_embedding(g, "words", .count = WORDS, .size = UNITS);
     sg_tensor *ids = sg_input(g, SG_I32, SG_SHAPE(BATCH, time), NULL);
     sg_tensor *x = sg_take(table, ids), *xs[64], *d[64];
@@ -251,7 +264,10 @@ static int meetings(int time)
 Test(plan, a_layer_is_one_region)
 {
     enum { MOST = 12 }; /* that they are a few more or less is the work of placement */
-    int few = meetings(5), many = meetings(25);
+    int few = meetings(5, "prepare"), many = meetings(25, "prepare");
     cr_expect(few <= MOST && many <= MOST,
               "threads meet %d times in 5 steps of time, %d times in 25", few, many);
+    few = meetings(5, ""), many = meetings(25, ""); /* and once more for the weights of a layer */
+    cr_expect(few <= MOST + LAYERS && many <= MOST + LAYERS,
+              "with packed weights %d times in 5 steps of time, %d times in 25", few, many);
 }

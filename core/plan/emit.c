@@ -19,7 +19,7 @@ static size_t bytes_of(const sg__item *x)
 
 /* ---- buffers and steps ----------------------------------------------------------------------- */
 
-static bool new_buffer(sg__emitter *e, size_t bytes, sg__place *place)
+bool sg__new_buffer(sg__emitter *e, size_t bytes, sg__place *place)
 {
     sg__plan *p = e->p;
     sg_context *g = e->r->g;
@@ -52,7 +52,7 @@ sg__step *sg__new_step(sg__emitter *e, uint32_t i, const sg_op *op, int n)
     return step;
 }
 
-static void close_step(sg__emitter *e)
+void sg__close_step(sg__emitter *e)
 {
     e->p->step_count++;
 }
@@ -60,7 +60,7 @@ static void close_step(sg__emitter *e)
 bool sg__close_map(sg__emitter *e, sg__step *s, sg_map *map)
 {
     s->map = map;
-    close_step(e);
+    sg__close_step(e);
     return true;
 }
 
@@ -103,7 +103,7 @@ static bool make_home(sg__emitter *e, uint32_t i)
     v->array = sg__whole(sg__item_of(e, i)->dims, sg__item_of(e, i)->dtype);
     if (e->own[i])
         v->place = (sg__place){e->own[i], SG__NONE, 0};
-    else if (!new_buffer(e, bytes_of(sg__item_of(e, i)), &v->place))
+    else if (!sg__new_buffer(e, bytes_of(sg__item_of(e, i)), &v->place))
         return false;
     for (uint32_t b = e->layout[i].blank; b != SG__NONE; b = e->layout[b].next_blank) {
         sg__value blank = at_home(e, b);
@@ -129,7 +129,8 @@ static bool contiguous(sg__emitter *e, uint32_t i, sg__value *v)
     if (sg__contiguous(&v->array))
         return true;
     sg__value copy = {.array = sg__whole(sg__item_of(e, i)->dims, sg__item_of(e, i)->dtype)};
-    if (!new_buffer(e, bytes_of(sg__item_of(e, i)), &copy.place) || !sg__emit_copy(e, i, v, &copy))
+    if (!sg__new_buffer(e, bytes_of(sg__item_of(e, i)), &copy.place) ||
+        !sg__emit_copy(e, i, v, &copy))
         return false;
     *v = copy;
     return true;
@@ -195,20 +196,23 @@ static bool emit_run(sg__emitter *e, uint32_t i, const sg__item *x)
             return false;
     }
     sg__value *out = sg__give_place(e, i);
-    sg__step *s = out ? sg__new_step(e, i, x->op, (int)x->n) : NULL;
+    sg__kernel how = {x->op, x->attr};
+    if (!out || !sg__emit_prepared(e, i, out, in, &how))
+        return false;
+    sg__step *s = sg__new_step(e, i, how.op, (int)x->n);
     if (!s)
         return false;
     sg__set(s, s->n, out);
     for (uint32_t k = 0; k < x->n; k++)
         sg__set(s, (int)k, &in[k]);
-    if (x->op->attr_size) { /* the plan outlives the tape */
-        void *attr = sg__alloc(&e->p->arena, x->op->attr_size);
+    if (how.op->attr_size) { /* the plan outlives the tape */
+        void *attr = sg__alloc(&e->p->arena, how.op->attr_size);
         if (!attr)
             return sg__emit_fail(e);
-        s->attr = memcpy(attr, x->attr, x->op->attr_size);
+        s->attr = memcpy(attr, how.attr, how.op->attr_size);
     }
     reserve_scratch(e, s);
-    close_step(e);
+    sg__close_step(e);
     return true;
 }
 
@@ -287,7 +291,7 @@ static bool emit_assigned(sg__emitter *e, sg__root *root, uint32_t i)
     bool computed = v.place.base == 0 || v.place.base > e->p->leaves;
     sg__value copy = {.array = sg__whole(sg__item_of(e, i)->dims, sg__item_of(e, i)->dtype)};
     if (!computed || !sg__contiguous(&v.array)) {
-        if (!new_buffer(e, bytes_of(sg__item_of(e, i)), &copy.place) ||
+        if (!sg__new_buffer(e, bytes_of(sg__item_of(e, i)), &copy.place) ||
             !sg__emit_copy(e, i, &v, &copy))
             return false;
         v = copy;
@@ -325,10 +329,11 @@ static bool emit_item(sg__emitter *e, uint32_t i)
     return x->op->map ? emit_map(e, i, x) : x->op->parts ? emit_parts(e, i, x) : emit_run(e, i, x);
 }
 
-bool sg__emit(const sg__request *r, sg__graph *gr, sg__plan *p)
+bool sg__emit(const sg__request *r, sg__graph *gr, bool tight, sg__plan *p)
 {
     sg__emitter e = {.r = r, .gr = gr, .p = p};
-    bool ok = number_bases(&e) && (e.layout = sg__lay_out(gr, e.own)) && sg__schedule_folds(&e);
+    bool ok = number_bases(&e) && (e.layout = sg__lay_out(gr, e.own)) && sg__schedule_folds(&e) &&
+              (tight || sg__without(r->g, SG__PREPARE) || sg__count_readers(&e));
     uint32_t k = 0, updates = gr->ordered - gr->updates;
     for (; ok && k < updates; k++)
         ok = emit_item(&e, gr->order[k]) && sg__emit_folds(&e, gr->order[k]);

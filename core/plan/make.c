@@ -28,8 +28,9 @@ static bool finish(sg_context *g, sg__plan *p)
     return true;
 }
 
-/* Inside of `kept` checkpoints all is kept, inside of others it is computed again. */
-static sg__plan *make(const sg__request *r, size_t kept)
+/* Inside of `kept` checkpoints all is kept, inside of others it is computed again; `tight` if
+ * memory is short. */
+static sg__plan *make(const sg__request *r, size_t kept, bool tight)
 {
     sg__plan *p = calloc(1, sizeof *p);
     if (!p) {
@@ -42,8 +43,8 @@ static sg__plan *make(const sg__request *r, size_t kept)
     bool ok = sg__graph_open(r, kept, &gr) && sg__batch(&gr, &p->arena);
     p->checkpoints = gr.checkpoints;
     p->kept = gr.kept < gr.checkpoints ? gr.kept : gr.checkpoints;
-    ok = ok && sg__schedule(&gr) && sg__sparse(&gr) && sg__emit(r, &gr, p) && sg__fuse(r->g, p) &&
-         (sg__without(r->g, SG__ASSIGN) || sg__assign_in_place(r->g, p)) &&
+    ok = ok && sg__schedule(&gr) && sg__sparse(&gr) && sg__emit(r, &gr, tight, p) &&
+         sg__fuse(r->g, p) && (sg__without(r->g, SG__ASSIGN) || sg__assign_in_place(r->g, p)) &&
          sg__place_all(r->g, p) && (sg__without(r->g, SG__SPLIT) || sg__split(r->g, p));
     sg__arena_reset(&r->g->scratch);
 #ifndef NDEBUG
@@ -65,11 +66,11 @@ static sg__plan *make(const sg__request *r, size_t kept)
 static sg__plan *make_within(const sg__request *r, sg__plan *p)
 {
     size_t low = 0, high = p->checkpoints; /* of those kept, low are enough and high too many */
-    sg__plan *found = make(r, 0);
+    sg__plan *found = make(r, 0, true);
     sg__plan_free(r->g, p);
     while (found && found->workspace <= r->g->memory && high - low > 1) {
         size_t kept = (low + high) / 2;
-        if (!(p = make(r, kept))) {
+        if (!(p = make(r, kept, true))) {
             sg__plan_free(r->g, found);
             return NULL;
         }
@@ -87,8 +88,11 @@ static sg__plan *make_within(const sg__request *r, sg__plan *p)
 sg__plan *sg__plan_make(const sg__request *r)
 {
     size_t most = r->g->memory;
-    sg__plan *p = make(r, most ? SIZE_MAX : 0);
+    sg__plan *p = make(r, most ? SIZE_MAX : 0, false);
     if (!p || !most || p->workspace <= most)
+        return p;
+    sg__plan_free(r->g, p);
+    if (!(p = make(r, SIZE_MAX, true)) || p->workspace <= most)
         return p;
     size_t kept = p->workspace;
     if (p->checkpoints && !(p = make_within(r, p)))

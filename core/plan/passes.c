@@ -4,7 +4,7 @@
 
 /* In the order of their bits. */
 static const char *const passes[] = {"rewrite", "batch",  "sparse", "layout",
-                                     "fuse",    "assign", "split"};
+                                     "fuse",    "assign", "split",  "prepare"};
 
 static unsigned pass_named(const char *name, size_t n)
 {

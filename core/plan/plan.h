@@ -28,7 +28,8 @@ enum {
     SG__LAYOUT = 8,
     SG__FUSE = 16,
     SG__ASSIGN = 32,
-    SG__SPLIT = 64
+    SG__SPLIT = 64,
+    SG__PREPARE = 128
 };
 static inline bool sg__without(const sg_context *g, unsigned pass)
 {
@@ -260,7 +261,8 @@ bool sg__cache_add(sg__cache *c, const sg__code *code, sg__plan *p);
 
 /* emit.c, fuse.c, place.c: NULL or false after raising an error */
 sg__plan *sg__plan_make(const sg__request *r);
-bool sg__emit(const sg__request *r, sg__graph *gr, sg__plan *p);
+/* tight: rather without what takes more memory only to be faster */
+bool sg__emit(const sg__request *r, sg__graph *gr, bool tight, sg__plan *p);
 bool sg__fuse(sg_context *g, sg__plan *p);
 bool sg__assign_in_place(sg_context *g, sg__plan *p);
 bool sg__place_all(sg_context *g, sg__plan *p);

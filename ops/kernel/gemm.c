@@ -24,6 +24,7 @@ enum {
     SWAP_TO = 100,    /* place as C' = B' A', where A is packed, and C' is turned around then, */
     SWAP_SIZE = 1 << 17, /* if it has so few elements */
     CACHE = 1 << 18,     /* bytes of B that stay near */
+    LEAST = 4096,        /* elements of B that are worth being packed beforehand */
     PAGE = 4096          /* rows or columns of B so far apart share a place in L1 */
 };
 
@@ -102,9 +103,10 @@ static way choose(sg__gemm_call *p)
     const int64_t size = wide ? 8 : 4, k = lesser(p->k, SG__GEMM_K_BYTES / size);
     way w = {.own = own_kernels(p->isa, wide), .size = (size_t)size};
     const sg__gemm_blis *blis =
-        p->supplier == SG__GEMM_BLIS ? sg__gemm_blis_kernels(p->isa, wide) : NULL;
+        p->supplier == SG__GEMM_BLIS && !p->b_panel ? sg__gemm_blis_kernels(p->isa, wide) : NULL;
     w.few = w.own->width / 4;
-    orient(p, w.few);
+    if (!p->b_panel)
+        orient(p, w.few);
     if (blis) {
         const int64_t m = lesser(p->m > p->n ? p->m : p->n, ROWS) + blis->strip;
         w.block = blis->block, w.width = blis->width, w.strip = blis->strip;
@@ -116,8 +118,9 @@ static way choose(sg__gemm_call *p)
                   apart % (p->m == 1 ? PAGE : PAGE / 2) != 0;
         const bool near = apart < PAGE && apart > -PAGE;
         w.packs = p->b_col == 1 ? p->m >= w.own->pack_from * (near ? PACK_NEAR : 1) : !w.turns;
+        w.packs = w.packs && !p->b_panel; /* not twice */
         w.block = w.turns ? w.own->turned : w.own->block, w.width = w.own->width;
-        if (p->m == 1 && p->b_col == 1 && p->n >= 4 * w.width)
+        if (p->m == 1 && p->b_col == 1 && !p->b_panel && p->n >= 4 * w.width)
             w.block = w.own->row;
         w.far = p->m <= FEW && !w.packs && k * p->n * size > CACHE;
         if (p->a_row == 1 && p->a_col != 1 && p->m > w.few && p->n >= TURN_A_FROM) {
@@ -127,11 +130,12 @@ static way choose(sg__gemm_call *p)
     }
     w.spreads = p->c_col != 1;
     w.columns = p->n;
-    if (w.packs && !w.spreads && p->m > ROWS)
+    if ((w.packs || p->b_panel) && !w.spreads && p->m > ROWS)
         w.columns = w.group = lesser((p->n + w.width - 1) / w.width * w.width, GROUP);
     else if (w.packs || w.spreads)
         w.columns = w.width * (w.packs || p->m > w.few ? 1 : PANELS);
-    w.b_bytes = aligned(k * (w.group ? w.group : w.width), w.size) + SG__GEMM_BEHIND;
+    if (!p->b_panel)
+        w.b_bytes = aligned(k * (w.group ? w.group : w.width), w.size) + SG__GEMM_BEHIND;
     return w;
 }
 
@@ -167,7 +171,7 @@ static size_t scratch_of(const sg__gemm_call *p)
     sg__gemm_call q = *p;
     const way w = choose(&q);
     int64_t rows = w.few * PANELS;
-    if (p->c_row != 1 && p->c_col != 1 && rows < ROWS)
+    if (p->c_col != 1 && (p->c_row != 1 || p->b_panel) && rows < ROWS)
         rows = ROWS;
     return w.a_bytes + w.b_bytes + aligned(rows * w.width, w.size);
 }
@@ -204,18 +208,27 @@ static void spread(const sg__gemm_call *p, const sg__gemm_block *t, char *c, boo
         }
 }
 
+const void *sg__gemm_columns(const sg__gemm_call *p, int64_t j)
+{
+    return offset(p->b, p->b_panel ? j / p->b_row * p->b_panel : j * p->b_col,
+                  p->dtype == SG_F64 ? 8 : 4);
+}
+
 /* The columns of some rows of C, by one block of k: p says where they start, t->m and t->k end. */
 static void by_columns(const sg__gemm_call *p, const way *w, sg__gemm_block *t)
 {
     char *packed = (char *)p->scratch + w->a_bytes, *beside = packed + w->b_bytes;
     t->b_row = w->packs ? w->width : p->b_row;
-    t->b_panel = w->packs ? t->k * w->width : w->turns ? p->b_col : w->width;
+    t->b_panel = w->packs     ? t->k * w->width
+                 : w->turns   ? p->b_col
+                 : p->b_panel ? p->b_panel
+                              : w->width;
     t->c_row = w->spreads ? w->columns : p->c_row;
     t->accumulate = p->accumulate && !w->spreads;
     for (int64_t j = 0; j < p->n; j += w->columns) {
         char *c = (char *)p->c + j * p->c_col * (int64_t)w->size;
         t->n = lesser(p->n - j, w->columns);
-        t->b = w->packs ? packed : offset(p->b, j * p->b_col, w->size);
+        t->b = w->packs ? packed : sg__gemm_columns(p, j);
         t->c = w->spreads ? beside : c;
         if (w->packs && !w->group)
             w->own->pack(t->k, t->n, offset(p->b, j * p->b_col, w->size), p->b_row, p->b_col,
@@ -229,7 +242,7 @@ static void by_columns(const sg__gemm_call *p, const way *w, sg__gemm_block *t)
 /* One block of k, of the columns of p, in blocks of rows */
 static void by_rows(const sg__gemm_call *p, const way *w)
 {
-    if (w->group)
+    if (w->packs && w->group)
         w->own->pack(p->k, p->n, p->b, p->b_row, p->b_col, w->width,
                      (char *)p->scratch + w->a_bytes);
     for (int64_t i = 0; i < p->m; i += ROWS) {
@@ -265,6 +278,39 @@ static void turn_around(const sg__gemm_call *p)
                    offset(p->scratch, j * p->m + i, size), size);
 }
 
+/* ---- B packed beforehand ------------------------------------------------------------------- */
+
+int64_t sg__gemm_width(sg_dtype dtype, int isa)
+{
+    return own_kernels(isa, dtype == SG_F64)->width;
+}
+
+/* To pack takes about as long as one or two products of few rows, and then saves a third of each
+ * where B is transposed or its rows share places in L1. What would pack it itself saves just that.
+ */
+bool sg__gemm_gains(const sg__gemm_call *p, int64_t readers)
+{
+    sg__gemm_call q = *p;
+    const way w = choose(&q);
+    if (p->c_col != 1 || p->n < 2 * w.width || p->k * p->n < LEAST || (p->m == 1 && p->b_col == 1))
+        return false;
+    if (w.packs)
+        return !swaps(p) && readers >= 2;
+    return readers >= 4 && (p->b_col != 1 || p->b_row * (int64_t)w.size % (PAGE / 2) == 0);
+}
+
+void sg__gemm_pack(const sg__gemm_call *p, int64_t from, int64_t to, void *packed)
+{
+    const bool wide = p->dtype == SG_F64;
+    const sg__gemm_own *own = own_kernels(p->isa, wide);
+    const size_t size = wide ? 8 : 4;
+    const int64_t j = from * own->width, n = lesser(to * own->width, p->n) - j;
+    own->pack(p->k, n, offset(p->b, j * p->b_col, size), p->b_row, p->b_col, own->width,
+              (char *)packed + j * p->k * (int64_t)size);
+}
+
+/* ---- all of it ------------------------------------------------------------------------------ */
+
 static void clear(const sg__gemm_call *p)
 {
     const size_t size = p->dtype == SG_F64 ? 8 : 4;
@@ -297,7 +343,7 @@ void sg__gemm(const sg__gemm_call *call)
             sg__gemm_call part = all;
             part.n = lesser(all.n - j, group), part.k = lesser(all.k - k, k_block);
             part.a = offset(all.a, k * all.a_col, w.size);
-            part.b = offset(all.b, k * all.b_row + j * all.b_col, w.size);
+            part.b = offset(sg__gemm_columns(&all, j), k * all.b_row, w.size);
             part.c = (char *)all.c + j * all.c_col * (int64_t)w.size;
             part.accumulate = all.accumulate || k > 0;
             by_rows(&part, &w);

@@ -30,6 +30,7 @@ typedef struct sg__gemm_call {
      * apart. A row or column stride of 1 is fast in A and B; in C, one of the two should be 1. */
     const void *a, *b;
     int64_t a_row, a_col, b_row, b_col;
+    int64_t b_panel; /* not 0: B is packed, panels are so many elements apart, rows of one b_row */
     void *c;
     int64_t c_row, c_col;
     void *scratch; /* sg__gemm_scratch bytes, 64-byte aligned; may be NULL when that is 0 */
@@ -38,6 +39,16 @@ typedef struct sg__gemm_call {
 /* Bytes of scratch for this call and for any sub-block of it. Pointers need not be set. */
 size_t sg__gemm_scratch(const sg__gemm_call *p);
 void sg__gemm(const sg__gemm_call *p);
+
+/* B packed for several products: in panels of so many columns, in each row by row. What is in the
+ * place of columns behind the last one changes nothing. */
+int64_t sg__gemm_width(sg_dtype dtype, int isa);
+/* Whether that is faster for so many products like this one. */
+bool sg__gemm_gains(const sg__gemm_call *p, int64_t readers);
+/* Where columns of B from j on are; of a packed one, j is the first of a panel */
+const void *sg__gemm_columns(const sg__gemm_call *p, int64_t j);
+/* Packs panels [from, to) of p's B; of p, nothing of A and C is read. */
+void sg__gemm_pack(const sg__gemm_call *p, int64_t from, int64_t to, void *packed);
 
 /* Whether BLIS supplies kernels for this instruction set. */
 bool sg__gemm_has_blis(int isa);

@@ -23,6 +23,7 @@ static const way ways[] = {
     {"without layout", {.without = "layout"}},
     {"without fuse", {.without = "fuse"}},
     {"without assign", {.without = "assign"}},
+    {"without prepare", {.without = "prepare"}},
 };
 
 /* Of all parameters and buffers after some steps of a little model. */
