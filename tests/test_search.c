@@ -24,6 +24,7 @@ enum {
     SEQ2SEQ_PLAIN,
     SEQ2SEQ_HEADS,
     SEQ2SEQ_TWO, /* sources */
+    SEQ2SEQ_OWN, /* cells */
     STEPPERS
 };
 
@@ -58,6 +59,7 @@ static sg_stepper stepper(models *m, int kind, int rows, int first, sg_dtype dty
                                      .heads = kind == SEQ2SEQ_HEADS ? 2 : 0,
                                      .coverage = kind == SEQ2SEQ_COVERED || kind == SEQ2SEQ_TWO,
                                      .sources = kind == SEQ2SEQ_TWO ? 2 : 1,
+                                     .make = kind == SEQ2SEQ_OWN ? make_own : NULL,
                                      .window = kind == SEQ2SEQ_COVERED ? 2 : 0, .dtype = dtype);
     shake(g, 5);
     sg_tensor *memory =
