@@ -1,67 +1,9 @@
 /* Projected and stacked LSTMs, attention with many heads, Transformers and CTC against recorded
  * runs of PyTorch, in single and in double precision: values and gradients. */
-#include "tests/ops_test.h"
-
 #include "models/models.h"
 #include "tests/oracle/torch_models.h"
 
 #define COUNT(table) (sizeof(table) / sizeof *(table))
-
-enum { MOST = 64 };
-
-/* What is read of a recording, and what gradients are asked for. */
-typedef struct tape {
-    sg_context *g;
-    sg_dtype dtype;
-    const char *name;
-    const double *given, *expected;
-    sg_tensor *xs[MOST];
-    int n;
-} tape;
-
-static tape open_tape(sg_dtype d, const char *name, const double *given, const double *expected)
-{
-    return (tape){sg_open(), d, name, given, expected};
-}
-
-static sg_tensor *read(tape *t, sg_shape s)
-{
-    sg_tensor *x = sg_cast(sg_input(t->g, SG_F64, s, t->given), t->dtype);
-    t->given += sg_size(x);
-    return x;
-}
-
-static sg_tensor *leaf(tape *t, sg_shape s)
-{
-    cr_assert(t->n < MOST);
-    return t->xs[t->n++] = read(t, s);
-}
-
-static void agrees(tape *t, sg_tensor *x, const char *what, int number)
-{
-    char label[96];
-    snprintf(label, sizeof label, "%s, %s, %s %d", t->name, sg_dtype_name(t->dtype), what, number);
-    for (int64_t i = 0; i < sg_size(x); i++)
-        is_near(x, i, t->expected[i], t->dtype == SG_F32 ? 1e-5 : 1e-10, label);
-    t->expected += sg_size(x);
-}
-
-/* The values, and then the gradients of Σ value · cotangent, are what was recorded. */
-static void all_agree(tape *t, int n, sg_tensor *const *values)
-{
-    sg_tensor *grads[MOST], *total = sg_scalar(t->g, t->dtype, 0);
-    for (int i = 0; i < n; i++)
-        agrees(t, values[i], "value", i);
-    for (int i = 0; i < n; i++) {
-        sg_tensor *seed = read(t, sg_shape_of(values[i]));
-        total = sg_add(total, sg_sum(sg_mul(values[i], seed), SG_ALL_AXES, false));
-    }
-    sg_grad(total, t->n, t->xs, grads);
-    for (int i = 0; i < t->n; i++)
-        agrees(t, grads[i], "gradient", i);
-    cr_assert(sg_ok(t->g), "%s: %s", t->name, sg_errmsg(t->g));
-    sg_close(t->g);
-}
 
 /* ---- LSTM ----------------------------------------------------------------------------------- */
 
@@ -84,7 +26,7 @@ static void check_stack(sg_dtype d, size_t row)
     enum { LAYERS = 3 };
     int layers = torch_stack[row].layers, both = torch_stack[row].both, in = IN;
     bool projected = torch_stack[row].projected;
-    tape t = open_tape(d, torch_stack[row].name, torch_stack[row].given, torch_stack[row].expected);
+    tape t = open_tape(d, torch_stack[row].r);
     sg_tensor *x = leaf(&t, SG_SHAPE(BATCH, TIME, IN)), *h[2 * LAYERS], *c[2 * LAYERS];
     sg_cell fw[LAYERS], bw[LAYERS];
     sg_state final[2 * LAYERS];
@@ -103,7 +45,7 @@ static void check_stack(sg_dtype d, size_t row)
         h[i] = final[i].h;
         c[i] = final[i].c;
     }
-    all_agree(&t, 3, (sg_tensor *[]){y, sg_stack_(0, n, h), sg_stack_(0, n, c)});
+    all_agree(&t, y, sg_stack_(0, n, h), sg_stack_(0, n, c));
 }
 
 Test(torch_models, lstms)
@@ -147,18 +89,18 @@ static sg_tensor *mask(sg_context *g, int time, const int *lengths)
 Test(torch_models, heads)
 {
     for (int d = SG_F32; d <= SG_F64; d++) {
-        tape t = open_tape((sg_dtype)d, "heads, self", heads_self_given, heads_self_expected);
+        tape t = open_tape((sg_dtype)d, (recording)RECORDING(heads_self));
         sg_tensor *x = leaf(&t, SG_SHAPE(BATCH, TIME, SIZE));
         sg_heads a = read_heads(&t, false);
         sg_attended r = sg_attend_heads(&a, x, NULL, mask(t.g, TIME, torch_lengths));
-        all_agree(&t, 2, (sg_tensor *[]){r.context, r.weights});
+        all_agree(&t, r.context, r.weights);
 
-        t = open_tape((sg_dtype)d, "heads, cross", heads_cross_given, heads_cross_expected);
+        t = open_tape((sg_dtype)d, (recording)RECORDING(heads_cross));
         x = leaf(&t, SG_SHAPE(BATCH, TIME, SIZE));
         sg_tensor *memory = leaf(&t, SG_SHAPE(BATCH, KEYS, SIZE));
         a = read_heads(&t, true);
         r = sg_attend_heads(&a, x, memory, mask(t.g, KEYS, torch_key_lengths));
-        all_agree(&t, 2, (sg_tensor *[]){r.context, r.weights});
+        all_agree(&t, r.context, r.weights);
     }
 }
 
@@ -173,8 +115,7 @@ static sg_norm read_norm(tape *t)
 static void check_transformer(sg_dtype d, size_t row)
 {
     bool cross = torch_transformer[row].cross, pre = torch_transformer[row].pre;
-    tape t = open_tape(d, torch_transformer[row].name, torch_transformer[row].given,
-                       torch_transformer[row].expected);
+    tape t = open_tape(d, torch_transformer[row].r);
     sg_transformer m =
         sg_make_transformer(t.g, "m", SIZE, HEADS, 2, WIDE, .causal = cross,
                             .memory = cross ? SIZE : 0, .positions = SG_NO_POSITIONS,
@@ -196,7 +137,7 @@ static void check_transformer(sg_dtype d, size_t row)
     if (pre)
         m.last = read_norm(&t);
     sg_tensor *y = sg_transform(&m, x, torch_lengths, memory, cross ? torch_key_lengths : NULL);
-    all_agree(&t, 1, &y);
+    all_agree(&t, y);
 }
 
 Test(torch_models, transformers)
@@ -211,9 +152,9 @@ Test(torch_models, transformers)
 Test(torch_models, ctc)
 {
     for (int d = SG_F32; d <= SG_F64; d++) {
-        tape t = open_tape((sg_dtype)d, "ctc", ctc_given, ctc_expected);
+        tape t = open_tape((sg_dtype)d, (recording)RECORDING(ctc));
         sg_tensor *x = leaf(&t, SG_SHAPE(BATCH, LONG, CLASSES));
         sg_tensor *loss = sg_ctc_loss(x, ctc_lengths, ctc_labels, ctc_label_lengths, LABELS);
-        all_agree(&t, 1, &loss);
+        all_agree(&t, loss);
     }
 }
