@@ -25,6 +25,7 @@ static bool finish(sg_context *g, sg__plan *p)
     for (size_t i = 0; i < p->root_count; i++)
         find_offset(p, &p->roots[i].place);
     p->buffers = NULL;
+    p->touched = NULL;
     return true;
 }
 
@@ -45,10 +46,10 @@ static sg__plan *make(const sg__request *r, size_t kept, bool tight)
     p->kept = gr.kept < gr.checkpoints ? gr.kept : gr.checkpoints;
     ok = ok && sg__schedule(&gr) && sg__sparse(&gr) && sg__emit(r, &gr, tight, p) &&
          sg__fuse(r->g, p) && (sg__without(r->g, SG__ASSIGN) || sg__assign_in_place(r->g, p)) &&
-         sg__place_all(r->g, p) && (sg__without(r->g, SG__SPLIT) || sg__split(r->g, p));
+         (sg__without(r->g, SG__SPLIT) || sg__split(r->g, p)) && sg__place_all(r->g, p);
     sg__arena_reset(&r->g->scratch);
 #ifndef NDEBUG
-    const char *broken = ok ? sg__verify(p) : NULL;
+    const char *broken = ok ? sg__verify(r->g, p) : NULL;
     if (broken) {
         sg_fail(r->g, SG_BAD_ARGUMENT, "internal error: a plan in which %s", broken);
         ok = false;

@@ -1,12 +1,26 @@
 /* Placing: an offset in the workspace for every buffer, so that buffers alive at the same step do
  * not overlap. Free stretches are kept by size class and joined with free neighbours (as in TLSF,
  * Masmano et al. 2004), so that the cost of a placement does not grow with their number. A step by
- * element, or by row (SG_OP_OVER), writes over an operand that nobody reads later. */
+ * element, or by row (SG_OP_OVER), writes over an operand that nobody reads later.
+ *
+ * Where threads go through a region of steps at their own pace, the place of a buffer that ends
+ * there is held until they meet, but for one in which each thread writes only what it had itself:
+ * the next step's, cut at the same rows. Rather than touch much new memory they meet once more. */
 #include "core/plan/plan.h"
 
 #include <stdlib.h>
 
-enum { UNIT = 64, CLASSES = 512, LOOK = 8 };
+enum {
+    UNIT = 64,
+    CLASSES = 512,
+    LOOK = 8,
+    HELD = 32 /* so many places that are held are looked at, the last ones */
+};
+#ifdef NDEBUG
+enum { NEW = 1 << 20 }; /* bytes of new memory that cost more than a meeting */
+#else
+enum { NEW = 1 << 10 }; /* so that tests see what becomes of it */
+#endif
 
 typedef struct stretch {
     size_t offset, size;    /* in units */
@@ -161,7 +175,14 @@ typedef struct legacy {
 
 typedef struct placer {
     sg__plan *p;
+    int parts;
+    uint32_t region; /* of the step at hand, as sg__split counted */
+    size_t dear;     /* so many new bytes are worth a meeting */
     heap h;
+    struct held {
+        uint32_t buffer, record;
+    } * held; /* what ended in this region */
+    uint32_t held_count;
     uint32_t *record; /* by buffer: its stretch; SG__NONE: not now */
     uint32_t *number; /* by buffer: that in the list of what the step at hand leaves: */
     legacy left[SG__ARRAYS];
@@ -210,6 +231,31 @@ static void list_legacies(placer *x, uint32_t step)
     }
 }
 
+/* Whether no thread writes in buffer b, where a lies as well, what another has touched in a since
+ * threads met. */
+static bool in_peace(const placer *x, uint32_t a, uint32_t b)
+{
+    const sg__touched *of_a = x->p->touched + (size_t)a * (size_t)x->parts;
+    const sg__touched *of_b = x->p->touched + (size_t)b * (size_t)x->parts;
+    for (int i = 0; x->p->split && i < x->parts; i++)
+        for (int k = 0; k < x->parts; k++)
+            if (i != k && (sg__overlap(&of_a[i].read, &of_b[k].ever) ||
+                           sg__overlap(&of_a[i].written, &of_b[k].ever)))
+                return false;
+    return true;
+}
+
+/* b is in a's place: who comes after it there in this region comes after both. */
+static void take_over(const placer *x, uint32_t a, uint32_t b)
+{
+    const sg__touched *of_a = x->p->touched + (size_t)a * (size_t)x->parts;
+    sg__touched *of_b = x->p->touched + (size_t)b * (size_t)x->parts;
+    for (int i = 0; x->p->split && i < x->parts && of_b[i].region == x->region; i++) {
+        sg__stretch_add(&of_b[i].read, &of_a[i].read);
+        sg__stretch_add(&of_b[i].written, &of_a[i].written);
+    }
+}
+
 /* The buffer in whose place that of result r may be; or SG__NONE. */
 static uint32_t heir_of(const placer *x, const sg__step *s, int r)
 {
@@ -220,7 +266,8 @@ static uint32_t heir_of(const placer *x, const sg__step *s, int r)
     for (uint32_t i = 0; i < x->count; i++) {
         const legacy *l = &x->left[i];
         if (l->width == width && buffers[l->buffer].bytes == buffers[s->at[r].buffer].bytes &&
-            !buffers[l->buffer].inherited && l->last_read <= x->uses[r].first_write)
+            !buffers[l->buffer].inherited && l->last_read <= x->uses[r].first_write &&
+            in_peace(x, l->buffer, s->at[r].buffer))
             return l->buffer;
     }
     return SG__NONE;
@@ -228,17 +275,53 @@ static uint32_t heir_of(const placer *x, const sg__step *s, int r)
 
 /* ---- from step to step ----------------------------------------------------------------------- */
 
-static bool begin(placer *x, const sg__step *s, int k)
+static void release_held(placer *x)
+{
+    while (x->held_count)
+        release(&x->h, x->held[--x->held_count].record);
+}
+
+/* A place that is held, and that buffer b may have at once; or SG__NONE. */
+static uint32_t take_held(placer *x, uint32_t b)
+{
+    const size_t size = (x->p->buffers[b].bytes + UNIT - 1) / UNIT;
+    for (uint32_t k = x->held_count; k > 0 && x->held_count - k < HELD; k--) {
+        const struct held a = x->held[k - 1];
+        if (x->h.s[a.record].size != size || !in_peace(x, a.buffer, b))
+            continue;
+        x->held[k - 1] = x->held[--x->held_count];
+        take_over(x, a.buffer, b);
+        return a.record;
+    }
+    return SG__NONE;
+}
+
+static uint32_t place_of(placer *x, sg__step *s, uint32_t b)
+{
+    const size_t bytes = x->p->buffers[b].bytes;
+    uint32_t record = take_held(x, b);
+    if (record != SG__NONE)
+        return record;
+    if (bytes >= x->dear && x->held_count && find(&x->h, (bytes + UNIT - 1) / UNIT) == SG__NONE) {
+        x->p->meetings += !s->meets;
+        s->meets = true;
+        release_held(x);
+    }
+    return reserve(&x->h, bytes);
+}
+
+static bool begin(placer *x, sg__step *s, int k)
 {
     const uint32_t b = s->at[k].buffer;
     sg__buffer *buffer = x->p->buffers + b;
     buffer->inherits = heir_of(x, s, k);
     if (buffer->inherits != SG__NONE) {
         x->p->buffers[buffer->inherits].inherited = true;
+        take_over(x, buffer->inherits, b);
         x->record[b] = x->record[buffer->inherits];
         x->record[buffer->inherits] = SG__NONE;
     } else {
-        x->record[b] = reserve(&x->h, buffer->bytes);
+        x->record[b] = place_of(x, s, b);
     }
     if (x->record[b] == SG__NONE)
         return false;
@@ -248,7 +331,10 @@ static bool begin(placer *x, const sg__step *s, int k)
 
 static bool place_step(placer *x, uint32_t step)
 {
-    const sg__step *s = x->p->steps + step;
+    sg__step *s = x->p->steps + step;
+    if (s->meets)
+        release_held(x);
+    x->region += s->meets;
     list_legacies(x, step);
     for (int k = 0; k < s->n + s->m; k++) {
         const uint32_t b = s->at[k].buffer;
@@ -260,7 +346,10 @@ static bool place_step(placer *x, uint32_t step)
         const uint32_t b = s->at[k].buffer;
         if (b == SG__NONE || x->p->buffers[b].last != step || x->record[b] == SG__NONE)
             continue;
-        release(&x->h, x->record[b]);
+        if (x->p->split)
+            x->held[x->held_count++] = (struct held){b, x->record[b]};
+        else
+            release(&x->h, x->record[b]);
         x->record[b] = SG__NONE;
     }
     return true;
@@ -291,12 +380,17 @@ static void find_lives(sg__plan *p)
 
 bool sg__place_all(sg_context *g, sg__plan *p)
 {
-    placer x = {.p = p, .h = {.last = SG__NONE, .unused = SG__NONE}};
+    placer x = {.p = p,
+                .parts = g->threads,
+                .region = 1,
+                .dear = g->memory ? 1 : NEW,
+                .h = {.last = SG__NONE, .unused = SG__NONE}};
     memset(x.h.head, 0xFF, sizeof x.h.head);
     find_lives(p);
     x.record = sg__alloc(&g->scratch, p->buffer_count * sizeof *x.record);
     x.number = sg__alloc(&g->scratch, p->buffer_count * sizeof *x.number);
-    bool ok = x.record && x.number;
+    x.held = sg__alloc(&g->scratch, p->buffer_count * sizeof *x.held);
+    bool ok = x.record && x.number && x.held;
     if (ok) {
         memset(x.record, 0xFF, p->buffer_count * sizeof *x.record);
         memset(x.number, 0xFF, p->buffer_count * sizeof *x.number);

@@ -11,8 +11,8 @@
  *   emit     steps: views resolved into strides, copies where a kernel needs them, sums taken apart
  *   fuse     steps by element that go over the same axes as one row program
  *   assign   new values of parameters computed right in them
- *   place    an offset in one workspace for every buffer, by liveness
  *   split    which thread does which steps, or which part of them, and where threads meet
+ *   place    an offset in one workspace for every buffer, by liveness
  *   run      the steps
  */
 #ifndef SG_PLAN_H
@@ -46,6 +46,30 @@ typedef struct sg__place {
     int64_t offset;
 } sg__place;
 #define SG__NONE UINT32_MAX
+
+typedef struct sg__stretch { /* of bytes */
+    int64_t from, to;
+} sg__stretch;
+static inline bool sg__overlap(const sg__stretch *a, const sg__stretch *b)
+{
+    return a->from < b->to && b->from < a->to;
+}
+
+static inline void sg__stretch_add(sg__stretch *all, const sg__stretch *x)
+{
+    if (x->from >= x->to)
+        return;
+    const bool none = all->from >= all->to;
+    all->from = none || x->from < all->from ? x->from : all->from;
+    all->to = none || x->to > all->to ? x->to : all->to;
+}
+
+/* What a thread does with a buffer: in the last region in which any does, counted from 1; and all
+ * that it writes there at any time. */
+typedef struct sg__touched {
+    sg__stretch read, written, ever;
+    uint32_t region;
+} sg__touched;
 
 /* A stretch of workspace, alive from the step that fills it to the last that reads it. */
 typedef struct sg__buffer {
@@ -150,6 +174,7 @@ typedef struct sg__plan {
     size_t step_count;
     sg__buffer *buffers; /* while it is made, of the context; places are offsets then */
     size_t buffer_count;
+    sg__touched *touched; /* as long: by buffer and thread; if the plan is split */
     sg__root *roots;
     size_t root_count;
     size_t workspace;         /* bytes; at its end, for each thread, */
@@ -265,8 +290,8 @@ sg__plan *sg__plan_make(const sg__request *r);
 bool sg__emit(const sg__request *r, sg__graph *gr, bool tight, sg__plan *p);
 bool sg__fuse(sg_context *g, sg__plan *p);
 bool sg__assign_in_place(sg_context *g, sg__plan *p);
-bool sg__place_all(sg_context *g, sg__plan *p);
 bool sg__split(sg_context *g, sg__plan *p);
+bool sg__place_all(sg_context *g, sg__plan *p);
 /* Whether an array is all of its buffer, in order; or as many elements without a gap. */
 bool sg__is_whole(const sg__plan *p, const sg__place *at, const sg_array *a);
 /* Of an array of a program the last instruction that reads it, -1: none; and the first that writes
@@ -277,17 +302,13 @@ typedef struct sg__use {
 void sg__uses_of(const sg__program *p, sg__use *uses); /* SG__ARRAYS */
 /* share.c: how a step's result may be cut between threads; n is 0 where it cannot be. */
 sg_shares sg__step_shares(const sg_context *g, const sg__step *s, int64_t *pieces);
-/* The bytes of array k, from the start of its base, that a part of a step touches, or all of it
- * touches. */
-typedef struct sg__stretch {
-    int64_t from, to;
-} sg__stretch;
-sg__stretch sg__stretch_of(const sg__plan *p, const sg__step *s, int k, const sg_shares *shares,
-                           int part, int parts);
+/* The bytes of array k, from the start of its buffer or base, that a part of a step touches, or all
+ * of it touches. */
+sg__stretch sg__stretch_of(const sg__step *s, int k, const sg_shares *shares, int part, int parts);
 void sg__plan_free(sg_context *g, sg__plan *p);
 size_t sg__plan_size(const sg__plan *p); /* bytes that it takes itself, with its key */
 /* debug builds: NULL if the plan keeps its promises, else what it breaks */
-const char *sg__verify(const sg__plan *p);
+const char *sg__verify(const sg_context *g, const sg__plan *p);
 
 static inline void *sg__locate(void *const *bases, const sg__place *at)
 {

@@ -97,8 +97,7 @@ static sg__stretch columns_stretch(const sg_array *a, int64_t from, int64_t to)
     return (sg__stretch){x.from + from * step, x.to + from * step};
 }
 
-sg__stretch sg__stretch_of(const sg__plan *p, const sg__step *s, int k, const sg_shares *shares,
-                           int part, int parts)
+sg__stretch sg__stretch_of(const sg__step *s, int k, const sg_shares *shares, int part, int parts)
 {
     const sg_array *a = &s->array[k];
     const int64_t size = sg__elements(a), n = shares->n;
@@ -119,10 +118,7 @@ sg__stretch sg__stretch_of(const sg__plan *p, const sg__step *s, int k, const sg
         stretch = rows_stretch(a, size / n * from, size / n * to);
     else
         stretch = rows_stretch(a, 0, size);
-    int64_t at = s->at[k].offset;
-    if (s->at[k].buffer != SG__NONE)
-        at += (int64_t)p->buffers[s->at[k].buffer].offset;
-    stretch.from += at;
-    stretch.to += at;
+    stretch.from += s->at[k].offset;
+    stretch.to += s->at[k].offset;
     return stretch;
 }

@@ -6,47 +6,29 @@
  * has written, since the last meeting. A step that comes in the way of another thread's begins the
  * next region.
  *
- * So a recurrent layer is one region: its steps are all cut at the same rows of the batch. A buffer
- * that takes the place of others takes over what has been done there in its region.
+ * So a recurrent layer is one region: its steps are all cut at the same rows of the batch. Buffers
+ * have no place yet; which of them may lie where others were is for `place` to see, by what threads
+ * did there.
  */
 #include "core/array.h"
 #include "core/plan/plan.h"
 
-#include <stdlib.h>
-
-enum {
-    BLOCKS = 1024, /* of the workspace, to find what was where */
-    LOOK = 64      /* as many buffers gone in one region, where a new one begins, are looked at */
-};
 #ifdef NDEBUG
 enum { LEAST = 4096 }; /* elements of a step that is worth a meeting */
 #else
 enum { LEAST = 2 }; /* so that tests see what becomes of it */
 #endif
 
-typedef struct gone { /* a buffer that ended in this region, in one of the blocks it was in */
-    uint32_t buffer, next;
-} gone;
-
-typedef struct touched { /* by one thread */
-    sg__stretch by[2];   /* read, written */
-} touched;
-
 typedef struct splitter {
     sg_context *g;
     sg__plan *p;
     int parts;
-    uint32_t region, *region_of; /* by memory: when `touched` was begun */
-    touched *touched;            /* by memory and part */
-    bool *written;               /* by base: some step does */
-    sg_shares *shares;           /* by step */
-    sg__stretch *stretches;      /* of the step at hand, by array and part */
-    uint32_t block[BLOCKS], block_region[BLOCKS];
-    unsigned shift; /* from bytes to blocks */
-    gone *gone;
-    size_t gone_count, gone_capacity;
-    bool meet;   /* too much is gone: it is cheaper to meet */
-    bool unsure; /* a step of this region may fail */
+    uint32_t region;
+    sg__touched *touched;   /* by memory and part */
+    bool *written;          /* by base: some step does */
+    sg_shares *shares;      /* by step */
+    sg__stretch *stretches; /* of the step at hand, by array and part */
+    bool unsure;            /* a step of this region may fail */
 } splitter;
 
 /* Buffers and bases as one numbering. */
@@ -63,124 +45,13 @@ static bool ignored(const splitter *x, const sg__place *at)
 
 /* ---- stretches of memory --------------------------------------------------------------------- */
 
-static bool overlap(const sg__stretch *a, const sg__stretch *b)
-{
-    return a->from < b->to && b->from < a->to;
-}
-
-static void add_stretch(sg__stretch *all, const sg__stretch *x)
-{
-    if (x->from >= x->to)
-        return;
-    bool none = all->from >= all->to;
-    all->from = none || x->from < all->from ? x->from : all->from;
-    all->to = none || x->to > all->to ? x->to : all->to;
-}
-
 /* What threads did in a memory in this region, nothing at first. */
-static touched *touched_in(splitter *x, size_t memory)
+static sg__touched *touched_in(splitter *x, size_t memory)
 {
-    touched *t = x->touched + memory * (size_t)x->parts;
-    if (x->region_of[memory] != x->region) {
-        memset(t, 0, (size_t)x->parts * sizeof *t);
-        x->region_of[memory] = x->region;
-    }
+    sg__touched *t = x->touched + memory * (size_t)x->parts;
+    for (int i = 0; i < x->parts && t[i].region != x->region; i++)
+        t[i] = (sg__touched){.ever = t[i].ever, .region = x->region};
     return t;
-}
-
-/* ---- buffers that come and go ---------------------------------------------------------------- */
-
-static void blocks_of(const splitter *x, uint32_t buffer, size_t *from, size_t *to)
-{
-    const sg__buffer *b = x->p->buffers + buffer;
-    *from = b->offset >> x->shift;
-    *to = ((b->offset + b->bytes - 1) >> x->shift) + 1;
-}
-
-/* A buffer takes over, where it lies, what was done in one that is gone; true if there is no more
- * to that one. */
-static bool take_over(splitter *x, uint32_t buffer, uint32_t from)
-{
-    const sg__buffer *b = x->p->buffers + buffer, *o = x->p->buffers + from;
-    const sg__stretch here = {(int64_t)b->offset, (int64_t)(b->offset + b->bytes)};
-    const sg__stretch there = {(int64_t)o->offset, (int64_t)(o->offset + o->bytes)};
-    if (!overlap(&here, &there))
-        return false;
-    touched *to = touched_in(x, buffer), *old = touched_in(x, from);
-    for (int i = 0; i < x->parts; i++)
-        for (int w = 0; w < 2; w++) {
-            sg__stretch s = old[i].by[w];
-            s.from = s.from > here.from ? s.from : here.from;
-            s.to = s.to < here.to ? s.to : here.to;
-            add_stretch(&to[i].by[w], &s);
-        }
-    return there.from >= here.from && there.to <= here.to;
-}
-
-static void begin(splitter *x, uint32_t buffer)
-{
-    const uint32_t heir_of = x->p->buffers[buffer].inherits;
-    size_t from, to, looked = 0;
-    if (heir_of != SG__NONE) {
-        take_over(x, buffer, heir_of);
-        return;
-    }
-    blocks_of(x, buffer, &from, &to);
-    for (size_t c = from; c < to; c++) {
-        uint32_t *link = &x->block[c];
-        while (x->block_region[c] == x->region && *link != SG__NONE) {
-            gone *o = x->gone + *link;
-            if (take_over(x, buffer, o->buffer))
-                *link = o->next;
-            else
-                link = &o->next;
-            looked++;
-        }
-    }
-    x->meet = x->meet || looked > LOOK;
-}
-
-static bool end(splitter *x, uint32_t buffer)
-{
-    size_t from, to;
-    blocks_of(x, buffer, &from, &to);
-    void *p = x->gone;
-    if (!sg__grow(&p, &x->gone_capacity, x->gone_count + (to - from), sizeof *x->gone))
-        return false;
-    x->gone = p;
-    for (size_t c = from; c < to; c++) {
-        if (x->block_region[c] != x->region)
-            x->block[c] = SG__NONE;
-        x->block_region[c] = x->region;
-        x->gone[x->gone_count] = (gone){buffer, x->block[c]};
-        x->block[c] = (uint32_t)x->gone_count++;
-    }
-    return true;
-}
-
-static void begin_buffers(splitter *x, uint32_t step)
-{
-    const sg__step *s = x->p->steps + step;
-    for (int k = 0; k < s->n + s->m; k++) {
-        const uint32_t b = s->at[k].buffer;
-        if (b != SG__NONE && x->p->buffers[b].first == step && x->region_of[b] == 0)
-            begin(x, b);
-    }
-}
-
-static bool end_buffers(splitter *x, uint32_t step)
-{
-    const sg__step *s = x->p->steps + step;
-    for (int k = 0; k < s->n + s->m; k++) {
-        const uint32_t b = s->at[k].buffer;
-        bool ends = b != SG__NONE && x->p->buffers[b].first != SG__NONE &&
-                    x->p->buffers[b].last == step && !x->p->buffers[b].inherited;
-        for (int j = 0; j < k; j++)
-            ends = ends && s->at[j].buffer != b;
-        if (ends && !end(x, b))
-            return false;
-    }
-    return true;
 }
 
 /* ---- steps ----------------------------------------------------------------------------------- */
@@ -196,7 +67,7 @@ static sg__stretch stretch_of(const splitter *x, const sg__step *s, int k, const
 {
     if (ignored(x, &s->at[k]))
         return (sg__stretch){0, 0};
-    return sg__stretch_of(x->p, s, k, shares, part, parts);
+    return sg__stretch_of(s, k, shares, part, parts);
 }
 
 /* Whether what `part` touches comes in the way of another thread. */
@@ -204,12 +75,12 @@ static bool in_the_way(splitter *x, const sg__place *at, const sg__stretch *stre
                        int part)
 {
     const size_t memory = memory_of(x, at);
-    if (stretch->from >= stretch->to || x->region_of[memory] != x->region)
+    const sg__touched *t = x->touched + memory * (size_t)x->parts;
+    if (stretch->from >= stretch->to || t->region != x->region)
         return false;
-    const touched *t = x->touched + memory * (size_t)x->parts;
     for (int i = 0; i < x->parts; i++)
         if (i != part &&
-            (overlap(&t[i].by[1], stretch) || (write && overlap(&t[i].by[0], stretch))))
+            (sg__overlap(&t[i].written, stretch) || (write && sg__overlap(&t[i].read, stretch))))
             return true;
     return false;
 }
@@ -249,9 +120,13 @@ static void note(splitter *x, const sg__step *s)
         const sg__place *at = &s->at[k];
         if (ignored(x, at))
             continue;
-        touched *t = touched_in(x, memory_of(x, at));
-        for (int i = 0; i < x->parts; i++)
-            add_stretch(&t[i].by[is_written(s, k)], &x->stretches[k * x->parts + i]);
+        sg__touched *t = touched_in(x, memory_of(x, at));
+        for (int i = 0; i < x->parts; i++) {
+            const sg__stretch *stretch = &x->stretches[k * x->parts + i];
+            sg__stretch_add(is_written(s, k) ? &t[i].written : &t[i].read, stretch);
+            if (is_written(s, k))
+                sg__stretch_add(&t[i].ever, stretch);
+        }
     }
 }
 
@@ -304,21 +179,18 @@ static bool must_be_sure(const splitter *x, const sg__step *s)
     return x->unsure && writes;
 }
 
-static bool split_step(splitter *x, uint32_t i)
+static void split_step(splitter *x, uint32_t i)
 {
     sg__step *s = x->p->steps + i;
-    begin_buffers(x, i);
     assign_step(x, s, &x->shares[i]);
-    if (s->meets || x->meet || must_be_sure(x, s)) {
+    if (s->meets || must_be_sure(x, s)) {
         s->meets = true;
-        x->meet = x->unsure = false;
+        x->unsure = false;
         x->region++;
-        x->gone_count = 0;
         x->p->meetings++;
     }
     x->unsure = x->unsure || !(s->program || s->op->flags & SG_OP_SURE);
     note(x, s);
-    return end_buffers(x, i);
 }
 
 /* ---- the pass -------------------------------------------------------------------------------- */
@@ -331,21 +203,18 @@ static bool prepare(splitter *x)
     int most = 0;
     for (size_t i = 0; i < p->step_count; i++)
         most = p->steps[i].n + p->steps[i].m > most ? p->steps[i].n + p->steps[i].m : most;
-    x->region_of = sg__alloc(a, memories * sizeof *x->region_of);
     x->touched = sg__alloc(a, memories * parts * sizeof *x->touched);
     x->written = sg__alloc(a, p->bases * sizeof *x->written);
     x->stretches = sg__alloc(a, (size_t)most * parts * sizeof *x->stretches);
-    if (!x->region_of || !x->touched || !x->written || !x->stretches)
+    if (!x->touched || !x->written || !x->stretches)
         return false;
-    memset(x->region_of, 0, memories * sizeof *x->region_of);
+    memset(x->touched, 0, memories * parts * sizeof *x->touched);
     memset(x->written, 0, p->bases * sizeof *x->written);
     for (size_t i = 0; i < p->step_count; i++)
         for (int k = p->steps[i].n; k < p->steps[i].n + p->steps[i].m; k++)
             x->written[p->steps[i].at[k].base] = true;
     x->region = 1;
-    x->shift = 6;
-    while (p->workspace >> x->shift >= BLOCKS)
-        x->shift++;
+    p->touched = x->touched;
     return true;
 }
 
@@ -373,8 +242,7 @@ bool sg__split(sg_context *g, sg__plan *p)
     splitter x = {.g = g, .p = p, .parts = g->threads};
     bool ok = find_shares(&x, &p->split) && (!p->split || prepare(&x));
     for (uint32_t i = 0; ok && p->split && i < p->step_count; i++)
-        ok = split_step(&x, i);
-    free(x.gone);
+        split_step(&x, i);
     if (!ok)
         sg__no_memory(g, "a plan");
     return ok;

@@ -1,5 +1,6 @@
 /* What a plan promises, checked in debug builds: every operand lies, when it is read, where the
- * step that made it wrote it, and nothing has been written over it since. */
+ * step that made it wrote it, and nothing has been written over it since; and from one meeting of
+ * threads to the next none touches what another one writes. */
 #include "core/plan/plan.h"
 
 #include <stdlib.h>
@@ -75,7 +76,76 @@ static const char *check_step(const sg__plan *p, uint32_t step, uint32_t *owner)
     return NULL;
 }
 
-const char *sg__verify(const sg__plan *p)
+/* ---- threads --------------------------------------------------------------------------------- */
+
+typedef struct touch { /* what a thread reads, or writes, of a step's array */
+    sg__stretch at;
+    uint32_t base;
+    int thread;
+    bool write;
+    const sg__step *step; /* what its parts do is for itself to see to */
+} touch;
+
+static int by_place(const void *p, const void *q)
+{
+    const touch *x = p, *y = q;
+    if (x->base != y->base)
+        return x->base < y->base ? -1 : 1;
+    return (x->at.from > y->at.from) - (x->at.from < y->at.from);
+}
+
+static size_t list_touches(const sg_context *g, const sg__plan *p, const sg__step *s, touch *x)
+{
+    int64_t pieces;
+    const sg_shares none = {0}, all = sg__step_shares(g, s, &pieces);
+    const sg_shares *shares = s->split || s->program ? &all : &none;
+    size_t n = 0;
+    for (int k = 0; k < s->n + s->m; k++) {
+        const uint32_t b = s->at[k].buffer;
+        const int64_t offset = b == SG__NONE ? 0 : (int64_t)p->buffers[b].offset;
+        for (int i = 0; i < (s->split ? g->threads : 1); i++) {
+            sg__stretch at = sg__stretch_of(s, k, shares, i, s->split ? g->threads : 1);
+            if (at.from >= at.to || (s->at[k].base == 0 && b == SG__NONE))
+                continue;
+            at = (sg__stretch){at.from + offset, at.to + offset};
+            x[n++] = (touch){at, s->at[k].base, s->split ? i : (int)s->owner, k >= s->n, s};
+        }
+    }
+    return n;
+}
+
+static bool is_peaceful(touch *x, size_t n)
+{
+    qsort(x, n, sizeof *x, by_place);
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = i + 1; k < n && x[k].base == x[i].base && x[k].at.from < x[i].at.to; k++)
+            if (x[i].thread != x[k].thread && x[i].step != x[k].step && (x[i].write || x[k].write))
+                return false;
+    return true;
+}
+
+static bool check_regions(const sg_context *g, const sg__plan *p)
+{
+    size_t most = 0, n = 0;
+    for (size_t i = 0; i < p->step_count; i++)
+        most += (size_t)(p->steps[i].n + p->steps[i].m) * (size_t)g->threads;
+    touch *x = malloc((most + 1) * sizeof *x);
+    bool good = true;
+    for (size_t i = 0; x && good && i < p->step_count; i++) {
+        if (p->steps[i].meets) {
+            good = is_peaceful(x, n);
+            n = 0;
+        }
+        n += list_touches(g, p, p->steps + i, x + n);
+    }
+    good = good && (!x || is_peaceful(x, n));
+    free(x);
+    return good;
+}
+
+/* ---------------------------------------------------------------------------------------------- */
+
+const char *sg__verify(const sg_context *g, const sg__plan *p)
 {
     size_t n = p->workspace / UNIT + 1;
     for (size_t b = 0; b < p->buffer_count; b++)
@@ -95,5 +165,7 @@ const char *sg__verify(const sg__plan *p)
             broken = "a value to assign was overwritten";
     }
     free(owner);
+    if (!broken && p->split && !check_regions(g, p))
+        broken = "a thread touches what another writes";
     return broken;
 }
