@@ -42,6 +42,7 @@ typedef struct settings {
 } settings;
 
 enum { TRANSLATE, TEXT };
+enum { KEPT = 8192 }; /* bytes of a translation */
 
 /* ---- the model 模型 -------------------------------------------------------------------------- */
 
@@ -142,7 +143,8 @@ static void make_model(net *n, const settings *s)
 }
 
 /* Draws where each head of the last block looked, for each token of a translation. */
-static void draw_heads(const net *n, const char *source, const char *target, const char *svg)
+static void draw_heads(const net *n, const char *source, const char *target, FILE *f,
+                       const char *svg)
 {
     sg_context *g = n->t.g;
     sg_corpus *c = sg_corpus_of(g, 1, &source, &target);
@@ -160,7 +162,7 @@ static void draw_heads(const net *n, const char *source, const char *target, con
     if (label && rows && sg_ok(g))
         sg_plot_heatmap(g, rows, b.source_time, label, label + rows, sg_data(w),
                         .title = "where each head looked, one below the other 每个头的注意力",
-                        .file = stdout, .svg = svg);
+                        .file = f, .svg = svg);
     free(label);
     sg_batches_free(d);
     sg_corpus_free(c);
@@ -292,7 +294,7 @@ static void run_turning(sg_context *g, const program *p)
     if (sg_ok(g) && !program_interrupted()) {
         translator_score r = translator_evaluate(&n.t, test, 100, &s->search);
         translator_decode(&n.t, few, SHOWN, &s->search, show, few);
-        draw_heads(&n, "abcdefgh", "hgfedcba", s->picture ? s->picture : "transformer.svg");
+        draw_heads(&n, "abcdefgh", "hgfedcba", stdout, s->picture ? s->picture : "transformer.svg");
         printf("exact %.1f %%\n", r.exact);
     }
     translator_free(&n.t);
@@ -353,6 +355,25 @@ static void run_evaluate(sg_context *g, const program *p)
     translator_free(&n.t);
 }
 
+static void keep(void *user, int index, int rank, const char *text, double log_p)
+{
+    (void)index;
+    (void)log_p;
+    if (rank == 0)
+        snprintf(user, KEPT, "%s", text);
+}
+
+/* Where the heads look while the first source becomes its translation. */
+static void draw_first(net *n, const sg_corpus *c)
+{
+    char text[KEPT] = "";
+    sg_corpus *first = sg_corpus_of(n->t.g, 1, c->source, c->source);
+    translator_decode(&n->t, first, 1, &n->s.search, keep, text);
+    if (sg_ok(n->t.g))
+        draw_heads(n, c->source[0], text, NULL, n->s.picture);
+    sg_corpus_free(first);
+}
+
 static void run_translate(sg_context *g, const program *p)
 {
     settings *s = p->settings;
@@ -364,6 +385,8 @@ static void run_translate(sg_context *g, const program *p)
         sg_fail(g, SG_BAD_ARGUMENT, "a language model does not translate: transformer write");
     if (sg_ok(g))
         translator_decode(&n.t, c, s->t.batch, &s->search, translator_line, NULL);
+    if (sg_ok(g) && s->picture && c->size)
+        draw_first(&n, c);
     sg_corpus_free(c);
     translator_free(&n.t);
 }
@@ -436,7 +459,7 @@ int main(int argc, char **argv)
          .high = 100000},
         PROGRAM_TRAINING_OPTIONS(s.t),
         TRANSLATOR_TRAINING_OPTIONS(s.how),
-        {"attention-plot", "SVG of the heads, without a command", .text = &s.picture,
+        {"attention-plot", "SVG of the heads, for the first sentence", .text = &s.picture,
          .value = "FILE"},
         TRANSLATOR_SEARCH_OPTIONS(s.search),
         {0}};

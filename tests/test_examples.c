@@ -203,6 +203,9 @@ Test(examples, transformer, .init = begin, .fini = end)
     cr_expect(strstr(text, "\"sentences\": 240"), "%s", text);
     run(text, "printf 'abc\\n\\nede\\n' | transformer translate --model a");
     cr_expect_str_eq(text, "cba\n\nede\n");
+    run(text, "printf 'abc\\n' | transformer translate --model a --attention-plot p.svg; "
+              "grep -o '>a<' p.svg | sort -u; head -c 5 p.svg");
+    cr_expect_str_eq(text, "cba\n>a<\n<?xml");
     for (int i = 0; i < 3; i++) {
         snprintf(options, sizeof options,
                  "--train p.tsv --valid p.tsv --size 16 --heads 2 --layers 2 --wide 16 --epochs 1 "
@@ -553,6 +556,53 @@ Test(examples, speech_digits, .init = begin, .fini = end)
              {"speech_digits use --model a --test d --recording 900", "only 200 recordings"},
              {"echo 1 2 3 > x; speech_digits evaluate --model a --test x", "x:1: not a recording"},
              {"speech_digits evaluate --model a --test /dev/null", "no recording to evaluate"});
+}
+
+/* What is written outside of the library is worth what stands in it: as many steps of a plan, as
+ * many row programs. */
+Test(examples, own_cell, .init = begin, .fini = end)
+{
+    static const char *const counts[] = {"steps", "programs", "products"};
+    char text[TEXT], line[TEXT];
+    FILE *f = create("w");
+    for (int i = 0; i < 300; i++)
+        fprintf(f, "%c%c%c%s\n", 'a' + i % 3, 'a' + i / 3 % 3, 'a' + i / 9 % 3, i % 2 ? "x" : "");
+    cr_assert(fclose(f) == 0);
+    run(text, "gzip < w > w.gz");
+    for (int lstm = 0; lstm < 2; lstm++) {
+        char options[256];
+        snprintf(options, sizeof options,
+                 "--train w.gz --valid w --hidden 32 --epochs 20 --batch 10 --lr 0.02 --dropout 0 "
+                 "--cell %s",
+                 lstm ? "lstm" : "mgu");
+        json_t *j = learn("own_cell", options, "--test w.gz");
+        cr_expect(number(j, "words_right") > 90 && number(j, "words") == 300, "%g",
+                  number(j, "words_right"));
+        json_decref(j);
+    }
+    run(text, "own_cell train --train w --epochs 1 --hidden 4; "
+              "own_cell write --cell lstm --threads 1; own_cell race --threads 1 > l");
+    const char *drawn = strstr(text, "采样: ");
+    cr_expect(strstr(text, "gradients agree") && drawn && atof(drawn + strlen("采样: ")) > 90 &&
+                  strstr(text, ": aaaaaaabbbbbbb\n"),
+              "%s", text);
+    for (int lstm = 0; lstm < 2; lstm++) {
+        json_t *j[2];
+        for (int built_in = 0; built_in < 2; built_in++) {
+            run(line, "grep '\"%s\".*\"%s\"' l", lstm ? "lstm" : "mgu",
+                built_in ? "built_in" : "own");
+            j[built_in] = json_loads(line, 0, NULL);
+            cr_assert(j[built_in], "%s", line);
+        }
+        for (int i = 0; i < 3; i++)
+            cr_expect(number(j[0], counts[i]) == number(j[1], counts[i]) &&
+                          number(j[0], counts[i]) > 0,
+                      "%s: %s", line, counts[i]);
+        json_decref(j[0]);
+        json_decref(j[1]);
+    }
+    MESSAGES({"own_cell train", "--train FILE"}, {"own_cell 3", "no command \"3\""},
+             {"own_cell evaluate --model w --test w", "w: is"});
 }
 
 /* The line of a log that has a text in it, as JSON. */
