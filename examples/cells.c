@@ -13,38 +13,33 @@ const char *const cells_fusions[] = {
 
 enum { NONE, RESIDUAL, HIGHWAY };
 
+/* ---- kinds ---------------------------------------------------------------------------------- */
+
+#define KIND(name, make, setting)                                                                  \
+    static sg_cell name(sg_cell_options o)                                                         \
+    {                                                                                              \
+        setting;                                                                                   \
+        return make(o);                                                                            \
+    }
+KIND(gru, sg_gru_, o.reset = SG_RESET_AFTER)
+KIND(gru_before, sg_gru_, o.reset = SG_RESET_BEFORE)
+KIND(gru_write, gru, o.update = SG_UPDATE_WRITE)
+KIND(lstm_peephole, sg_lstm_, o.peephole = true)
+KIND(lstm_coupled, sg_lstm_, o.coupled = true)
+KIND(lstm_norm, sg_lstm_, o.norm = true)
+
+/* A memory twice as large as what is seen of it. */
+KIND(lstm_projection, sg_lstm_, o.projection = o.hidden; o.hidden *= 2)
+
+sg_cell (*const cells_makers[])(sg_cell_options) = {
+    sg_rnn_, gru,           sg_lstm_,     gru_before,      gru_write,
+    sg_mgu_, lstm_peephole, lstm_coupled, lstm_projection, lstm_norm};
+
 sg_cell cells_make(const cells_choice *c, sg_cell_options o)
 {
-    static const struct {
-        sg_cell (*make)(sg_cell_options);
-        sg_gru_reset reset;
-        sg_gru_update update;
-        bool peephole, coupled, projection, norm;
-    } kinds[] = {
-        {sg_rnn_},
-        {sg_gru_, .reset = SG_RESET_AFTER},
-        {sg_lstm_},
-        {sg_gru_, .reset = SG_RESET_BEFORE},
-        {sg_gru_, .reset = SG_RESET_AFTER, .update = SG_UPDATE_WRITE},
-        {sg_mgu_},
-        {sg_lstm_, .peephole = true},
-        {sg_lstm_, .coupled = true},
-        {sg_lstm_, .projection = true},
-        {sg_lstm_, .norm = true},
-    };
     char gate[64];
-    int k = c->kind;
-    o.reset = kinds[k].reset;
-    o.update = kinds[k].update;
-    o.peephole = kinds[k].peephole;
-    o.coupled = kinds[k].coupled;
-    o.norm = kinds[k].norm;
-    if (kinds[k].projection) { /* a memory twice as large as what is seen of it */
-        o.projection = o.hidden;
-        o.hidden *= 2;
-    }
     o.candidate_dropout = c->candidate_dropout;
-    sg_cell p = kinds[k].make(o);
+    sg_cell p = cells_makers[c->kind](o);
     snprintf(gate, sizeof gate, "%s_gate", o.name);
     return c->wrap == RESIDUAL ? sg_residual(p) : c->wrap == HIGHWAY ? sg_highway(p, gate) : p;
 }

@@ -26,7 +26,9 @@ extern const char *const cells_kinds[], *const cells_wraps[]; /* ended by NULL *
                                                                  .low = 0, .high = 0.95            \
     }
 
-/* The kind of cell that was chosen, of o.hidden units. */
+/* By kind; of o.hidden units, whatever they are. */
+extern sg_cell (*const cells_makers[])(sg_cell_options o);
+/* The cell that was chosen, wrapped. */
 sg_cell cells_make(const cells_choice *c, sg_cell_options o);
 
 /* Ways to join two vectors, of sg_fusion_kind. */

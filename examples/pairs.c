@@ -2,10 +2,11 @@
 #include "examples/pairs.h"
 #include "examples/dates.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
-const char *const pairs_formats[] = {"text", "scan", "inflection", NULL};
+const char *const pairs_formats[] = {"text", "scan", "inflection", "babi", NULL};
 
 /* A text that is being written; there is room for it. */
 static void put(char **to, const char *from, size_t n)
@@ -98,6 +99,71 @@ static sg_corpus *inflection(sg_context *g, pairs_file f)
     return c;
 }
 
+/* A sentence in small letters, its last mark apart. */
+static void put_sentence(char **to, const char *s, size_t n)
+{
+    while (n && s[n - 1] == ' ')
+        n--;
+    for (size_t i = 0; i < n; i++) {
+        if (s[i] == '.' || s[i] == '?')
+            put(to, " ", 1);
+        char c = (char)tolower((unsigned char)s[i]);
+        put(to, &c, 1);
+    }
+    put(to, " ", 1);
+}
+
+/* A question of the line i, at `to`, together with what its story has told before it. */
+static void put_question(maker *m, int i, const char *story, size_t told, const char *s)
+{
+    size_t length = strcspn(s, "\t");
+    m->pair[i] = m->to;
+    put(&m->to, story, told);
+    put(&m->to, "| ", 2);
+    put_sentence(&m->to, s, length);
+    put(&m->to, "", 1);
+    m->pair[m->size + i] = m->to;
+    for (s += length + 1; *s && *s != '\t'; s++)
+        put(&m->to, *s == ',' ? " " : s, 1);
+    put(&m->to, "", 1);
+}
+
+/* Lines are numbered, from 1 in each story; a question has a tab before its answer. */
+static sg_corpus *babi(sg_context *g, pairs_file f)
+{
+    sg_corpus *lines = sg_corpus_read(g, f.path, f.path);
+    size_t n = (size_t)lines->size, all = 1, room = 1, so_far = 0;
+    for (size_t i = 0; i < n; i++) {
+        size_t length = 2 * strlen(lines->source[i]) + 8;
+        so_far = strncmp(lines->source[i], "1 ", 2) == 0 ? length : so_far + length;
+        room += strchr(lines->source[i], '\t') ? 2 * so_far : 0;
+        all += length;
+    }
+    maker m = {g, f.path, malloc(room), NULL, malloc((2 * n + 1) * sizeof *m.pair), lines->size};
+    char *story = malloc(all), *told = story;
+    int pairs = 0;
+    if (!m.text || !m.pair || !story)
+        sg_fail(g, SG_NO_MEMORY, "%s: no memory for %zu lines", f.path, n);
+    m.to = m.text;
+    for (int i = 0; i < m.size && sg_ok(g); i++) {
+        const char *line = lines->source[i], *s = line + strspn(line, "0123456789");
+        told = atoi(line) == 1 ? story : told;
+        if (s == line || *s != ' ')
+            sg_fail(g, SG_BAD_FILE, "%s:%d: no number", f.path, i + 1);
+        else if (strchr(s, '\t'))
+            put_question(&m, pairs++, story, (size_t)(told - story), s + 1);
+        else
+            put_sentence(&told, s + 1, strlen(s + 1));
+    }
+    for (int i = 0; i < pairs && sg_ok(g); i++) /* targets follow as many sources as there are */
+        m.pair[pairs + i] = m.pair[m.size + i];
+    m.size = pairs;
+    sg_corpus *c = finish(&m);
+    free(story);
+    sg_corpus_free(lines);
+    return c;
+}
+
 static sg_corpus *text(sg_context *g, pairs_file f)
 {
     if (f.target_path)
@@ -108,7 +174,7 @@ static sg_corpus *text(sg_context *g, pairs_file f)
 
 sg_corpus *pairs_read(sg_context *g, pairs_format format, pairs_file f)
 {
-    static sg_corpus *(*const read[])(sg_context *, pairs_file) = {text, scan, inflection};
+    static sg_corpus *(*const read[])(sg_context *, pairs_file) = {text, scan, inflection, babi};
     return read[format](g, f);
 }
 
@@ -149,7 +215,7 @@ sg_corpus *pairs_test(sg_context *g, const pairs_options *o, const char *file)
 
 void pairs_units(sg_context *g, const pairs_options *o, sg_tokenizer *source, sg_tokenizer *target)
 {
-    static const char *const of_format[] = {"char", "token", "token,char"};
+    static const char *const of_format[] = {"char", "token", "token,char", "token"};
     static const char *const names[] = {"char", "word", "token"};
     sg_tokenizer *side[] = {source, target};
     char text[2][8] = {"", ""};

@@ -19,13 +19,18 @@
  * the readout). Without attention c = h_N. It is the decoder's first state, or an input of each
  * step, or both (--context); with --token-out the readout sees y_{t-1}, too, as in Cho's decoder.
  *
+ * Of several sources, an article and a question 两个来源: 文章与问题, each has an encoder and an
+ * attention (--sources 2, which without a file learns little stories); the contexts are joined.
+ *
  * It is trained with the true tokens before each step as its inputs (teacher forcing 教师强制), or
  * with its own ones now and then (scheduled sampling 计划采样), and decodes by beam search 束搜索,
  * of which width 1 is greedy 贪心解码. The model is made in models/seq2seq/, of plain ops; this
  * program is about training and using it. Formats of files are told in pairs.h.
  */
+#include "examples/cells.h"
 #include "examples/dates.h"
 #include "examples/pairs.h"
+#include "examples/stories.h"
 #include "examples/translator.h"
 
 #include <stdlib.h>
@@ -38,9 +43,10 @@ typedef struct settings {
     pairs_options data;
     const char *picture;
     /* the model */
-    int cell, attention, attend, context, embed, hidden, layers, window, heads;
+    int cell, attention, attend, context, summary, bridge, sources, join, merge;
+    int embed, hidden, layers, window, heads;
     bool feed, coverage, bidirectional, token_out, tied, variational;
-    double dropout, state_dropout, zoneout;
+    double dropout, state_dropout, zoneout, coverage_loss;
 } settings;
 
 /* ---- the model 模型 -------------------------------------------------------------------------- */
@@ -55,16 +61,67 @@ typedef struct net {
     sg_seq2seq model;
 } net;
 
-static sg_loss loss_of(const void *model, const sg_batch *b, double smoothing, double truth)
+/* Part k of row i of a batch, of those that "|" divides, the last of which may have more of them:
+ * its length; ids, if not NULL, get it. */
+static int part_of(const sg_batch *b, int i, int k, int last, int32_t divides, int32_t *ids)
 {
+    int n = 0, at = 0;
+    for (int t = 0; t < b->source_lengths[i]; t++) {
+        int32_t id = b->source[i * b->source_time + t];
+        if (id == divides && at < last) {
+            at++;
+        } else if (at == k) {
+            if (ids)
+                ids[n] = id;
+            n++;
+        }
+    }
+    return n;
+}
+
+/* The sources of a batch, which stand in one line. */
+static sg_source *sources_of(const net *n, const sg_batch *b)
+{
+    int32_t divides = sg_vocabulary_id(n->t.source, "|");
+    int count = n->model.o.sources;
+    sg_source *s = sg_room(n->t.g, (size_t)count * sizeof *s);
+    for (int k = 0; s && k < count; k++) {
+        int time = 1, *lengths = sg_room(n->t.g, (size_t)b->size * sizeof *lengths);
+        for (int i = 0; lengths && i < b->size; i++) {
+            lengths[i] = part_of(b, i, k, count - 1, divides, NULL);
+            time = lengths[i] > time ? lengths[i] : time;
+        }
+        int32_t *ids = sg_room(n->t.g, (size_t)b->size * (size_t)time * sizeof *ids);
+        for (int i = 0; lengths && ids && i < b->size; i++)
+            part_of(b, i, k, count - 1, divides, ids + (size_t)i * (size_t)time);
+        s[k] = (sg_source){ids, time, lengths};
+    }
+    return s;
+}
+
+static sg_loss loss_of(const void *model, const sg_batch *both, double smoothing, double truth)
+{
+    const net *n = model;
+    sg_batch one = *both, *b = &one;
+    sg_source *s = n->model.o.sources > 1 ? sources_of(n, both) : NULL;
+    if (s) {
+        one.source = s[0].ids;
+        one.source_time = s[0].time;
+        one.source_lengths = s[0].lengths;
+        one.more = s + 1;
+    }
+    model = &n->model;
     return truth < 1 ? sg_seq2seq_sampled_loss(model, b, smoothing, truth)
                      : sg_seq2seq_loss(model, b, smoothing);
 }
 
 static sg_stepper begin(const void *model, const sg_batch *b)
 {
-    sg_encoded e = sg_seq2seq_encode(model, b->source, b->size, b->source_time, b->source_lengths);
-    return sg_seq2seq_stepper(model, &e);
+    const net *n = model;
+    sg_source one = {b->source, b->source_time, b->source_lengths};
+    sg_source *s = n->model.o.sources > 1 ? sources_of(n, b) : NULL;
+    sg_encoded e = sg_seq2seq_encode_all(&n->model, b->size, s ? s : &one);
+    return sg_seq2seq_stepper(&n->model, &e);
 }
 
 /* The model between the vocabularies that are there. */
@@ -75,14 +132,16 @@ static void make_model(net *n, const settings *s)
         return;
     n->model = sg_make_seq2seq(
         g, "seq2seq", sg_vocabulary_size(n->t.source), sg_vocabulary_size(n->t.target), s->embed,
-        s->hidden, s->layers, (sg_cell_kind)s->cell, .no_attention = s->attention == NONE,
+        s->hidden, s->layers, .make = cells_makers[s->cell], .no_attention = s->attention == NONE,
         .score = s->attention == NONE ? SG_DOT : (sg_score)s->attention,
         .heads = s->attention == SG_HEADS ? s->heads : 0, .post = s->attend == 1,
-        .input_feeding = s->feed, .dropout = s->dropout, .reset = SG_RESET_AFTER,
-        .coverage = s->coverage, .window = s->window, .context = (sg_context_use)s->context,
-        .one_way = !s->bidirectional, .token_out = s->token_out, .tied = s->tied,
+        .input_feeding = s->feed, .dropout = s->dropout, .coverage = s->coverage,
+        .window = s->window, .context = (sg_context_use)s->context, .one_way = !s->bidirectional,
+        .token_out = s->token_out, .tied = s->tied, .summary = (sg_summary)s->summary,
+        .bridge = (sg_bridge)s->bridge, .sources = s->sources, .join = (sg_fusion_kind)s->join,
+        .merge = (sg_fusion_kind)s->merge, .coverage_loss = s->coverage_loss,
         .state_dropout = s->state_dropout, .zoneout = s->zoneout, .variational = s->variational);
-    n->t.model = &n->model;
+    n->t.model = n;
     n->t.loss = loss_of;
     n->t.begin = begin;
 }
@@ -146,10 +205,41 @@ static void without_attention(sg_context *g, const program *p)
     program_close_part(g, h);
 }
 
+/* ---- two sources: stories and questions 故事与问题 --------------------------------------------
+ */
+
+static void run_stories(sg_context *g, const program *p)
+{
+    enum { TRAIN = 12000, TEST = 500, FEW = 4 };
+    settings *s = p->settings;
+    net n = {.t = {.g = g}};
+    s->t.epochs = s->t.epochs ? s->t.epochs : 6;
+    s->data.format = PAIRS_BABI;
+    sg_corpus *train = stories_generate(g, (uint64_t)s->t.seed, TRAIN);
+    sg_corpus *test = stories_generate(g, (uint64_t)s->t.seed + 1, TEST);
+    sg_corpus *few = stories_generate(g, (uint64_t)s->t.seed + 1, FEW);
+    printf("stories, and questions about them 故事与问题\n");
+    learn(&n, p, train, NULL);
+    if (sg_ok(g) && !program_interrupted()) {
+        translator_score r = translator_evaluate(&n.t, test, 256, &s->search);
+        translator_decode(&n.t, few, FEW, &s->search, show, few);
+        printf("exact %.1f %%\n", r.exact);
+    }
+    translator_save(&n.t, p);
+    translator_free(&n.t);
+    sg_corpus_free(few);
+    sg_corpus_free(test);
+    sg_corpus_free(train);
+}
+
 static void run_dates(sg_context *g, const program *p)
 {
     settings *s = p->settings;
     net n = {.t = {.g = g}};
+    if (s->sources > 1) {
+        run_stories(g, p);
+        return;
+    }
     s->t.epochs = s->t.epochs ? s->t.epochs : 4;
     s->t.schedule = PROGRAM_COSINE;
     s->picture = s->picture ? s->picture : "seq2seq.svg";
@@ -205,7 +295,7 @@ static void run_translate(sg_context *g, const program *p)
                               (pairs_file){.path = "/dev/stdin", .sources_only = true});
     if (sg_ok(g))
         translator_decode(&n.t, c, s->t.batch, &s->search, translator_line, &s->search);
-    if (sg_ok(g) && s->picture && c->size)
+    if (sg_ok(g) && s->picture && c->size && s->sources == 1)
         translator_draw(&n.t, &n.model, c->source[0], s->search.most, NULL, s->picture);
     sg_corpus_free(c);
     translator_free(&n.t);
@@ -248,6 +338,8 @@ int main(int argc, char **argv)
         "BLEU, exact matches, token errors, perplexity. score: log P of each given target.";
     static const char *const attends[] = {"pre", "post", NULL};
     static const char *const contexts[] = {"both", "state", "input", NULL};
+    static const char *const summaries[] = {"last", "mean", "max", "attention", NULL};
+    static const char *const bridges[] = {"state", "none", "both", NULL};
     static const char *const samplings[] = {"none", "linear", "exponential", "inverse-sigmoid",
                                             NULL};
     settings s = {.t = {.model = "seq2seq.safetensors",
@@ -266,6 +358,7 @@ int main(int argc, char **argv)
                   .attend = 1,
                   .heads = 4,
                   .bidirectional = true,
+                  .sources = 1,
                   .embed = 64,
                   .hidden = 128,
                   .layers = 1};
@@ -274,7 +367,7 @@ int main(int argc, char **argv)
         PAIRS_DATA_OPTIONS(s.data),
         {.help = "Model"},
         {"format", "of the files: see pairs.h", .choice = &s.data.format, .choices = pairs_formats},
-        {"cell", "recurrent cell", .choice = &s.cell, .choices = program_cells},
+        {"cell", "recurrent cell", .choice = &s.cell, .choices = cells_kinds},
         {"attention", "score", .choice = &s.attention, .choices = attentions},
         {"attend", "pre: from the state before a step (Bahdanau); post: after (Luong)",
          .choice = &s.attend, .choices = attends},
@@ -282,11 +375,25 @@ int main(int argc, char **argv)
          .high = 1024},
         {"feed", "input feeding", .flag = &s.feed},
         {"coverage", "scores see what was looked at before; of concat", .flag = &s.coverage},
+        {"coverage-loss",
+         "what it costs to look again, with --coverage: so many times the sum of "
+         "min(a, what was looked at)",
+         .number = &s.coverage_loss, .low = 0, .high = 1000},
         {"window", "attention to so many tokens on each side of a place; 0: to all",
          .integer = &s.window, .low = 0, .high = 10000},
         {"context", "the decoder gets it as first state, as input of each step, as both",
          .choice = &s.context, .choices = contexts},
+        {"summary", "what is told of all the encoder's states", .choice = &s.summary,
+         .choices = summaries},
+        {"bridge",
+         "state: first states are tanh(W s + b) of it, s, and inputs s; none: both s; both",
+         .choice = &s.bridge, .choices = bridges},
+        {"sources", "in a line, between \"|\", each with an encoder", .integer = &s.sources,
+         .low = 1, .high = SG_MAX_SOURCES},
+        {"join", "how what is said of several sources is joined", .choice = &s.join,
+         .choices = cells_fusions},
         {"bidirectional", "the encoder reads both ways", .flag = &s.bidirectional},
+        {"merge", "how what both ways say is joined", .choice = &s.merge, .choices = cells_fusions},
         {"token-out", "the readout sees the last token, too (Cho)", .flag = &s.token_out},
         {"tied", "the output layer is the target's embedding", .flag = &s.tied},
         {"embed", "features of a token", .integer = &s.embed, .low = 1, .high = 65536},

@@ -70,6 +70,8 @@ Test(program, takes_every_kind_of_model_and_file, .init = begin, .fini = end)
         "--cell lstm --attention concat --attend pre --units char,word",
         "--cell gru --attention general --feed --layers 2 --dropout 0.2",
         "--cell gru --attention concat --coverage --window 3 --attend pre --units token,char",
+        "--cell mgu --merge mlp --attention concat --coverage --coverage-loss 1 --attend pre",
+        "--cell lstm-projection --merge mean --attention heads --heads 2 --layers 2",
         "--cell gru --attention none --context input --token-out --no-bidirectional",
         "--cell lstm --tied --embed 16 --state-dropout 0.2 --variational --zoneout 0.1",
         "--cell lstm --attention scaled --sampling inverse-sigmoid --truth 5 --judge bleu",
@@ -133,6 +135,34 @@ Test(program, reads_formats_and_decodes_as_told, .init = begin, .fini = end)
     cr_expect(status == 0 && strstr(text, "aböß\ncx\n"), "%s", text);
     run(text, "tr -s '\\0' ' ' < m | head -c 9000 | grep -o '␣' | head -1");
     cr_expect_str_eq(text, "␣\n", "a space is a letter");
+}
+
+/* An article and a question; and everything that a context can be. */
+Test(program, reads_several_sources, .init = begin, .fini = end)
+{
+    static const char *const ways[] = {
+        "--summary mean --bridge none --join mean --attention none", "--summary max --bridge both",
+        "--summary attention --context input --join mlp", "--join restored --sampling linear"};
+    char text[16384];
+    run(text,
+        "for i in 1 2 3 4 5; do for p in hall yard; do for n in Ann Bob; do printf '1 %%s went "
+        "to the %%s.\\n2 Who went? \\t%%s\\t1\\n3 Where to? \\t%%s\\t1\\n' $n $p $n $p; done; "
+        "done; done > b.txt; gzip -k b.txt");
+    int status = run(text, "seq2seq train --format babi --sources 2 --train b.txt.gz --valid b.txt "
+                           "--embed 16 --hidden 32 --batch 4 --epochs 20 --lr 0.01 --model m && "
+                           "seq2seq evaluate --model m --test b.txt.gz");
+    cr_expect(status == 0 && strstr(text, "\"exact\": 100.0000") &&
+                  strstr(text, "\"sentences\": 40"),
+              "%s", text);
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+        status = run(text,
+                     "seq2seq train --format babi --sources 2 --train b.txt --model m " SMALL
+                     " %s && seq2seq evaluate --model m --test b.txt",
+                     ways[i]);
+        cr_expect(status == 0 && strstr(text, "\"exact\""), "%s: %s", ways[i], text);
+    }
+    status = run(text, "printf '1 a b.\\nc d.\\n' > x; seq2seq train --format babi --train x");
+    cr_expect(status == 1 && strstr(text, "x:2: no number"), "%s", text);
 }
 
 Test(program, says_what_is_wrong, .init = begin, .fini = end)
