@@ -266,7 +266,8 @@ Test(plan, a_layer_is_one_region)
     int few = meetings_of_layers(5, "prepare"), many = meetings_of_layers(25, "prepare");
     cr_expect(few <= MOST && many <= MOST,
               "threads meet %d times in 5 steps of time, %d times in 25", few, many);
-    few = meetings_of_layers(5, ""), many = meetings_of_layers(25, ""); /* and once more for the weights of a layer */
+    few = meetings_of_layers(5, ""),
+    many = meetings_of_layers(25, ""); /* and once more for the weights of a layer */
     cr_expect(few <= MOST + LAYERS && many <= MOST + LAYERS,
               "with packed weights %d times in 5 steps of time, %d times in 25", few, many);
 }
