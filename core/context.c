@@ -87,6 +87,13 @@ sg_context *sg_share(sg_context *g)
     return h;
 }
 
+sg__pool *sg__threads(sg_context *g)
+{
+    if (g->threads > 1 && !g->pool)
+        g->pool = sg__pool_open(g->threads);
+    return g->pool;
+}
+
 void sg_close(sg_context *g)
 {
     if (!g || g == &failed)

@@ -33,6 +33,14 @@ static void uniforms(const stream *s, uint64_t at, int64_t n, double *u)
     }
 }
 
+/* from -1 to 1 */
+static void centred(const stream *s, uint64_t at, int64_t n, double *x)
+{
+    uniforms(s, at, n, x);
+    for (int64_t i = 0; i < n; i++)
+        x[i] = 2 * x[i] - 1;
+}
+
 enum { SOME = 256 }; /* values at a time */
 
 static void normals(const stream *s, uint64_t at, int64_t n, double *x)
@@ -57,6 +65,7 @@ static void put(const sg__store *s, int64_t i, double v)
 typedef struct filling { /* of a store, by several threads */
     const sg__store *s;
     stream stream;
+    void (*draw)(const stream *s, uint64_t at, int64_t n, double *x);
     double gain;
     int64_t size, rows, columns, width; /* width: of a block */
     int blocks;
@@ -64,28 +73,14 @@ typedef struct filling { /* of a store, by several threads */
     sg__orthonormal *orthonormal;
 } filling;
 
-/* gain * (from -1 to 1) */
-static void fill_uniform(void *arg, int part, int parts)
-{
-    const filling *f = arg;
-    double u[SOME];
-    int64_t from, end;
-    for (sg__share(f->size, 1, part, parts, &from, &end); from < end; from += SOME) {
-        const int64_t n = end - from < SOME ? end - from : SOME;
-        uniforms(&f->stream, (uint64_t)from, n, u);
-        for (int64_t i = 0; i < n; i++)
-            put(f->s, from + i, f->gain * (2 * u[i] - 1));
-    }
-}
-
-static void fill_normal(void *arg, int part, int parts)
+static void fill_drawn(void *arg, int part, int parts)
 {
     const filling *f = arg;
     double x[SOME];
     int64_t from, end;
     for (sg__share(f->size, 1, part, parts, &from, &end); from < end; from += SOME) {
         const int64_t n = end - from < SOME ? end - from : SOME;
-        normals(&f->stream, (uint64_t)from, n, x);
+        f->draw(&f->stream, (uint64_t)from, n, x);
         for (int64_t i = 0; i < n; i++)
             put(f->s, from + i, f->gain * x[i]);
     }
@@ -111,11 +106,9 @@ static void fill_orthogonal(void *arg, int part, int parts)
 static void on_threads(sg_context *g, sg__work *work, filling *f)
 {
     enum { LARGE = 1 << 16 };
-    const bool many = g->threads > 1 && f->size >= LARGE;
-    if (many && !g->pool)
-        g->pool = sg__pool_open(g->threads);
-    if (many && g->pool)
-        sg__pool_run(g->pool, work, f);
+    sg__pool *pool = f->size >= LARGE ? sg__threads(g) : NULL;
+    if (pool)
+        sg__pool_run(pool, work, f);
     else
         work(f, 0, 1);
 }
@@ -154,17 +147,26 @@ bool sg__initialize(sg_context *g, const sg__store *s, sg_init init, double gain
     /* fans as in x W: rows in, columns of one block out; a vector counts as a column */
     double in = rank > 1 ? (double)rows : (double)columns, out = rank > 1 ? (double)width : 1;
     double fans = in + out > 0 ? in + out : 1;
-    filling f = {s, stream_of(g, s->name), gain, size, rows, columns, width, blocks, NULL, NULL};
+    filling f = {.s = s,
+                 .stream = stream_of(g, s->name),
+                 .gain = gain,
+                 .size = size,
+                 .rows = rows,
+                 .columns = columns,
+                 .width = width,
+                 .blocks = blocks};
     switch (init) {
     case SG_XAVIER:
     case SG_UNIFORM:
         f.gain *= init == SG_XAVIER ? sqrt(6 / fans) : 1;
-        on_threads(g, fill_uniform, &f);
+        f.draw = centred;
+        on_threads(g, fill_drawn, &f);
         return true;
     case SG_XAVIER_NORMAL:
     case SG_NORMAL:
         f.gain *= init == SG_XAVIER_NORMAL ? sqrt(2 / fans) : 1;
-        on_threads(g, fill_normal, &f);
+        f.draw = normals;
+        on_threads(g, fill_drawn, &f);
         return true;
     case SG_ORTHOGONAL:
         return make_orthogonal(g, &f);

@@ -291,7 +291,7 @@ struct sg_context {
     sg_tensor **frames; /* stack of walks */
     size_t frame_capacity;
     sg__cache *cache;
-    sg__pool *pool;    /* with more than one thread, once there was work for it */
+    sg__pool *pool;    /* see sg__threads */
     sg__arena scratch; /* for the making of a plan; lists that grow there: */
     void *steps, *buffers;
     size_t step_capacity, buffer_capacity;
@@ -311,6 +311,9 @@ int sg__isa_named(const char *name); /* -1: unknown, or this CPU lacks it */
 int sg__isa_best(void);
 const char *sg__isa_name(int isa);
 bool sg__list_add(sg_context *g, sg__list *l, sg_tensor *x);
+/* With more than one thread: the pool, opened when there is work for it first; NULL with one, or
+ * without memory: then the work is done alone, with the same result. */
+sg__pool *sg__threads(sg_context *g);
 sg_status sg__no_memory(sg_context *g, const char *what);
 
 /* ---- walks ----------------------------------------------------------------------------------- */

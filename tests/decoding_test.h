@@ -25,6 +25,12 @@ static const sg_batch batch = {.size = BATCH,
  * other ones. */
 enum { WAYS = 8, REGULAR = WAYS * 3 * 2, CONFIGURATIONS = REGULAR + OTHERS };
 
+static inline sg_seq2seq_options small_options(void)
+{
+    return (sg_seq2seq_options){
+        .name = "m", .source_count = WORDS, .target_count = WORDS, .embed = 3, .hidden = 4};
+}
+
 static inline sg_seq2seq_options configuration(int k, const char **name)
 {
     static const char *const cells[] = {"rnn", "gru", "lstm"};
@@ -32,8 +38,7 @@ static inline sg_seq2seq_options configuration(int k, const char **name)
         *name = other_models[k - REGULAR].name;
         return other_options(k - REGULAR, WORDS, 3, 4);
     }
-    sg_seq2seq_options o = {.name = "m", .source_count = WORDS, .target_count = WORDS, .embed = 3};
-    o.hidden = 4;
+    sg_seq2seq_options o = small_options();
     o.post = k & 1;
     o.input_feeding = k >> 1 & 1;
     o.no_attention = k >> 2 & 1;
@@ -53,6 +58,14 @@ static inline sg_seq2seq make(sg_context *g, sg_seq2seq_options o)
     sg_seq2seq m = sg_make_seq2seq_(o);
     shake(g, 1);
     return m;
+}
+
+/* In a context of its own, m.o.g. */
+static inline sg_seq2seq open_configuration(int k, sg_dtype dtype, const char **name)
+{
+    sg_seq2seq_options o = configuration(k, name);
+    o.dtype = dtype;
+    return make(sg_open(), o);
 }
 
 static inline sg_tensor *column(sg_context *g, const int32_t *ids, int t) /* [B] of [B,TARGET] */

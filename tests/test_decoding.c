@@ -35,9 +35,7 @@ Test(decoding, coverage_and_windows)
 {
     for (int k = 0; k < 8; k++) {
         sg_context *g = sg_open();
-        sg_seq2seq_options o = {.name = "m", .source_count = WORDS, .target_count = WORDS};
-        o.embed = 3;
-        o.hidden = 4;
+        sg_seq2seq_options o = small_options();
         o.score = SG_CONCAT;
         o.post = k & 1;
         o.coverage = (k & 6) != 2;
@@ -70,9 +68,7 @@ Test(decoding, coverage_loss)
 {
     for (int k = 0; k < 6; k++) {
         sg_context *g = sg_open();
-        sg_seq2seq_options o = {.name = "m", .source_count = WORDS, .target_count = WORDS};
-        o.embed = 3;
-        o.hidden = 4;
+        sg_seq2seq_options o = small_options();
         o.dtype = SG_F64;
         o.post = k & 1;
         o.score = SG_CONCAT;
@@ -110,10 +106,8 @@ Test(decoding, scheduled_sampling)
 {
     for (int k = 0; k < CONFIGURATIONS; k++) {
         const char *name;
-        sg_context *g = sg_open();
-        sg_seq2seq_options o = configuration(k, &name);
-        o.dtype = SG_F64;
-        sg_seq2seq m = make(g, o);
+        sg_seq2seq m = open_configuration(k, SG_F64, &name);
+        sg_context *g = m.o.g;
         double plain = sg_item(loss_of(&m, &batch, 0.1).mean);
         cr_expect(fabs(sg_item(sampled_loss_of(&m, &batch, 0.1, 0).mean) - plain) < 1e-13,
                   "out of training");
@@ -176,8 +170,8 @@ Test(decoding, at_once_or_step_by_step)
 {
     for (int k = 0; k < CONFIGURATIONS; k++) {
         const char *name;
-        sg_context *g = sg_open();
-        sg_seq2seq m = make(g, configuration(k, &name));
+        sg_seq2seq m = open_configuration(k, SG_F32, &name);
+        sg_context *g = m.o.g;
         sg_encoded e = encode_rows(&m, source, BATCH, SOURCE, source_lengths);
         sg_tensor *w = NULL, *all;
         sg_tensor *logits = sg_seq2seq_decode(&m, &e, target_in, BATCH, TARGET, &all);
@@ -199,8 +193,8 @@ Test(decoding, is_causal)
 {
     for (int k = 0; k < CONFIGURATIONS; k++) {
         const char *name;
-        sg_context *g = sg_open();
-        sg_seq2seq m = make(g, configuration(k, &name));
+        sg_seq2seq m = open_configuration(k, SG_F32, &name);
+        sg_context *g = m.o.g;
         sg_encoded e = encode_rows(&m, source, BATCH, SOURCE, source_lengths);
         sg_tensor *logits = sg_seq2seq_decode(&m, &e, target_in, BATCH, TARGET, NULL);
         for (int n = 0; n < TARGET; n++) {
@@ -280,8 +274,8 @@ Test(decoding, greedy_finds_its_plans_again)
 {
     for (int k = 0; k < CONFIGURATIONS; k++) {
         const char *name;
-        sg_context *g = sg_open();
-        sg_seq2seq m = make(g, configuration(k, &name));
+        sg_seq2seq m = open_configuration(k, SG_F32, &name);
+        sg_context *g = m.o.g;
         float never[WORDS] = {[SG_STOP] = -100};
         sg_set(m.out.b, never);
         greedy_rows(&m, source, BATCH, SOURCE, source_lengths, 8);
@@ -309,8 +303,8 @@ Test(decoding, corners)
     for (int k = 0; k < CONFIGURATIONS; k++)
         for (int way = 0; way < 8; way++) {
             const char *name;
-            sg_context *g = sg_open();
-            sg_seq2seq m = make(g, configuration(k, &name));
+            sg_seq2seq m = open_configuration(k, SG_F32, &name);
+            sg_context *g = m.o.g;
             static const int none[BATCH] = {0};
             sg_batch b = batch;
             b.source_lengths = b.target_lengths = way & 4 ? none : NULL;

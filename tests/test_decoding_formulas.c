@@ -234,14 +234,11 @@ Test(decoding_formulas, are_followed)
 {
     for (int k = 0; k < CONFIGURATIONS; k++) {
         const char *name;
-        sg_context *g = sg_open();
-        sg_seq2seq_options o = configuration(k, &name);
-        o.dtype = SG_F64;
-        sg_seq2seq m = make(g, o);
+        sg_seq2seq m = open_configuration(k, SG_F64, &name);
         sg_encoded e = encode_rows(&m, source, BATCH, SOURCE, source_lengths);
         sg_tensor *logits = sg_seq2seq_decode(&m, &e, target_in, BATCH, TARGET, NULL);
         double d = distance(logits, translate_plainly(&m));
         cr_expect(d < 1e-14, "%s: off by %g", name, d);
-        sg_close(g);
+        sg_close(m.o.g);
     }
 }

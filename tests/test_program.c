@@ -63,6 +63,17 @@ Test(program, trains_translates_and_evaluates, .init = begin, .fini = end)
     json_decref(j);
 }
 
+/* Trains a small one on data and evaluates it. */
+static void expect_a_model(const char *data, const char *way, const char *test)
+{
+    char text[16384];
+    int status = run(text,
+                     "seq2seq train --model m " SMALL " %s %s && "
+                     "seq2seq evaluate --model m --test %s",
+                     data, way, test);
+    cr_expect(status == 0 && strstr(text, "\"exact\""), "%s: %s", way, text);
+}
+
 Test(program, takes_every_kind_of_model_and_file, .init = begin, .fini = end)
 {
     static const char *const ways[] = {
@@ -81,13 +92,8 @@ Test(program, takes_every_kind_of_model_and_file, .init = begin, .fini = end)
     int status = run(text, "cut -f1 pairs.tsv | gzip > s.gz; cut -f2 pairs.tsv > t; "
                            "printf '\\357\\273\\277' > bom; cat bom pairs.tsv > p.tsv");
     cr_assert(status == 0, "%s", text);
-    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
-        status = run(text,
-                     "seq2seq train --train-src s.gz --train-tgt t --valid p.tsv --model m " SMALL
-                     " %s --epochs 1 && seq2seq evaluate --model m --test p.tsv",
-                     ways[i]);
-        cr_expect(status == 0 && strstr(text, "\"exact\""), "%s: %s", ways[i], text);
-    }
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++)
+        expect_a_model("--train-src s.gz --train-tgt t --valid p.tsv --epochs 1", ways[i], "p.tsv");
     char again[16384];
     run(text, "gzip < t > t.gz; seq2seq evaluate --model m --test-src s.gz --test-tgt t.gz");
     run(again, "seq2seq evaluate --model m --test p.tsv");
@@ -154,13 +160,8 @@ Test(program, reads_several_sources, .init = begin, .fini = end)
     cr_expect(status == 0 && strstr(text, "\"exact\": 100.0000") &&
                   strstr(text, "\"sentences\": 40"),
               "%s", text);
-    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
-        status = run(text,
-                     "seq2seq train --format babi --sources 2 --train b.txt --model m " SMALL
-                     " %s && seq2seq evaluate --model m --test b.txt",
-                     ways[i]);
-        cr_expect(status == 0 && strstr(text, "\"exact\""), "%s: %s", ways[i], text);
-    }
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++)
+        expect_a_model("--format babi --sources 2 --train b.txt", ways[i], "b.txt");
     status = run(text, "printf '1 a b.\\nc d.\\n' > x; seq2seq train --format babi --train x");
     cr_expect(status == 1 && strstr(text, "x:2: no number"), "%s", text);
 }

@@ -170,14 +170,13 @@ bool sg__run(const sg__request *r, sg__plan *p)
     sg_context *g = r->g;
     run all = {.r = r, .p = p, .threads = 1, .lock = ATOMIC_FLAG_INIT};
     locate_all(r, p);
-    if (p->split && !g->pool)
-        g->pool = sg__pool_open(g->threads); /* without memory: alone, with the same result */
-    if (p->split && g->pool)
+    sg__pool *pool = p->split ? sg__threads(g) : NULL;
+    if (pool)
         all.threads = g->threads;
     all.spans = g->profile ? sg__profile_begin(g, p, all.threads) : NULL;
-    if (p->split && g->pool) {
+    if (pool) {
         g->stat.meetings += p->meetings + 2;
-        sg__pool_run(g->pool, run_part, &all);
+        sg__pool_run(pool, run_part, &all);
     } else
         run_part(&all, 0, 1);
     if (all.failed) {

@@ -145,14 +145,14 @@ static sg_heads heads_of(const sg_attention *a)
 /* Keys and values, as they are read at every step. */
 static void prepare(const sg_attention *a, sg_memory *m)
 {
-    sg_heads several = heads_of(a);
-    sg_tensor *kv[2] = {m->keys, m->values};
-    if (a->score == SG_HEADS)
-        sg__heads_memory(&several, m->values, kv); /* [B,heads,T,d] */
-    else
-        kv[0] = scores[a->score].keys(a, m->values);
-    m->keys = kv[0];
-    m->values = kv[1];
+    if (a->score == SG_HEADS) {
+        sg_heads several = heads_of(a);
+        sg_tensor *kv[2]; /* [B,heads,T,d] */
+        sg__heads_memory(&several, m->values, kv);
+        m->keys = kv[0];
+        m->values = kv[1];
+    } else
+        m->keys = scores[a->score].keys(a, m->values);
 }
 
 static sg_attended attend_heads(const sg_attention *a, const sg_memory *m, sg_tensor *q)
