@@ -1,14 +1,12 @@
 /*
  * seqgrad-bench: how fast the library is on whole training steps.
  *
- *     seqgrad-bench WORKLOAD train SECONDS DATADIR    measures, and prints a line of JSON
- *     seqgrad-bench WORKLOAD smoke                    a few steps of a little model
- *     seqgrad-bench WORKLOAD bits STEPS               whether threads, passes and the cache change
- * any seqgrad-bench WORKLOAD check WEIGHTS.safetensors DATADIR STEPS losses, for
- * tests/bench/check.py seqgrad-bench WORKLOAD params DATADIR           names and shapes of those
- * weights seqgrad-bench gemm                              matrix products, GF/s seqgrad-bench ops
- * other ops, by element seqgrad-bench meet                              how long threads take to
- * meet seqgrad-bench list                              the workloads
+ * train     measures, and prints a line of JSON
+ * smoke     a few steps of a little model
+ * bits      whether threads, passes and the cache change any bit
+ * batches   which nodes of the first step are computed together (sg_dump_batches)
+ * check     losses, for tests/bench/check.py; params: names and shapes of its weights
+ * gemm      matrix products, GF/s; ops: other ops, by element; meet: how long threads take to meet
  *
  * WORKLOAD `all` is each in turn. Options: --threads N (or PEERS_THREADS in the environment),
  * --warm N steps before measuring (3), --peak GF/s of one thread (measured where it is needed),
@@ -32,7 +30,7 @@ static int usage(void)
           "seqgrad-bench WORKLOAD smoke\n"
           "seqgrad-bench WORKLOAD bits STEPS\n"
           "seqgrad-bench WORKLOAD check WEIGHTS.safetensors DATADIR STEPS\n"
-          "seqgrad-bench WORKLOAD params DATADIR\n"
+          "seqgrad-bench WORKLOAD params | batches DATADIR\n"
           "seqgrad-bench gemm | ops | meet | list\n"
           "    --threads N   --warm STEPS   --peak GFLOPS   --no-cache   --profile TRACE.json\n",
           stderr);
@@ -121,9 +119,10 @@ int main(int argc, char **argv)
         s.steps = (int)number(argv[3]);
         return run(name, bench_bits, &s);
     }
-    if (argc == 4 && strcmp(mode, "params") == 0) {
+    const bool params = strcmp(mode, "params") == 0;
+    if (argc == 4 && (params || strcmp(mode, "batches") == 0)) {
         s.data = argv[3];
-        return run(name, bench_params, &s);
+        return run(name, params ? bench_params : bench_batches, &s);
     }
     if (argc == 5 && strcmp(mode, "train") == 0 && number(argv[3]) >= 0) {
         s.seconds = number(argv[3]);

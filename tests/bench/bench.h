@@ -15,6 +15,7 @@ typedef struct bench {
     bool check;       /* losses are compared by value: no dropout */
     double loss;      /* of the last step; of decoding: some figure of its result */
     int64_t nodes;    /* in a step, where the workload counts them itself */
+    FILE *told;       /* not NULL: bench_update tells what it batches */
     void *memory;     /* all that bench_new gave */
 } bench;
 
@@ -27,6 +28,9 @@ typedef struct workload {
     /* One whole step on a batch, until its loss was read and the tape dropped: how many units. */
     int64_t (*step)(bench *b, void *model, int64_t batch);
 } workload;
+
+/* All parameters are updated, the loss is noted, the tape dropped. */
+void bench_update(bench *b, sg_optimizer *o, sg_tensor *loss);
 
 /* A family of workloads is one source; its list ends with a name of NULL. */
 extern const workload bench_language[], bench_tagger[], bench_seq2seq[], bench_transformer[],
@@ -80,6 +84,7 @@ int bench_smoke(const workload *w, const settings *s);
 int bench_bits(const workload *w, const settings *s);
 int bench_params(const workload *w, const settings *s);
 int bench_check(const workload *w, const settings *s);
+int bench_batches(const workload *w, const settings *s); /* of the first step */
 /* Says what went wrong, if anything, and frees all; an exit status. */
 int bench_close(bench *b, const workload *w);
 

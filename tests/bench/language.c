@@ -23,13 +23,6 @@ static void carry(sg_state *to, sg_state final)
     *to = (sg_state){.h = sg_keep(final.h), .c = sg_keep(final.c)};
 }
 
-static int64_t finish(bench *b, const language *m, sg_tensor *loss)
-{
-    b->loss = sg_item(loss);
-    sg_reset(b->g);
-    return m->text.batch * m->text.time;
-}
-
 /* ---- words ---------------------------------------------------------------------------------- */
 
 static void *open_words(bench *b, int hidden, int time, double dropout, int64_t *batches)
@@ -70,8 +63,8 @@ static int64_t step_words(bench *b, void *model, int64_t batch)
     }
     sg_tensor *logits = sg_apply(m->out, h); /* [B,T,V] */
     sg_tensor *loss = sg_mean(sg_cross_entropy(logits, m->text.y), SG_ALL_AXES, false);
-    sg_step(&m->optimizer, loss);
-    return finish(b, m, loss);
+    bench_update(b, &m->optimizer, loss);
+    return m->text.batch * m->text.time;
 }
 
 /* ---- characters ----------------------------------------------------------------------------- */
@@ -122,8 +115,8 @@ static int64_t step_w3b(bench *b, void *model, int64_t batch)
     carry(&m->state[1], final[1]);
     sg_tensor *logits = sg_apply(m->out, h); /* [B,T,V] */
     sg_tensor *loss = sg_mean(sg_cross_entropy(logits, m->text.y), SG_ALL_AXES, false);
-    sg_step(&m->optimizer, loss);
-    return finish(b, m, loss);
+    bench_update(b, &m->optimizer, loss);
+    return m->text.batch * m->text.time;
 }
 
 /* s = s + d²; step rate · d / (sqrt(s) + e) (Duchi et al. 2011) */
@@ -158,7 +151,9 @@ static int64_t step_w3a(bench *b, void *model, int64_t batch)
     sg_tensor *logits = sg_apply(m->out, h); /* [1,T,V] */
     sg_tensor *loss = sg_sum(sg_cross_entropy(logits, m->text.y), SG_ALL_AXES, false);
     adagrad(b->g, loss, b->check ? 0.001 : 0.1, 5); /* with 0.1, rounding errors grow tenfold */
-    return finish(b, m, loss);
+    b->loss = sg_item(loss);
+    sg_reset(b->g);
+    return m->text.batch * m->text.time;
 }
 
 /* ---- all ------------------------------------------------------------------------------------ */

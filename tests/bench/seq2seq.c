@@ -92,9 +92,7 @@ static int64_t step_w4(bench *b, void *model, int64_t batch)
     bench_fill(m, batch * m->size, m->size);
     sg_tensor *sum = sg_seq2seq_loss(&m->model, &m->batch, 0).sum;
     sg_tensor *loss = sg_div(sum, sg_like(sum, m->size));
-    sg_step(&m->adam, loss);
-    b->loss = sg_item(loss);
-    sg_reset(b->g);
+    bench_update(b, &m->adam, loss);
     return m->batch.tokens;
 }
 

@@ -105,13 +105,6 @@ static sg_tensor *logits_of(const tagger *m, sg_tensor *x, const int *lengths)
     return sg_apply(m->out, x);                                                 /* [B,T,K] */
 }
 
-static int64_t finish(bench *b, sg_tensor *loss, int64_t words)
-{
-    b->loss = sg_item(loss);
-    sg_reset(b->g);
-    return words;
-}
-
 /* ---- padded batches ------------------------------------------------------------------------- */
 
 static int64_t step_padded(bench *b, void *model, int64_t batch)
@@ -121,8 +114,8 @@ static int64_t step_padded(bench *b, void *model, int64_t batch)
     sg_tensor *x = sg_input(b->g, SG_I32, SG_SHAPE(m->batch, m->time), m->x);
     sg_tensor *logits = logits_of(m, sg_take(m->table, x), m->lengths);
     sg_tensor *loss = sg_label_loss(logits, m->y, m->lengths).sum;
-    sg_step(&m->adam, loss);
-    return finish(b, loss, words);
+    bench_update(b, &m->adam, loss);
+    return words;
 }
 
 /* ---- one sentence at a time ----------------------------------------------------------------- */
@@ -146,8 +139,8 @@ static int64_t step_sentences(bench *b, void *model, int64_t batch)
         words += s[i].length;
     }
     sg_tensor *loss = sg_add_n(m->batch, losses);
-    sg_step(&m->adam, loss);
-    return finish(b, loss, words);
+    bench_update(b, &m->adam, loss);
+    return words;
 }
 
 #define FLOPS (2 * (2 * 800 * 300 + 2 * 800 * 600 + 400 * 17))

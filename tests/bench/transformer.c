@@ -36,9 +36,7 @@ static int64_t step_w6(bench *b, void *of, int64_t batch)
     sg_tensor *h = sg_transform(&m->transformer, sg_take(m->table, m->text.x)); /* [B,T,D] */
     sg_tensor *logits = sg_apply(m->out, h);                                    /* [B,T,V] */
     sg_tensor *loss = sg_mean(sg_cross_entropy(logits, m->text.y), SG_ALL_AXES, false);
-    sg_step(&m->adam, loss);
-    b->loss = sg_item(loss);
-    sg_reset(b->g);
+    bench_update(b, &m->adam, loss);
     return m->text.batch * m->text.time;
 }
 

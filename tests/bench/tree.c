@@ -93,9 +93,7 @@ static int64_t step_w7(bench *b, void *model, int64_t batch)
     for (int i = 0; i < m->batch; i++)
         losses[i] = loss_of(m, b->g, &m->trees[batch * m->batch + i]);
     sg_tensor *loss = sg_reshape(sg_add_n(m->batch, losses), SG_SCALAR);
-    sg_step(&m->sgd, loss);
-    b->loss = sg_item(loss);
-    sg_reset(b->g);
+    bench_update(b, &m->sgd, loss);
     return m->batch;
 }
 
