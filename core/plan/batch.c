@@ -21,173 +21,138 @@
 
 #include <stdlib.h>
 
-enum { MANY = 12 }; /* operands that are alike, more than a formula has by its nature */
 #define MIDDLE (UINT64_C(1) << 31) /* the place of anchors in their level */
-
-static const sg__item *item(const sg__batcher *b, uint32_t i)
-{
-    return sg__old(b, i);
-}
+enum { MANY = 12 };                /* the operand of what does not tell its operands apart */
 
 static uint64_t when(uint32_t level, uint64_t place)
 {
     return (uint64_t)level << 32 | place;
 }
 
-static bool is_anchor(const sg__member *m)
-{
-    return m->anchor != SG__NONE;
-}
-
 /* ---- groups ---------------------------------------------------------------------------------- */
 
-/* The group of an item, and its role, told by its place and by what `at` has added to words[4…].
+/* The group of a member, and its role, told by its place and by what `at` has added to words[3…].
  * What is not joined with others still plays its role, whatever its shape. */
-static bool join_group(sg__batcher *b, uint32_t i, uint64_t *words, uint64_t *at)
+static bool join_group(sg__batcher *b, sg__member *m, uint64_t *words, uint64_t *at)
 {
-    sg__member *m = b->of + i;
-    uint32_t form = sg__kind_of(b, i)->form;
+    uint32_t form = b->kinds[m->kind].form;
     bool alone = form == SG__NONE || m->solo;
     words[0] = m->when;
-    words[1] = alone ? (uint64_t)(uintptr_t)item(b, i)->op : form;
+    words[1] = alone ? (uint64_t)(uintptr_t)sg__old(b, m->item)->op : form;
     words[2] = alone;
     if (!alone)
-        at = sg__batch_shared(b, i, at);
+        at = sg__batch_shared(b, (uint32_t)(m - b->of), at);
     m->role = sg__batch_number(b, &b->group_numbers, (uint32_t)(at - words), words);
-    m->group = m->role;
-    if (alone) {
-        words[0] = i;
-        m->group = sg__batch_number(b, &b->group_numbers, 1, words);
-    }
+    m->group = alone ? sg__batch_new_number(b, &b->group_numbers) : m->role;
     return m->role != SG__NONE && m->group != SG__NONE;
 }
 
 /* ---- early ----------------------------------------------------------------------------------- */
 
-/* What is computed from one linked chain alone, and leads on in it or to the next that needs it. */
-static bool is_early(const sg__batcher *b, const sg__item *x, const sg__member *m)
+/* `up` is, by member, 1 + the highest level of an anchor that it is computed from, without others
+ * between; 0: none. */
+static bool is_early(const sg__batcher *b, uint32_t m, const uint32_t *up)
 {
-    uint32_t from = sg__chain_near(m->near), to = sg__chain_to(m->to);
-    if (from == SG__NONE || to > b->next[from] || m->other || x->op->view || x->op->parts)
+    if (!b->leads[m])
         return false;
-    for (uint32_t k = 0; k < x->n; k++) {
-        const sg__member *y = b->of + x->in[k], *r = b->of + y->root;
-        if (y->up == m->up && !r->early && !is_anchor(r))
+    for (uint32_t e = b->first[m]; e < b->first[m + 1]; e++)
+        if (up[b->in[e]] == up[m] && b->of[b->in[e]].late)
             return false;
-    }
-    return true;
+    const sg_op *op = sg__old(b, b->of[m].item)->op;
+    return !op->view && !op->parts;
 }
 
-static bool group_early(sg__batcher *b, uint32_t i)
+static bool group_early(sg__batcher *b, uint32_t i, const uint32_t *up)
 {
-    const sg__item *x = item(b, i);
     sg__member *m = b->of + i;
-    uint64_t *words = sg__batch_words(b, x->n + 40), *at = words + 3;
+    uint64_t *words = sg__batch_words(b, b->first[i + 1] - b->first[i] + 40), *at = words + 3;
     if (!words)
         return false;
-    m->when = 0;
-    for (uint32_t k = 0; k < x->n; k++) {
-        const sg__member *y = b->of + x->in[k], *r = b->of + y->root;
+    m->late = false;
+    for (uint32_t e = b->first[i]; e < b->first[i + 1]; e++) {
+        const sg__member *y = b->of + b->in[e];
         *at++ = 0;
-        if (y->up != m->up)
+        if (up[b->in[e]] != up[i])
             continue;
-        int64_t row = sg__kind_of(b, y->root)->row;
-        at[-1] = (uint64_t)(r->role + 1) << 32 | (uint64_t)(y->start % (row ? row : 1));
-        m->owner = m->when ? m->owner : r->owner;
-        m->when = r->when >= m->when ? r->when + 1 : m->when;
+        int64_t row = b->kinds[y->kind].row;
+        at[-1] = (uint64_t)(y->role + 1) << 32 | (uint64_t)(b->start[e] % (row ? row : 1));
+        m->owner = m->when ? m->owner : y->owner;
+        m->when = y->when >= m->when ? y->when + 1 : m->when;
     }
-    return join_group(b, i, words, at);
+    return join_group(b, m, words, at);
 }
 
-static bool group_anchor(sg__batcher *b, uint32_t i)
+static bool group_anchor(sg__batcher *b, const sg__anchor *a)
 {
-    sg__member *m = b->of + i;
-    const sg__anchor *a = b->anchors + m->anchor;
-    uint64_t *words = sg__batch_words(b, 40);
-    if (!words)
-        return false;
-    m->up = a->level + 1;
+    sg__member *m = b->of + a->member;
+    m->anchor = true;
+    m->late = false;
     m->owner = a->rank;
     m->when = when(a->level, MIDDLE);
-    return join_group(b, i, words, words + 3);
+    m->role = sg__batch_number(b, &b->group_numbers, 2, (uint64_t[]){m->when, a->sort});
+    return (m->group = m->role) != SG__NONE;
 }
 
 static bool find_early(sg__batcher *b)
 {
-    const sg__graph *gr = b->gr;
-    for (uint32_t k = 0; k < gr->ordered; k++) {
-        uint32_t i = gr->order[k];
-        const sg__item *x = item(b, i);
-        sg__member *m = b->of + i;
-        m->up = 0;
-        for (uint32_t j = 0; j < x->n; j++)
-            m->up = b->of[x->in[j]].up > m->up ? b->of[x->in[j]].up : m->up;
-        if (!x->op || m->root != i)
-            continue;
-        m->early = !is_anchor(m) && is_early(b, x, m);
-        if (is_anchor(m) ? !group_anchor(b, i) : m->early && !group_early(b, i))
+    uint32_t *up = sg__batch_alloc(b, b->n, sizeof *up);
+    if (!up)
+        return false;
+    for (uint32_t m = 0, next = 0; m < b->n; m++) {
+        up[m] = 0;
+        for (uint32_t e = b->first[m]; e < b->first[m + 1]; e++)
+            up[m] = up[b->in[e]] > up[m] ? up[b->in[e]] : up[m];
+        if (next < b->anchor_count && b->anchors[next].member == m) {
+            up[m] = b->anchors[next].level + 1;
+            if (!group_anchor(b, &b->anchors[next++]))
+                return false;
+        } else if (is_early(b, m, up) && !group_early(b, m, up)) {
             return false;
+        }
     }
     return true;
 }
 
 /* ---- late ------------------------------------------------------------------------------------ */
 
-static void need(sg__batcher *b, uint32_t i, uint64_t time, uint64_t who, uint32_t owner)
+static void need(sg__member *m, uint64_t time, uint64_t who, uint32_t owner)
 {
-    sg__member *m = b->of + i;
-    if (m->early || is_anchor(m) || time > m->when || (time == m->when && who >= m->who))
+    if (!m->late || time > m->when || (time == m->when && who >= m->who))
         return;
     m->when = time;
     m->who = who;
     m->owner = owner;
 }
 
-/* Whether it is no matter which operand of x something is: they are many, or rows of it. */
-static bool are_alike(const sg__batcher *b, const sg__item *x)
-{
-    if (x->n < 2 || x->n >= MANY || !x->op->parts)
-        return x->n >= MANY;
-    const sg_shape *out = &x->dims->shape, *in = &item(b, x->in[0])->dims->shape;
-    return out->rank > 1 && in->rank == out->rank &&
-           in->dim[in->rank - 1] == out->dim[out->rank - 1];
-}
-
-static bool group_late(sg__batcher *b, uint32_t i)
+static bool group_late(sg__batcher *b, sg__member *m)
 {
     uint64_t *words = sg__batch_words(b, 40);
     if (!words)
         return false;
-    words[3] = b->of[i].who;
-    return join_group(b, i, words, words + 4);
+    words[3] = m->who;
+    return join_group(b, m, words, words + 4);
 }
 
 static bool find_late(sg__batcher *b)
 {
     const sg__graph *gr = b->gr;
-    for (uint32_t k = 0; k < gr->ordered; k++) {
-        sg__member *m = b->of + gr->order[k];
-        m->when = m->early || is_anchor(m) ? m->when : UINT64_MAX;
-    }
+    for (uint32_t m = 0; m < b->n; m++)
+        b->of[m].when = b->of[m].late ? UINT64_MAX : b->of[m].when;
     for (uint32_t k = 0; k < gr->root_count; k++) {
-        uint32_t i = b->of[gr->roots[k]].root;
-        b->of[i].solo = !is_anchor(b->of + i); /* has a place of its own */
-        need(b, i, when(b->levels, MIDDLE), k, b->anchor_count);
+        sg__member *m = b->of + b->spots[gr->roots[k]].member;
+        m->solo = !m->anchor; /* has a place of its own */
+        need(m, when(b->levels, MIDDLE), k, b->anchor_count);
     }
-    for (uint32_t k = gr->ordered; k-- > 0;) {
-        uint32_t i = gr->order[k];
-        const sg__item *x = item(b, i);
-        const sg__member *m = b->of + i;
-        if (m->root != i)
-            continue;
-        if (!x->op)
-            b->of[i].when = 0;
-        if (!m->early && !is_anchor(m) && !group_late(b, i))
+    for (uint32_t i = b->n; i-- > 0;) {
+        sg__member *m = b->of + i;
+        const bool alike = b->kinds[m->kind].alike;
+        if (!m->kind && !sg__old(b, m->item)->op)
+            m->when = 0;
+        if (m->late && !group_late(b, m))
             return false;
-        const bool alike = are_alike(b, x);
-        for (uint32_t j = 0; j < x->n; j++)
-            need(b, b->of[x->in[j]].root, m->when - 1,
-                 (uint64_t)(m->role + 1) << 32 | (alike ? MANY : j), m->owner);
+        for (uint32_t e = b->first[i]; e < b->first[i + 1]; e++)
+            need(b->of + b->in[e], m->when - 1,
+                 (uint64_t)(m->role + 1) << 32 | (alike ? MANY : e - b->first[i]), m->owner);
     }
     return true;
 }
@@ -197,36 +162,31 @@ static bool find_late(sg__batcher *b)
 /* Lists the members of all groups in the order of owners. */
 static bool list_members(sg__batcher *b)
 {
-    const sg__graph *gr = b->gr;
     const uint32_t groups = b->group_numbers.count, owners = b->anchor_count + 1;
     uint32_t *start = sg__batch_alloc(b, owners + 1, sizeof *start), n = 0;
-    uint32_t *sorted = sg__batch_alloc(b, gr->ordered, sizeof *sorted);
-    uint32_t *members = sg__batch_alloc(b, gr->ordered, sizeof *members);
+    uint32_t *sorted = sg__batch_alloc(b, b->n, sizeof *sorted);
+    uint32_t *members = sg__batch_alloc(b, b->n, sizeof *members);
     b->groups = sg__batch_alloc(b, groups, sizeof *b->groups);
     if (!start || !sorted || !members || !b->groups)
         return false;
     memset(start, 0, (owners + 1) * sizeof *start);
     memset(b->groups, 0, groups * sizeof *b->groups);
-    for (uint32_t k = 0; k < gr->ordered; k++) {
-        const sg__member *m = b->of + gr->order[k];
-        if (m->root != gr->order[k])
-            continue;
-        start[m->owner + 1]++;
-        b->groups[m->group].count++;
+    for (uint32_t m = 0; m < b->n; m++) {
+        start[b->of[m].owner + 1]++;
+        b->groups[b->of[m].group].count++;
+        b->groups[b->of[m].group].when = b->of[m].when;
     }
     for (uint32_t o = 0; o < owners; o++)
         start[o + 1] += start[o];
+    for (uint32_t m = 0; m < b->n; m++)
+        sorted[start[b->of[m].owner]++] = m;
     for (uint32_t g = 0; g < groups; g++) {
         b->groups[g].members = members + n;
         n += b->groups[g].count;
         b->groups[g].count = 0;
     }
-    for (uint32_t k = 0; k < gr->ordered; k++)
-        if (b->of[gr->order[k]].root == gr->order[k])
-            sorted[start[b->of[gr->order[k]].owner]++] = gr->order[k];
     for (uint32_t k = 0; k < n; k++) {
         sg__group *g = b->groups + b->of[sorted[k]].group;
-        g->when = b->of[sorted[k]].when;
         g->members[g->count++] = sorted[k];
     }
     return true;
@@ -238,7 +198,7 @@ static bool is_worth_it(const sg__batcher *b)
 {
     uint32_t groups = 0;
     for (uint32_t g = 0; g < b->group_numbers.count; g++)
-        groups += b->groups[g].count && is_anchor(b->of + b->groups[g].members[0]);
+        groups += b->groups[g].count && b->of[b->groups[g].members[0]].anchor;
     return 4 * (b->anchor_count - groups) >= b->anchor_count && groups < b->anchor_count;
 }
 
@@ -276,11 +236,11 @@ static bool compute_all(sg__batcher *b)
  * made for one parameter's update is used while it is warm, and in one program. */
 static bool walk(sg__graph *gr)
 {
-    if (!sg__graph_needed(gr))
-        return false;
-    uint32_t *next = sg__graph_list(gr, (uint32_t)gr->n), *stack = sg__graph_list(gr, gr->ordered);
-    uint32_t n = 0;
-    if (!next || !stack)
+    uint32_t *next = sg__graph_list(gr, (uint32_t)gr->n);
+    uint32_t *stack = sg__graph_list(gr, (uint32_t)gr->n);
+    gr->order = sg__graph_list(gr, (uint32_t)gr->n);
+    gr->ordered = 0;
+    if (!next || !stack || !gr->order)
         return false;
     memset(next, 0, gr->n * sizeof *next);
     for (size_t r = 0; r < gr->root_count; r++) {
@@ -296,7 +256,7 @@ static bool walk(sg__graph *gr)
             } else {
                 depth--;
                 if (next[i] != SG__NONE)
-                    gr->order[n++] = i;
+                    gr->order[gr->ordered++] = i;
                 next[i] = SG__NONE;
             }
         }
@@ -308,8 +268,7 @@ static bool walk(sg__graph *gr)
 
 bool sg__batch_groups(sg__batcher *b)
 {
-    b->of = sg__batch_alloc(b, b->gr->n, sizeof *b->of);
-    if (!b->of || !sg__batch_kinds(b) || !sg__order_anchors(b) || !find_early(b) || !find_late(b) ||
+    if (!sg__batch_kinds(b) || !sg__order_anchors(b) || !find_early(b) || !find_late(b) ||
         !list_members(b))
         return false;
     b->worth = is_worth_it(b);
@@ -318,7 +277,7 @@ bool sg__batch_groups(sg__batcher *b)
 
 static bool batch(sg__graph *gr, sg__arena *lasting, bool *worth)
 {
-    sg__batcher b = {.gr = gr, .lasting = lasting, .n = (uint32_t)gr->n};
+    sg__batcher b = {.gr = gr, .lasting = lasting};
     if (!sg__batch_groups(&b))
         return false;
     *worth = b.worth;
@@ -329,7 +288,11 @@ static bool batch(sg__graph *gr, sg__arena *lasting, bool *worth)
     for (size_t k = 0; k < gr->root_count; k++)
         if ((gr->roots[k] = sg__batch_alone(&b, gr->roots[k])) == SG__NONE)
             return false;
-    return walk(gr);
+    sg__graph left;
+    if (!walk(gr) || !sg__graph_look_now(gr, &left))
+        return false;
+    *gr = left; /* without what was joined: the next passes keep something of every item */
+    return true;
 }
 
 /* What is inside of checkpoints is not computed again where there is something to join: a copy

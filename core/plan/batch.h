@@ -21,34 +21,37 @@ typedef struct sg__kind {
     uint32_t form; /* equal for kinds whose items go together: only the number of rows differs;
                       SG__NONE if they never do */
     bool large;    /* as fast alone */
+    bool waits;    /* may be anchors */
+    bool alike;    /* it is no matter which operand something is */
     bool alias;    /* they are a stretch of their operand, without a gap, from element `start` on */
     int64_t start;
     sg_rows how;
-    int64_t rows; /* of one item */
-    int64_t row;  /* elements in one */
+    uint32_t same; /* operands that are one for all that go together, by bits */
+    int64_t rows;  /* of one item */
+    int64_t row;   /* elements in one */
 } sg__kind;
 
-/* What is known of an item of the graph as it was. */
+/* Where the value of an item of the graph as it was is found. */
+typedef struct sg__spot {
+    uint32_t member; /* this one, or the one that it is a stretch of: from element */
+    uint32_t self;   /* a new item that is this one alone; SG__NONE: not made */
+    int64_t start;   /* `start` on */
+} sg__spot;
+
+/* An item that is no stretch of another one: what is to be computed, in the graph's order. */
 typedef struct sg__member {
-    uint32_t kind;
-    uint32_t root;            /* what it is a stretch of, or itself: from element */
-    int64_t start;            /* `start` on */
-    uint32_t group;           /* of a root: in which it is computed, */
-    uint32_t role;            /* equal for what stands in one place of equal formulas */
-    uint32_t self;            /* a new item that is this one alone; SG__NONE: not made */
-    int64_t at;               /* and from which element on it lies in its group */
-    uint32_t anchor;          /* SG__NONE: it is none */
-    uint32_t owner;           /* rank of the anchor that it is computed for, or with */
-    uint64_t when;            /* level, and place in it: see batch.c */
-    uint64_t who;             /* which operand it is, of what role */
-    uint64_t near, other, to; /* see batch_order.c */
-    uint32_t up; /* 1 + the highest level of an anchor that it is computed from, without others
-                    between; 0: none */
-    bool early;  /* computed with that, and not when it is needed */
-    bool solo;   /* not to be joined with others */
+    uint32_t item, kind;
+    uint32_t group;    /* in which it is computed, */
+    uint32_t role;     /* equal for what stands in one place of equal formulas */
+    uint32_t owner;    /* rank of the anchor that it is computed for, or with */
+    bool anchor, late; /* late: computed when it is needed; early: neither of both */
+    bool solo;         /* not to be joined with others */
+    uint64_t when;     /* level, and place in it: see batch.c */
+    uint64_t who;      /* which operand it is, of what role */
+    int64_t at;        /* from which element on it lies in its group */
 } sg__member;
 
-/* Items that are computed as one. */
+/* Members that are computed as one. */
 typedef struct sg__group {
     uint32_t item; /* new */
     uint32_t count;
@@ -58,26 +61,30 @@ typedef struct sg__group {
     uint32_t gather, source; /* the last one that takes from it, from 1, and which operand it is */
 } sg__group;
 
-/* An item worth waiting for, so that others of its sort run with it. */
+/* A member worth waiting for, so that others of its sort run with it. */
 typedef struct sg__anchor {
-    uint32_t item, sort; /* sort: equal for those that can run together */
+    uint32_t member, sort; /* sort: equal for those that can run together */
     uint32_t chain, level, rank;
     uint32_t first, last; /* how many of its chain must run before it, after it */
+    uint64_t near, other; /* see batch_order.c */
 } sg__anchor;
 
 typedef struct sg__batcher {
     sg__graph *gr;
     sg__arena *lasting; /* as long as the plan */
-    uint32_t n;         /* items of the graph as it was */
+    sg__spot *spots;    /* by item */
     sg__member *of;
+    uint32_t n;           /* members */
+    uint32_t *first, *in; /* the operands of member m are in[first[m]] … in[first[m + 1] - 1], */
+    int64_t *start;       /* from these elements on */
     sg__kind *kinds;
     size_t kind_capacity;
-    sg__numbers kind_numbers, form_numbers, group_numbers, gather_numbers;
+    sg__numbers kind_numbers, form_numbers, sort_numbers, group_numbers, gather_numbers;
     uint64_t *words;
     size_t word_capacity;
-    sg__anchor *anchors;
+    sg__anchor *anchors; /* in the order of members */
     uint32_t anchor_count, levels;
-    uint32_t *next; /* of each chain: the next one that needs it */
+    bool *leads; /* what is computed from one linked chain alone, for that or the next */
     sg__group *groups;
     uint32_t *gathered; /* items, by number */
     bool worth;         /* joining its groups */
@@ -87,9 +94,9 @@ static inline const sg__item *sg__old(const sg__batcher *b, uint32_t i)
 {
     return b->gr->x + i;
 }
-static inline const sg__kind *sg__kind_of(const sg__batcher *b, uint32_t i)
+static inline const sg__kind *sg__kind_of(const sg__batcher *b, uint32_t m)
 {
-    return b->kinds + b->of[i].kind;
+    return b->kinds + b->of[m].kind;
 }
 static inline bool sg__shares(const sg__kind *kind, uint32_t k) /* operand k */
 {
@@ -100,23 +107,16 @@ static inline bool sg__shares(const sg__kind *kind, uint32_t k) /* operand k */
 void *sg__batch_alloc(const sg__batcher *b, size_t n, size_t size);
 uint64_t *sg__batch_words(sg__batcher *b, size_t n); /* room for so many, until the next call */
 uint32_t sg__batch_number(sg__batcher *b, sg__numbers *t, uint32_t n, const uint64_t *words);
+uint32_t sg__batch_new_number(sg__batcher *b, sg__numbers *t); /* of no words */
 bool sg__batch_kinds(sg__batcher *b);
 /* The shape of so many rows of an operand (k < n) or of the result of items of this kind. */
 sg_shape sg__rows_shape(const sg__batcher *b, const sg__kind *kind, uint32_t k, int64_t rows);
-/* The operands that all items of a group must have, as words after `at`; returns the end. */
-uint64_t *sg__batch_shared(const sg__batcher *b, uint32_t i, uint64_t *at);
+/* The operands that all of a group must have, as words after `at`; returns the end. */
+uint64_t *sg__batch_shared(const sg__batcher *b, uint32_t m, uint64_t *at);
 
-/* batch_order.c: sets levels and ranks of anchors; and near, other, to of all; false after raising
- * an error */
+/* batch_order.c: finds anchors among those that wait, their levels and ranks, and what leads on;
+ * false after raising an error */
 bool sg__order_anchors(sg__batcher *b);
-static inline uint32_t sg__chain_near(uint64_t near) /* SG__NONE: none */
-{
-    return (uint32_t)(near >> 56) - 1;
-}
-static inline uint32_t sg__chain_to(uint64_t to) /* SG__NONE: none */
-{
-    return ~(uint32_t)(to >> 32);
-}
 
 /* batch.c: false after raising an error */
 bool sg__batch_groups(sg__batcher *b);

@@ -4,7 +4,10 @@
 #include "core/plan/batch.h"
 #include "core/plan/gather.h"
 
-enum { GATHERS = 1024 }; /* room for so many at a time */
+enum {
+    GATHERS = 1024, /* room for so many at a time */
+    AHEAD = 8       /* operands: what is looked at then is fetched now */
+};
 
 static const sg__item *item(const sg__batcher *b, uint32_t i)
 {
@@ -13,13 +16,13 @@ static const sg__item *item(const sg__batcher *b, uint32_t i)
 
 static const sg__group *group_of(const sg__batcher *b, uint32_t i)
 {
-    return b->groups + b->of[b->of[i].root].group;
+    return b->groups + b->of[b->spots[i].member].group;
 }
 
 /* Whether an item is still computed as it was. */
 static bool unchanged(const sg__batcher *b, uint32_t i)
 {
-    return group_of(b, i)->item == b->of[i].root;
+    return group_of(b, i)->item == b->of[b->spots[i].member].item;
 }
 
 static bool no_memory(sg__batcher *b)
@@ -86,17 +89,16 @@ static uint32_t with_operands_alone(sg__batcher *b, uint32_t i)
 
 uint32_t sg__batch_alone(sg__batcher *b, uint32_t i)
 {
-    sg__member *m = b->of + i;
-    if (m->self != SG__NONE)
-        return m->self;
+    sg__spot *s = b->spots + i;
+    if (s->self != SG__NONE)
+        return s->self;
     if (unchanged(b, i))
-        return m->self = i;
+        return s->self = i;
     if (item(b, i)->op->flags & SG_OP_ROOT)
-        return m->self = with_operands_alone(b, i);
-    int64_t at = b->of[m->root].at + m->start;
-    uint32_t x = stretch(b, group_of(b, i)->item, at, item(b, i)->dims->size);
-    m->self = x == SG__NONE ? x : reshape(b, x, &item(b, i)->dims->shape);
-    return m->self;
+        return s->self = with_operands_alone(b, i);
+    uint32_t x =
+        stretch(b, group_of(b, i)->item, b->of[s->member].at + s->start, item(b, i)->dims->size);
+    return s->self = x == SG__NONE ? x : reshape(b, x, &item(b, i)->dims->shape);
 }
 
 /* ---- joining --------------------------------------------------------------------------------- */
@@ -198,21 +200,27 @@ static uint32_t gather(sg__batcher *b, uint32_t n, const piece *p, const sg_shap
     return b->gathered[number] = i;
 }
 
-/* Items one after the other, item k as rows[k] rows, of the sizes that `rest` has behind axis 0. */
-static uint32_t join(sg__batcher *b, uint32_t n, const uint32_t *x, const int64_t *rows,
+/* These operands of members one after the other, the k-th as rows[k] rows, of the sizes that `rest`
+ * has behind axis 0. */
+static uint32_t join(sg__batcher *b, uint32_t n, const uint32_t *operands, const int64_t *rows,
                      sg_shape rest)
 {
     piece *p = sg__alloc(&b->gr->g->scratch, n * sizeof *p);
     uint32_t count = 0;
+    int64_t row = 1;
     if (!p)
         return no_memory(b), SG__NONE;
+    for (int k = 1; k < rest.rank; k++)
+        row *= rest.dim[k];
     rest.dim[0] = 0;
     for (uint32_t k = 0; k < n; k++) {
-        const sg__member *m = b->of + x[k], *root = b->of + m->root;
-        int64_t at = root->at + m->start, size = item(b, x[k])->dims->size;
+        const sg__member *m = b->of + b->in[operands[k]];
+        if (k + AHEAD < n)
+            __builtin_prefetch(b->of + b->in[operands[k + AHEAD]]);
+        int64_t at = m->at + b->start[operands[k]], size = rows[k] * row;
         rest.dim[0] += rows[k];
-        if (!count || !goes_on(b, &p[count - 1], root->group, at, size, rows[k]))
-            p[count++] = (piece){root->group, at, size, 1, rows[k], false};
+        if (!count || !goes_on(b, &p[count - 1], m->group, at, size, rows[k]))
+            p[count++] = (piece){m->group, at, size, 1, rows[k], false};
     }
     return count == 1 ? piece_item(b, p, rest) : gather(b, count, p, &rest);
 }
@@ -260,70 +268,71 @@ static bool is_made_of_wholes(const sg__batcher *b, const sg__item *x)
     return true;
 }
 
-static uint32_t anew(sg__batcher *b, uint32_t i)
+static uint32_t anew(sg__batcher *b, uint32_t m)
 {
-    sg__item x = *item(b, i);
+    sg__item x = *item(b, b->of[m].item);
     sg_shape rest;
     if (x.op->parts && x.n > 1 && !is_made_of_wholes(b, &x)) {
         int64_t *rows = sg__alloc(&b->gr->g->scratch, x.n * sizeof *rows);
-        if (!rows)
+        uint32_t *operands = sg__graph_list(b->gr, x.n);
+        if (!rows || !operands)
             return no_memory(b), SG__NONE;
+        for (uint32_t k = 0; k < x.n; k++)
+            operands[k] = b->first[m] + k;
         if (in_order(b, &x, rows, &rest)) {
-            uint32_t all = join(b, x.n, x.in, rows, rest);
+            uint32_t all = join(b, x.n, operands, rows, rest);
             return all == SG__NONE ? all : reshape(b, all, &x.dims->shape);
         }
     }
-    return with_operands_alone(b, i);
+    return with_operands_alone(b, b->of[m].item);
 }
 
 /* By itself, from operands that may have been computed with others. */
 static bool compute_alone(sg__batcher *b, sg__group *g)
 {
-    uint32_t i = g->members[0];
-    const sg__item *x = item(b, i);
+    sg__member *m = b->of + g->members[0];
+    const sg__item *x = item(b, m->item);
     const sg_shape *s = &x->dims->shape;
     bool as_it_was = true;
     g->row = s->rank && s->dim[0] ? x->dims->size / s->dim[0] : 1;
     for (uint32_t k = 0; k < x->n && as_it_was; k++)
         as_it_was = unchanged(b, x->in[k]);
-    b->of[i].at = 0;
-    g->item = as_it_was ? i : anew(b, i);
+    m->at = 0;
+    g->item = as_it_was ? m->item : anew(b, g->members[0]);
     return g->item != SG__NONE;
 }
 
 /* Operand k of all, as rows; or as it is, if it is one for all. */
-static uint32_t operand(sg__batcher *b, const sg__kind *kind, uint32_t k, uint32_t count,
-                        const uint32_t *members, const int64_t *rows)
+static uint32_t operand(sg__batcher *b, const sg__group *g, uint32_t k, const int64_t *rows)
 {
-    uint32_t first = item(b, members[0])->in[k], *x = sg__graph_list(b->gr, count);
-    const sg_op *op = item(b, members[0])->op;
+    const sg__kind *kind = sg__kind_of(b, g->members[0]);
+    const sg__item *like = item(b, b->of[g->members[0]].item);
+    const sg_op *op = like->op;
+    const uint32_t first = like->in[k];
+    if (sg__shares(kind, k) && (kind->rows > 1 || !op->map))
+        return sg__batch_alone(b, first);
     bool one = op->map && !(op->flags & SG_OP_FOLD) && kind->rows == 1;
-    if (!x)
+    uint32_t *all = sg__graph_list(b->gr, g->count);
+    if (!all)
         return SG__NONE;
-    if (sg__shares(kind, k) && kind->rows > 1)
-        return sg__batch_alone(b, first);
-    for (uint32_t i = 0; i < count; i++) {
-        x[i] = item(b, members[i])->in[k];
-        one =
-            one && b->of[x[i]].root == b->of[first].root && b->of[x[i]].start == b->of[first].start;
+    for (uint32_t i = 0; i < g->count; i++) {
+        all[i] = b->first[g->members[i]] + k;
+        one = one && b->in[all[i]] == b->in[all[0]] && b->start[all[i]] == b->start[all[0]];
     }
-    if (sg__shares(kind, k) && !op->map)
-        return sg__batch_alone(b, first);
     sg_shape rest = sg__rows_shape(b, kind, k, 1);
     if (!one)
-        return join(b, count, x, rows, rest);
+        return join(b, g->count, all, rows, rest);
     memmove(rest.dim, rest.dim + 1, (size_t)--rest.rank * sizeof *rest.dim);
-    uint32_t all = sg__batch_alone(b, first);
-    return all == SG__NONE ? all : reshape(b, all, &rest);
+    uint32_t x = sg__batch_alone(b, first);
+    return x == SG__NONE ? x : reshape(b, x, &rest);
 }
 
 static bool compute_together(sg__batcher *b, sg__group *g)
 {
-    const uint32_t count = g->count, *members = g->members;
+    const uint32_t count = g->count, *members = g->members, first = b->of[members[0]].item;
     const sg__kind *kind = sg__kind_of(b, members[0]);
-    const sg__item *like = item(b, members[0]);
-    const sg_op *op = like->op;
-    const uint32_t n = like->n;
+    const sg_op *op = item(b, first)->op;
+    const uint32_t n = item(b, first)->n;
     uint32_t *in = sg__graph_list(b->gr, n);
     int64_t *rows = sg__alloc(&b->gr->g->scratch, count * sizeof *rows), all = 0;
     sg_rows how = {.attr = kind->how.attr};
@@ -332,9 +341,9 @@ static bool compute_together(sg__batcher *b, sg__group *g)
     for (uint32_t i = 0; i < count; i++)
         all += rows[i] = sg__kind_of(b, members[i])->rows;
     for (uint32_t k = 0; k < n; k++)
-        if ((in[k] = operand(b, kind, k, count, members, rows)) == SG__NONE)
+        if ((in[k] = operand(b, g, k, rows)) == SG__NONE)
             return false;
-    like = item(b, members[0]);
+    const sg__item *like = item(b, first);
     if (op->attr_size) {
         how.attr = sg__alloc(&b->gr->g->scratch, op->attr_size);
         const sg_shape **shape = sg__alloc(&b->gr->g->scratch, n * sizeof *shape);

@@ -4,7 +4,10 @@
 
 enum {
     OPERANDS = 16, /* what has more is not computed together with others */
-    LARGE = 16384  /* elements: products apart, what has more is as fast alone */
+    MANY = 12,     /* that are alike, more than a formula has by its nature */
+    ROWS = 256,    /* of an anchor: what has more need not wait for others */
+    LARGE = 16384, /* elements: products apart, what has more is as fast alone */
+    AHEAD = 8      /* items: what is looked at then is fetched now */
 };
 
 void *sg__batch_alloc(const sg__batcher *b, size_t n, size_t size)
@@ -68,6 +71,14 @@ uint32_t sg__batch_number(sg__batcher *b, sg__numbers *t, uint32_t n, const uint
     memcpy(own, words, n * sizeof *own);
     t->of[t->count] = (struct sg__numbered){hash, own, n};
     return t->table[at] = t->count++;
+}
+
+uint32_t sg__batch_new_number(sg__batcher *b, sg__numbers *t)
+{
+    if (!room_for_number(b, t))
+        return SG__NONE;
+    t->of[t->count] = (struct sg__numbered){.n = 0};
+    return t->count++;
 }
 
 /* ---- how an op goes by rows ------------------------------------------------------------------ */
@@ -220,12 +231,12 @@ static uint32_t number_form(sg__batcher *b, const sg__kind *kind)
     return sg__batch_number(b, &b->form_numbers, (uint32_t)(at - words), words);
 }
 
-uint64_t *sg__batch_shared(const sg__batcher *b, uint32_t i, uint64_t *at)
+uint64_t *sg__batch_shared(const sg__batcher *b, uint32_t m, uint64_t *at)
 {
-    const sg__kind *kind = sg__kind_of(b, i);
-    const sg__item *x = sg__old(b, i);
-    for (uint32_t k = 0; kind->how.shared && k < x->n; k++)
-        if (sg__shares(kind, k) && (!x->op->map || kind->rows > 1))
+    const sg__kind *kind = sg__kind_of(b, m);
+    const sg__item *x = sg__old(b, b->of[m].item);
+    for (uint32_t k = 0; kind->same >> k; k++)
+        if (kind->same >> k & 1)
             *at++ = x->in[k];
     return at;
 }
@@ -254,11 +265,22 @@ static bool is_large(const sg__batcher *b, const sg__item *x, const sg__kind *ki
     return large;
 }
 
+/* Whether it is no matter which operand of x something is: they are many, or rows of it. */
+static bool are_alike(const sg__batcher *b, const sg__item *x)
+{
+    if (x->n < 2 || x->n >= MANY || !x->op->parts)
+        return x->n >= MANY;
+    const sg_shape *out = &x->dims->shape, *in = &sg__old(b, x->in[0])->dims->shape;
+    return out->rank > 1 && in->rank == out->rank &&
+           in->dim[in->rank - 1] == out->dim[out->rank - 1];
+}
+
 static bool make_kind(sg__batcher *b, uint32_t i, sg__kind *kind)
 {
     const sg__item *x = sg__old(b, i);
     *kind = (sg__kind){.like = i, .form = SG__NONE, .rows = 1, .row = x->dims->size};
     kind->alias = find_alias(b, x, &kind->start);
+    kind->alike = are_alike(b, x);
     if (kind->alias)
         return true;
     if (x->attr) {
@@ -272,6 +294,8 @@ static bool make_kind(sg__batcher *b, uint32_t i, sg__kind *kind)
     kind->large = !kind->how.gains && is_large(b, x, kind);
     if (kind->large)
         return true;
+    kind->waits = kind->how.gains && kind->rows <= ROWS;
+    kind->same = x->op->map && kind->rows == 1 ? 0 : kind->how.shared;
     kind->form = number_form(b, kind);
     return kind->form != SG__NONE;
 }
@@ -290,35 +314,83 @@ static bool room_for_kinds(sg__batcher *b)
     return kinds;
 }
 
-static bool find_kind(sg__batcher *b, uint32_t i)
+static bool find_kind(sg__batcher *b, uint32_t i, uint32_t *kind)
 {
     const sg__item *x = sg__old(b, i);
-    sg__member *m = b->of + i;
-    *m = (sg__member){.root = i, .self = SG__NONE, .anchor = SG__NONE};
+    const uint32_t count = b->kind_numbers.count;
+    *kind = 0;
     if (!x->op || x->n > OPERANDS)
         return true;
     if (!room_for_kinds(b))
         return false;
-    uint32_t count = b->kind_numbers.count;
-    m->kind = number_kind(b, x);
-    if (m->kind == SG__NONE || (m->kind == count && !make_kind(b, i, b->kinds + count)))
-        return false;
-    if (sg__kind_of(b, i)->alias) {
-        const sg__member *of = b->of + x->in[0];
-        m->root = of->root;
-        m->start = of->start + sg__kind_of(b, i)->start;
+    *kind = number_kind(b, x);
+    return *kind != SG__NONE && (*kind < count || make_kind(b, i, b->kinds + count));
+}
+
+/* Whether what the rows share is there from the beginning, as parameters are. */
+static bool shares_leaves(const sg__batcher *b, const sg__item *x, const sg__kind *kind)
+{
+    for (uint32_t k = 0; kind->same >> k; k++) {
+        const sg__item *y = sg__old(b, x->in[k]);
+        while (kind->same >> k & 1 && y->op && y->op->view)
+            y = sg__old(b, y->in[0]);
+        if (kind->same >> k & 1 && y->op)
+            return false;
     }
     return true;
+}
+
+/* Notes that a member waits for others of its sort: of one form, with the same shared operands. */
+static bool add_anchor(sg__batcher *b, uint32_t m)
+{
+    uint64_t words[1 + OPERANDS] = {sg__kind_of(b, m)->form};
+    const uint64_t *end = sg__batch_shared(b, m, words + 1);
+    uint32_t sort = sg__batch_number(b, &b->sort_numbers, (uint32_t)(end - words), words);
+    b->anchors[b->anchor_count++] = (sg__anchor){.member = m, .sort = sort};
+    return sort != SG__NONE;
+}
+
+static bool add_member(sg__batcher *b, uint32_t i, uint32_t number)
+{
+    const sg__kind *kind = b->kinds + number;
+    const sg__item *x = sg__old(b, i);
+    const uint32_t m = b->n++;
+    uint32_t at = b->first[m];
+    b->spots[i] = (sg__spot){m, SG__NONE, 0};
+    b->of[m] = (sg__member){.item = i, .kind = number, .late = true};
+    for (uint32_t k = 0; k < x->n; k++, at++) {
+        const sg__spot *y = b->spots + x->in[k];
+        b->in[at] = y->member;
+        b->start[at] = y->start;
+    }
+    b->first[b->n] = at;
+    return !kind->waits || !shares_leaves(b, x, kind) || add_anchor(b, m);
 }
 
 bool sg__batch_kinds(sg__batcher *b)
 {
     const sg__graph *gr = b->gr;
-    if (!room_for_kinds(b) || sg__batch_number(b, &b->kind_numbers, 1, &(uint64_t){0}) == SG__NONE)
+    b->spots = sg__batch_alloc(b, gr->n, sizeof *b->spots);
+    b->of = sg__batch_alloc(b, gr->ordered, sizeof *b->of);
+    b->first = sg__batch_alloc(b, gr->ordered + 1, sizeof *b->first);
+    b->in = sg__batch_alloc(b, gr->edges, sizeof *b->in);
+    b->start = sg__batch_alloc(b, gr->edges, sizeof *b->start);
+    b->anchors = sg__batch_alloc(b, gr->ordered, sizeof *b->anchors);
+    if (!b->spots || !b->of || !b->first || !b->in || !b->start || !b->anchors ||
+        !room_for_kinds(b) || sg__batch_new_number(b, &b->kind_numbers) == SG__NONE)
         return false;
-    b->kinds[0] = (sg__kind){.form = SG__NONE, .rows = 1};
-    for (uint32_t k = 0; k < gr->ordered; k++)
-        if (!find_kind(b, gr->order[k]))
+    b->kinds[0] = (sg__kind){.form = SG__NONE, .rows = 1, .alike = true};
+    b->first[0] = 0;
+    for (uint32_t k = 0, kind; k < gr->ordered; k++) {
+        const uint32_t i = gr->order[k];
+        if (k + AHEAD < gr->ordered)
+            __builtin_prefetch(gr->x[gr->order[k + AHEAD]].attr);
+        if (!find_kind(b, i, &kind) || (!b->kinds[kind].alias && !add_member(b, i, kind)))
             return false;
+        if (b->kinds[kind].alias) {
+            const sg__spot *of = b->spots + sg__old(b, i)->in[0];
+            b->spots[i] = (sg__spot){of->member, SG__NONE, of->start + b->kinds[kind].start};
+        }
+    }
     return true;
 }

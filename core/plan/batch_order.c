@@ -9,7 +9,16 @@
 
 #include <stdlib.h>
 
-enum { ROWS = 256, SORTS = 64 };
+enum { SORTS = 64 };
+
+/* Of the anchors that a member is computed from, without others between, `near` is the last: of the
+ * last chain, and there with most steps before it. `other` is the last of another linked chain that
+ * is met on the way from there, but not what was met before: a gradient passes many states on its
+ * way, and those of this very step are the ones to go by. An anchor is said by its chain, from 1,
+ * the steps before it, and its number, so that later chains are greater. 0: none. */
+typedef struct nearby {
+    uint64_t near, other;
+} nearby;
 
 typedef struct sorting {
     sg__batcher *b;
@@ -18,62 +27,32 @@ typedef struct sorting {
     uint64_t again, linked;    /* sorts that need themselves; chains of several steps */
     uint32_t chain[SORTS];     /* by sort */
     uint64_t members[SORTS];   /* by chain: sorts, */
-    uint32_t length[SORTS];    /* and steps */
+    uint32_t length[SORTS];    /* steps, */
+    uint32_t next[SORTS];      /* and the next chain that needs it */
     uint32_t start[SORTS + 1]; /* of each chain's anchors in `list` */
     uint32_t *list;
 } sorting;
 
 /* ---- sorts ----------------------------------------------------------------------------------- */
 
-/* Whether what the rows share is there from the beginning, as parameters are. */
-static bool shares_leaves(const sg__batcher *b, uint32_t i)
-{
-    const sg__item *x = sg__old(b, i);
-    for (uint32_t k = 0; k < x->n; k++) {
-        const sg__item *y = sg__old(b, x->in[k]);
-        while (sg__shares(sg__kind_of(b, i), k) && y->op && y->op->view)
-            y = sg__old(b, y->in[0]);
-        if (sg__shares(sg__kind_of(b, i), k) && y->op)
-            return false;
-    }
-    return true;
-}
-
-static uint32_t sort_of(sg__batcher *b, sg__numbers *sorts, uint32_t i)
-{
-    const sg__kind *kind = sg__kind_of(b, i);
-    if (b->of[i].root != i || kind->form == SG__NONE || !kind->how.gains || kind->rows > ROWS ||
-        !shares_leaves(b, i))
-        return SG__NONE;
-    uint64_t words[33] = {kind->form};
-    return sg__batch_number(b, sorts, (uint32_t)(sg__batch_shared(b, i, words + 1) - words), words);
-}
-
 /* Anchors are those of which there are several; beyond 64 sorts of them, only the first. */
 static bool find_anchors(sorting *s)
 {
     sg__batcher *b = s->b;
-    const sg__graph *gr = b->gr;
-    sg__numbers sorts = {.count = 0};
-    uint32_t *sort = sg__batch_alloc(b, gr->ordered, sizeof *sort);
-    b->anchors = sg__batch_alloc(b, gr->ordered, sizeof *b->anchors);
-    uint32_t *many = sg__batch_alloc(b, gr->ordered + 1, sizeof *many);
-    if (!sort || !many || !b->anchors)
+    const uint32_t waiting = b->anchor_count, sorts = b->sort_numbers.count;
+    uint32_t *many = sg__batch_alloc(b, sorts, sizeof *many);
+    if (!many)
         return false;
-    for (uint32_t k = 0, count = 0; k < gr->ordered; k++, count = sorts.count) {
-        sort[k] = sort_of(b, &sorts, gr->order[k]);
-        if (b->gr->g->status)
-            return false;
-        if (sort[k] != SG__NONE)
-            many[sort[k]] = sort[k] < count ? many[sort[k]] + 1 : 1;
-    }
-    for (uint32_t k = 0; k < sorts.count; k++)
+    memset(many, 0, sorts * sizeof *many);
+    for (uint32_t k = 0; k < waiting; k++)
+        many[b->anchors[k].sort]++;
+    for (uint32_t k = 0; k < sorts; k++)
         many[k] = many[k] > 1 && s->count < SORTS ? s->count++ : SG__NONE;
-    for (uint32_t k = 0; k < gr->ordered; k++) {
-        if (sort[k] == SG__NONE || many[sort[k]] == SG__NONE)
-            continue;
-        b->of[gr->order[k]].anchor = b->anchor_count;
-        b->anchors[b->anchor_count++] = (sg__anchor){.item = gr->order[k], .sort = many[sort[k]]};
+    b->anchor_count = 0;
+    for (uint32_t k = 0; k < waiting; k++) {
+        const uint32_t m = b->anchors[k].member, sort = many[b->anchors[k].sort];
+        if (sort != SG__NONE)
+            b->anchors[b->anchor_count++] = (sg__anchor){.member = m, .sort = sort};
     }
     return true;
 }
@@ -83,23 +62,21 @@ static bool find_anchors(sorting *s)
 static bool find_needs(sorting *s)
 {
     const sg__batcher *b = s->b;
-    const sg__graph *gr = b->gr;
-    uint64_t *all = sg__batch_alloc(b, b->n, sizeof *all);
-    if (!all)
+    uint64_t *needs = sg__batch_alloc(b, b->n, sizeof *needs); /* and is: sorts of anchors */
+    if (!needs)
         return false;
-    for (uint32_t k = 0; k < gr->ordered; k++) {
-        uint32_t i = gr->order[k];
-        const sg__item *x = gr->x + i;
-        uint64_t needs = 0;
-        for (uint32_t j = 0; j < x->n; j++)
-            needs |= all[x->in[j]];
-        if (b->of[i].anchor != SG__NONE) {
-            uint32_t own = b->anchors[b->of[i].anchor].sort;
-            s->again |= needs & UINT64_C(1) << own;
-            needs |= UINT64_C(1) << own;
-            s->before[own] |= needs;
-        }
-        all[i] = needs;
+    memset(needs, 0, b->n * sizeof *needs);
+    for (uint32_t k = 0; k < b->anchor_count; k++)
+        needs[b->anchors[k].member] = UINT64_C(1) << b->anchors[k].sort;
+    for (uint32_t m = 0; m < b->n; m++) {
+        const uint64_t own = needs[m];
+        uint64_t all = 0;
+        for (uint32_t e = b->first[m]; e < b->first[m + 1]; e++)
+            all |= needs[b->in[e]];
+        needs[m] = all | own;
+        s->again |= all & own;
+        if (own)
+            s->before[__builtin_ctzll(own)] |= needs[m];
     }
     for (uint32_t m = 0; m < s->count; m++)
         for (uint32_t k = 0; k < s->count; k++)
@@ -118,7 +95,7 @@ static uint32_t count_bits(uint64_t x)
 
 /* Numbers chains so that each needs only those with lower numbers: sorts that need each other need
  * the same, and what needs others needs more than they do. */
-static bool find_chains(sorting *s)
+static void find_chains(sorting *s)
 {
     uint64_t done = 0;
     while (count_bits(done) < s->count) {
@@ -136,78 +113,92 @@ static bool find_chains(sorting *s)
             s->linked |= UINT64_C(1) << s->chains;
         s->chains++;
     }
-    s->b->next = sg__batch_alloc(s->b, s->chains, sizeof *s->b->next);
-    for (uint32_t c = 0; s->b->next && c < s->chains; c++) {
+    for (uint32_t c = 0; c < s->chains; c++) {
         uint32_t d = c + 1;
         while (d < s->chains && !(s->before[__builtin_ctzll(s->members[d])] & s->members[c]))
             d++;
-        s->b->next[c] = d;
+        s->next[c] = d;
     }
-    return s->b->next;
 }
 
 /* ---- who is near whom ------------------------------------------------------------------------ */
 
-static bool is_linked(const sorting *s, uint64_t near)
+static uint32_t chain_of(uint64_t near) /* SG__NONE: none */
 {
-    return near && s->linked >> sg__chain_near(near) & 1;
+    return (uint32_t)(near >> 56) - 1;
 }
 
-/* Of the anchors that an item is computed from, without others between, `near` is the last: of the
- * last chain, and there with most steps before it. `other` is the last of another linked chain that
- * is met on the way from there, but not what was met before: a gradient passes many states on its
- * way, and those of this very step are the ones to go by. */
-static void meet(const sorting *s, sg__member *m, uint64_t near, uint64_t other)
+static bool is_linked(const sorting *s, uint64_t near)
 {
-    uint64_t less = near < m->near ? near : m->near;
-    if (near > m->near)
-        m->other = other;
-    else if (near == m->near && other > m->other)
-        m->other = other;
-    m->near = near > m->near ? near : m->near;
+    return near && s->linked >> chain_of(near) & 1;
+}
+
+static void meet(const sorting *s, nearby *m, const nearby *y)
+{
+    uint64_t less = y->near < m->near ? y->near : m->near;
+    if (y->near > m->near)
+        m->other = y->other;
+    else if (y->near == m->near && y->other > m->other)
+        m->other = y->other;
+    m->near = y->near > m->near ? y->near : m->near;
     if (less >> 56 != m->near >> 56 && less > m->other && is_linked(s, less))
         m->other = less;
 }
 
-/* A chain and the steps before it in one number: later chains are greater; and a chain and the
- * steps behind: earlier ones are. */
-static void find_steps(sorting *s)
+/* What is near each member, as its users see it, and how many steps come before each anchor. */
+static void find_first(sorting *s, nearby *seen)
 {
     sg__batcher *b = s->b;
-    const sg__graph *gr = b->gr;
-    for (uint32_t k = 0; k < gr->ordered; k++) {
-        uint32_t i = gr->order[k];
-        const sg__item *x = gr->x + i;
-        sg__member *m = b->of + i;
-        for (uint32_t j = 0; j < x->n; j++) {
-            const sg__member *y = b->of + x->in[j];
-            const sg__anchor *a = y->anchor == SG__NONE ? NULL : b->anchors + y->anchor;
-            if (a)
-                meet(s, m, (uint64_t)(a->chain + 1) << 56 | (uint64_t)a->first << 32 | y->anchor,
-                     0);
-            else if (y->near)
-                meet(s, m, y->near, y->other);
-        }
-        if (m->anchor == SG__NONE)
+    for (uint32_t m = 0, next = 0; m < b->n; m++) {
+        nearby own = {0, 0};
+        for (uint32_t e = b->first[m]; e < b->first[m + 1]; e++)
+            if (seen[b->in[e]].near)
+                meet(s, &own, &seen[b->in[e]]);
+        seen[m] = own;
+        if (next == b->anchor_count || b->anchors[next].member != m)
             continue;
-        sg__anchor *a = b->anchors + m->anchor;
+        sg__anchor *a = b->anchors + next;
+        a->near = own.near;
+        a->other = own.other;
         a->chain = s->chain[a->sort];
-        a->first = sg__chain_near(m->near) == a->chain ? (m->near >> 32 & 0xFFFFFF) + 1 : 0;
+        a->first = chain_of(own.near) == a->chain ? (own.near >> 32 & 0xFFFFFF) + 1 : 0;
         if (a->first >= s->length[a->chain])
             s->length[a->chain] = a->first + 1;
+        seen[m] = (nearby){(uint64_t)(a->chain + 1) << 56 | (uint64_t)a->first << 32 | next++, 0};
     }
-    for (uint32_t k = gr->ordered; k-- > 0;) {
-        const sg__member *m = b->of + gr->order[k];
-        const sg__item *x = gr->x + gr->order[k];
-        uint64_t to = m->to;
-        if (m->anchor != SG__NONE) {
-            sg__anchor *a = b->anchors + m->anchor;
-            a->last = sg__chain_to(to) == a->chain ? (uint32_t)to + 1 : 0;
-            to = (uint64_t)~a->chain << 32 | a->last;
+}
+
+/* The chain that needs a member next and the steps of it behind that, in one number: earlier chains
+ * are greater. So how many steps come behind each anchor, and what leads on. */
+static void find_last(sorting *s, const nearby *seen, uint64_t *to)
+{
+    sg__batcher *b = s->b;
+    for (uint32_t m = b->n, next = b->anchor_count; m-- > 0;) {
+        uint64_t own = to[m];
+        const uint32_t from = chain_of(seen[m].near), chain = ~(uint32_t)(own >> 32);
+        b->leads[m] = from != SG__NONE && chain <= s->next[from] && !seen[m].other;
+        if (next > 0 && b->anchors[next - 1].member == m) {
+            sg__anchor *a = b->anchors + --next;
+            a->last = chain == a->chain ? (uint32_t)own + 1 : 0;
+            own = (uint64_t)~a->chain << 32 | a->last;
         }
-        for (uint32_t j = 0; j < x->n; j++)
-            b->of[x->in[j]].to = to > b->of[x->in[j]].to ? to : b->of[x->in[j]].to;
+        for (uint32_t e = b->first[m]; e < b->first[m + 1]; e++)
+            to[b->in[e]] = own > to[b->in[e]] ? own : to[b->in[e]];
     }
+}
+
+static bool find_steps(sorting *s)
+{
+    sg__batcher *b = s->b;
+    nearby *seen = sg__batch_alloc(b, b->n, sizeof *seen);
+    uint64_t *to = sg__batch_alloc(b, b->n, sizeof *to);
+    b->leads = sg__batch_alloc(b, b->n, sizeof *b->leads);
+    if (!seen || !to || !b->leads)
+        return false;
+    memset(to, 0, b->n * sizeof *to);
+    find_first(s, seen);
+    find_last(s, seen, to);
+    return true;
 }
 
 /* ---- levels ---------------------------------------------------------------------------------- */
@@ -215,9 +206,7 @@ static void find_steps(sorting *s)
 /* The anchor of an earlier chain of several steps that is nearest to this one. */
 static const sg__anchor *source(const sorting *s, const sg__anchor *a)
 {
-    const sg__member *m = s->b->of + a->item;
-    uint64_t near =
-        sg__chain_near(m->near) == a->chain || !is_linked(s, m->near) ? m->other : m->near;
+    uint64_t near = chain_of(a->near) == a->chain || !is_linked(s, a->near) ? a->other : a->near;
     return is_linked(s, near) ? s->b->anchors + (uint32_t)near : NULL;
 }
 
@@ -288,8 +277,7 @@ static int by_place(const void *p, const void *q)
 static row place_of(const sorting *s, uint32_t anchor)
 {
     const sg__anchor *a = s->b->anchors + anchor;
-    const sg__member *m = s->b->of + a->item;
-    uint64_t near = is_linked(s, m->near) ? m->near : m->other, more = a->first + a->last;
+    uint64_t near = is_linked(s, a->near) ? a->near : a->other, more = a->first + a->last;
     const sg__anchor *from = near ? s->b->anchors + (uint32_t)near : NULL;
     uint64_t level = from ? from->level + 1 : 0, rank = from ? from->rank : 0;
     return (row){(uint64_t)a->sort << 56 | (~level & 0xFFFFFF) << 32 | rank, ~more, anchor};
@@ -324,8 +312,8 @@ static bool give_ranks(sorting *s)
 bool sg__order_anchors(sg__batcher *b)
 {
     sorting s = {.b = b};
-    if (!find_anchors(&s) || !find_needs(&s) || !find_chains(&s))
+    if (!find_anchors(&s) || !find_needs(&s))
         return false;
-    find_steps(&s);
-    return give_levels(&s) && give_ranks(&s);
+    find_chains(&s);
+    return find_steps(&s) && give_levels(&s) && give_ranks(&s);
 }

@@ -11,15 +11,20 @@ static const char *const why[WHY] = {"cannot be computed by rows", "large enough
 /* Why the only item of a group is alone. */
 static int reason(const sg__batcher *b, const sg__group *g)
 {
-    const uint32_t i = g->members[0];
-    return b->of[i].solo || sg__kind_of(b, i)->form != SG__NONE ? 2
-           : sg__kind_of(b, i)->large                           ? 1
+    const uint32_t m = g->members[0];
+    return b->of[m].solo || sg__kind_of(b, m)->form != SG__NONE ? 2
+           : sg__kind_of(b, m)->large                           ? 1
                                                                 : 0;
+}
+
+static const sg__item *first_of(const sg__batcher *b, const sg__group *g)
+{
+    return sg__old(b, b->of[g->members[0]].item);
 }
 
 static void print_group(FILE *f, const sg__batcher *b, const sg__group *g)
 {
-    const sg__item *x = sg__old(b, g->members[0]);
+    const sg__item *x = first_of(b, g);
     char text[SG_SHAPE_TEXT];
     fprintf(f, "%8u  %-14s", g->count, x->op->name);
     for (uint32_t k = 0; k < x->n; k++)
@@ -33,16 +38,16 @@ static void print_alone(FILE *f, const sg__batcher *b, int which, uint32_t *coun
     uint32_t all = 0;
     for (uint32_t g = 0; g < b->group_numbers.count; g++) {
         const sg__group *x = b->groups + g;
-        count[g] = x->count == 1 && sg__old(b, x->members[0])->op && reason(b, x) == which;
+        count[g] = x->count == 1 && first_of(b, x)->op && reason(b, x) == which;
         all += count[g];
     }
     fprintf(f, "%8u  alone: %s%s", all, why[which], all ? ":" : "");
     for (uint32_t g = 0; g < b->group_numbers.count; g++) {
         if (!count[g])
             continue;
-        const sg_op *op = sg__old(b, b->groups[g].members[0])->op;
+        const sg_op *op = first_of(b, &b->groups[g])->op;
         for (uint32_t h = g + 1; h < b->group_numbers.count; h++)
-            if (count[h] && sg__old(b, b->groups[h].members[0])->op == op) {
+            if (count[h] && first_of(b, &b->groups[h])->op == op) {
                 count[g]++;
                 count[h] = 0;
             }
@@ -68,7 +73,7 @@ static void print(FILE *f, const sg__batcher *b)
     qsort(b->groups, b->group_numbers.count, sizeof *b->groups, by_count);
     for (uint32_t g = 0; g < b->group_numbers.count; g++) {
         const sg__group *x = b->groups + g;
-        items += x->count && sg__old(b, x->members[0])->op ? x->count : 0;
+        items += x->count && first_of(b, x)->op ? x->count : 0;
         joined += x->count > 1 ? x->count : 0;
         groups += x->count > 1;
     }
@@ -91,7 +96,7 @@ void sg_dump_batches(FILE *f, int n, sg_tensor *const *x)
     if (!sg__walk(g, (int)r.n, r.roots, SG__STOP_AT_VALUES))
         return;
     if (sg__graph_open(&r, SIZE_MAX, &gr)) {
-        sg__batcher b = {.gr = &gr, .n = (uint32_t)gr.n};
+        sg__batcher b = {.gr = &gr};
         if (sg__batch_groups(&b))
             print(f, &b);
     }

@@ -249,11 +249,7 @@ static bool number_bases(sg__emitter *e)
     const sg__graph *gr = e->gr;
     sg__plan *p = e->p;
     p->nodes = (uint32_t)r->g->order.n;
-    uint32_t *leaf = sg__graph_list(e->gr, p->nodes);
-    if (!leaf)
-        return false;
-    for (uint32_t i = 0; i < p->nodes; i++)
-        leaf[i] = r->g->order.x[i]->value ? ++p->leaves : 0;
+    p->leaves = gr->leaves;
     p->bases = 1 + p->leaves;
     p->roots = sg__alloc(&p->arena, r->n * sizeof *p->roots);
     e->own = sg__alloc(&e->gr->g->scratch, gr->n * sizeof *e->own);
@@ -269,7 +265,7 @@ static bool number_bases(sg__emitter *e)
         p->roots[i] =
             (sg__root){.node = x->index, .assign = x->op->flags & SG_OP_ROOT, .bytes = bytes_of(y)};
         if (p->roots[i].assign) {
-            p->roots[i].param = leaf[x->in[1]->index];
+            p->roots[i].param = gr->params[i];
             if (!is_assign(y)) { /* an update, which is done where the parameter is */
                 p->roots[i].place = (sg__place){p->roots[i].param, SG__NONE, 0};
                 e->own[gr->roots[i]] = p->roots[i].param;

@@ -2,7 +2,7 @@
  * items are one: an op is a function of its operands and attributes. */
 #include "core/plan/plan.h"
 
-enum { FEW = 256, NEAR = 16 };
+enum { FEW = 256, NEAR = 16, AHEAD = 16 };
 
 static bool no_memory(const sg__graph *gr)
 {
@@ -134,6 +134,17 @@ static bool looks_now(sg__graph *gr, const sg_tensor *x)
     return gr->checkpoints <= gr->kept;
 }
 
+/* The tape is larger than the nearest caches: a node that comes soon is fetched, and of one that
+ * comes sooner what it refers to. */
+static void prefetch(const sg_tensor *x, const sg_tensor *y)
+{
+    __builtin_prefetch(&x->mark);
+    __builtin_prefetch(&x->in);
+    __builtin_prefetch(y->attr);
+    for (uint32_t k = 0; k < y->n; k++)
+        __builtin_prefetch(&y->in[k]->index);
+}
+
 static uint32_t take_over(sg__graph *gr, const sg_tensor *x, const uint32_t *now, uint32_t *leaf)
 {
     sg__item item = {.dims = x->dims, .origin = x->index, .dtype = x->dtype};
@@ -156,36 +167,28 @@ static uint32_t take_over(sg__graph *gr, const sg_tensor *x, const uint32_t *now
     return sg__rewrite(gr, item);
 }
 
-static void need(sg__graph *gr, uint32_t i)
-{
-    gr->x[i].needed = true;
-    gr->x[i].uses++;
-}
-
 /* What the roots still need, in the order in which it was made: operands first. */
 bool sg__graph_needed(sg__graph *gr)
 {
-    for (size_t i = 0; i < gr->n; i++) {
-        gr->x[i].needed = false;
-        gr->x[i].uses = 0;
-    }
-    gr->ordered = 0;
-    for (size_t i = 0; i < gr->root_count; i++)
-        need(gr, gr->roots[i]);
-    uint32_t count = 0;
-    for (size_t i = gr->n; i-- > 0;) {
-        if (!gr->x[i].needed)
-            continue;
-        count++;
-        for (uint32_t k = 0; k < gr->x[i].n; k++)
-            need(gr, gr->x[i].in[k]);
-    }
-    gr->order = sg__graph_list(gr, count);
-    if (!gr->order)
+    uint32_t *order = sg__graph_list(gr, (uint32_t)gr->n), at = (uint32_t)gr->n;
+    if (!order)
         return false;
-    for (uint32_t i = 0; i < gr->n; i++)
-        if (gr->x[i].needed)
-            gr->order[gr->ordered++] = i;
+    for (size_t i = 0; i < gr->n; i++)
+        gr->x[i].uses = 0;
+    for (size_t i = 0; i < gr->root_count; i++)
+        gr->x[gr->roots[i]].uses++;
+    gr->edges = 0;
+    for (uint32_t i = at; i-- > 0;) {
+        const sg__item *x = gr->x + i;
+        if (!x->uses)
+            continue;
+        order[--at] = i;
+        gr->edges += x->n;
+        for (uint32_t k = 0; k < x->n; k++)
+            gr->x[x->in[k]].uses++;
+    }
+    gr->order = order + at;
+    gr->ordered = (uint32_t)gr->n - at;
     return true;
 }
 
@@ -195,14 +198,22 @@ bool sg__graph_open(const sg__request *r, size_t kept, sg__graph *gr)
     *gr = (sg__graph){.g = r->g, .root_count = r->n, .kept = kept};
     uint32_t *now = sg__graph_list(gr, (uint32_t)order->n), leaf = 0;
     gr->roots = sg__graph_list(gr, (uint32_t)r->n);
-    if (!now || !gr->roots || !enough_items(gr, order->n) ||
+    gr->params = sg__graph_list(gr, (uint32_t)r->n);
+    if (!now || !gr->roots || !gr->params || !enough_items(gr, order->n) ||
         !enough_slots(gr, order->n + order->n / 8))
         return false;
-    for (size_t i = 0; i < order->n; i++)
+    for (size_t i = 0; i < order->n; i++) {
+        if (i + AHEAD < order->n)
+            prefetch(order->x[i + AHEAD], order->x[i + AHEAD / 2]);
         if ((now[i] = take_over(gr, order->x[i], now, &leaf)) == SG__NONE)
             return false;
-    for (size_t i = 0; i < r->n; i++)
-        gr->roots[i] = now[r->roots[i]->index];
+    }
+    gr->leaves = leaf;
+    for (size_t i = 0; i < r->n; i++) {
+        const sg_tensor *x = r->roots[i];
+        gr->roots[i] = now[x->index];
+        gr->params[i] = x->op->flags & SG_OP_ROOT ? gr->x[now[x->in[1]->index]].leaf : 0;
+    }
     return sg__graph_needed(gr);
 }
 
@@ -212,7 +223,7 @@ static bool look_now(const sg__graph *gr, sg__graph *now)
 {
     uint32_t *to = sg__graph_list(now, (uint32_t)gr->n);
     now->roots = sg__graph_list(now, (uint32_t)gr->root_count);
-    if (!to || !now->roots || !enough_items(now, gr->n) || !enough_slots(now, gr->n))
+    if (!to || !now->roots || !enough_items(now, gr->ordered) || !enough_slots(now, gr->ordered))
         return false;
     for (uint32_t k = 0; k < gr->ordered; k++) {
         const uint32_t i = gr->order[k];
@@ -238,6 +249,8 @@ bool sg__graph_look_now(const sg__graph *gr, sg__graph *now)
 {
     *now = (sg__graph){.g = gr->g,
                        .root_count = gr->root_count,
+                       .params = gr->params,
+                       .leaves = gr->leaves,
                        .checkpoints = gr->checkpoints,
                        .kept = gr->checkpoints};
     return look_now(gr, now);

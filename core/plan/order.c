@@ -2,6 +2,8 @@
  * a function of the graph alone: not of when nodes were made, which C leaves to the compiler. */
 #include "core/plan/key.h"
 
+enum { AHEAD = 4 }; /* frames: a node that is looked at again soon is fetched */
+
 /* Whether a node's parameter was overwritten after the node was recorded. */
 static bool outdated(const sg_tensor *x)
 {
@@ -78,6 +80,8 @@ static inline bool walk(sg_context *g, size_t n, sg_tensor *const *roots, sg__ex
                     return true;
                 }
                 x->mark = epoch;
+                for (uint32_t k = 1; k < end; k++) /* the first is looked at right now */
+                    __builtin_prefetch(&x->in[k]->mark, 1);
                 if (depth + listed >= most) {
                     if (!more_room(g, depth + listed + 1))
                         return false;
@@ -106,6 +110,10 @@ static inline bool walk(sg_context *g, size_t n, sg_tensor *const *roots, sg__ex
                     return false;
             }
             x = depth ? frames[--depth] : NULL;
+            if (depth >= AHEAD) {
+                __builtin_prefetch(&frames[depth - AHEAD]->mark);
+                __builtin_prefetch(&frames[depth - AHEAD]->in);
+            }
             i = x ? x->index : 0;
         }
     }

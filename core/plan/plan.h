@@ -202,7 +202,6 @@ typedef struct sg__item {
     uint32_t leaf;   /* number of a leaf, from 1 */
     uint32_t uses;
     uint8_t dtype;
-    bool needed;
 } sg__item;
 
 typedef struct sg__slot {
@@ -217,7 +216,9 @@ typedef struct sg__graph { /* lies in the context's scratch, until there is a pl
     size_t slots;
     uint32_t *roots; /* the items of the request's roots */
     size_t root_count;
+    uint32_t *params, leaves; /* the leaf that each root assigns to, 0: none; and how many exist */
     uint32_t *order, ordered; /* what is needed for them; */
+    size_t edges;             /* how many operands all that has */
     uint32_t updates;         /* the last of it: roots that are updates of rows, where they are */
     size_t checkpoints, kept; /* that gradients have; so many of them are not recomputed, the
                                  first that backward sweeps come to */

@@ -174,7 +174,6 @@ static bool ask_update(const sparse *s, uint32_t root)
 /* x with these operands; if it has another shape, or is new, it may be there already. */
 static uint32_t add(sparse *s, sg__item x, const sg_shape *shape, uint32_t n, const uint32_t *in)
 {
-    x.needed = false;
     x.uses = 0;
     x.n = n;
     x.in = sg__graph_list(&s->now, n);
@@ -419,7 +418,10 @@ bool sg__sparse(sg__graph *gr)
 {
     if (sg__without(gr->g, SG__SPARSE) || !has_scatter(gr))
         return true;
-    sparse s = {.old = gr, .now = {.g = gr->g, .root_count = gr->root_count}};
+    sparse s = {
+        .old = gr,
+        .now = {
+            .g = gr->g, .root_count = gr->root_count, .params = gr->params, .leaves = gr->leaves}};
     if (!prepare(&s))
         return false;
     for (uint32_t k = 0; k < gr->ordered; k++)
