@@ -106,6 +106,9 @@ void sg_close(sg_context *g)
     sg__arena_free(&g->kept[0]);
     sg__arena_free(&g->kept[1]);
     sg__scopes_free(g);
+    for (size_t i = 0; i < g->param_count; i++)
+        if (g->params[i])
+            sg__drop_ready(g->params[i]);
     if (g->registry)
         sg__registry_drop(g->registry);
     sg__cache_close(g->cache);
@@ -233,6 +236,7 @@ sg_stat sg_stats(const sg_context *g)
     s.plans = g->cache ? sg__cache_count(g->cache) : 0;
     s.plan_bytes = g->cache ? sg__cache_bytes(g->cache) : 0;
     s.workspace = g->workspace_bytes;
+    s.prepared = g->ready_bytes;
     return s;
 }
 

@@ -129,6 +129,7 @@ typedef struct sg_stat {
     uint64_t meetings;   /* how often threads waited for each other, starts and ends of runs too */
     uint64_t workspace;  /* bytes of the workspace all plans share */
     uint64_t plan_bytes; /* that the plans in the cache take themselves */
+    uint64_t prepared;   /* bytes of weights as products like them, from evaluation to evaluation */
     double find_seconds; /* on bringing graphs in order and finding their plans, */
     double make_seconds; /* on making plans that were not there, */
     double run_seconds;  /* and on running them */
@@ -409,10 +410,13 @@ typedef struct sg_shares {
 } sg_shares;
 
 /* How an operand that several calls read is prepared once for all of them. */
+#define SG_EVER INT64_MAX /* readers: in evaluation after evaluation */
 struct sg_prepare {
     int operand;
     const sg_op *first; /* what is done with it, alone */
-    const sg_op *then;  /* takes the result of that instead, and computes the same, to the bit */
+    /* takes the result of that, of another rank than the operand, or the operand; and computes the
+     * same, to the bit */
+    const sg_op *then;
     /* For one of so many readers, in `parts` parts: sets the shape of what is prepared, which has
      * the operand's type, and the attributes of `then`; false where it is not worth it. */
     bool (*worth)(const sg_call *c, int64_t readers, sg_shape *shape, void *attr);

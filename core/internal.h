@@ -213,8 +213,10 @@ typedef struct sg__registry { /* what sg_share shares */
     } * texts;
 } sg__registry;
 
+typedef struct sg__ready sg__ready;
 typedef struct sg__param { /* attr of a parameter's node: one context's view of a store */
     sg__store *store;
+    sg__ready *ready;     /* what is prepared of it, until it is overwritten: plan/standing.c */
     uint64_t assigned_in; /* reset and serial of the last overwrite, for staleness */
     uint32_t assigned_at;
     bool pending; /* to find what is assigned twice */
@@ -230,6 +232,7 @@ sg__store *sg__find_store(sg_context *g, const char *name);
 sg__store *sg__new_store(sg_context *g, const char *name, sg_dtype dtype, sg_shape shape,
                          bool buffer);
 void sg__overwritten(sg_tensor *param); /* notes that values recorded before are stale */
+void sg__drop_ready(sg_tensor *param);
 void sg__registry_drop(sg__registry *r);
 void sg__forget_newest(sg__registry *r); /* takes back the store that was made last */
 /* Initial values: a function of the seed, the name, the shape and the scheme. */
@@ -299,6 +302,7 @@ struct sg_context {
     sg__arena sweeps;                       /* for gradients under way, one inside another */
     void *workspace;                        /* of all plans, 64-byte aligned */
     size_t workspace_bytes, workspace_room; /* of the largest plan; what there is */
+    size_t ready_bytes;                     /* of what is prepared of parameters */
     void *code, **bases; /* scratch of evaluations: the encoded graph, where arrays are */
     size_t code_capacity, base_capacity;
     sg_stat stat;

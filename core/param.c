@@ -340,6 +340,7 @@ void sg__overwritten(sg_tensor *param)
     sg__param *p = sg__param_of(param);
     p->assigned_in = param->g->overwritten_in = param->g->generation;
     p->assigned_at = param->g->serial;
+    sg__drop_ready(param);
 }
 
 sg_status sg_set(sg_tensor *param, const void *data)

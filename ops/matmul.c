@@ -35,16 +35,22 @@ static bool matmul_infer(sg_infer *c)
     return true;
 }
 
-/* Where the right operand is packed: the matrix that it was. */
+/* Where the right operand is packed, or may be: the matrix that it was. */
 typedef struct packed {
     int64_t dim[2], stride[2], panel;
+    int64_t by_columns; /* whether threads share its columns rather than rows */
 } packed;
+
+static bool is_packed(const sg_call *c)
+{
+    return c->attr && c->in[1].rank == 3;
+}
 
 static sg_array right_of(const sg_call *c)
 {
     const packed *p = c->attr;
-    const sg_array y = {c->in[1].data, p ? p->dim : NULL, p ? p->stride : NULL, c->in[1].dtype, 2};
-    return p ? y : c->in[1];
+    return is_packed(c) ? (sg_array){c->in[1].data, p->dim, p->stride, c->in[1].dtype, 2}
+                        : c->in[1];
 }
 
 /* The product of one pair of matrices, without pointers. */
@@ -60,7 +66,7 @@ static sg__gemm_call one(const sg_call *c, const sg_array *y)
                            .a_col = x->stride[x->rank - 1],
                            .b_row = y->stride[y->rank - 2],
                            .b_col = y->stride[y->rank - 1],
-                           .b_panel = c->attr ? ((const packed *)c->attr)->panel : 0,
+                           .b_panel = is_packed(c) ? ((const packed *)c->attr)->panel : 0,
                            .c_row = z->stride[z->rank - 2],
                            .c_col = z->stride[z->rank - 1]};
 }
@@ -110,6 +116,8 @@ enum { COLUMNS = 64 }; /* a cache line or more */
 /* Rows are shared, or columns where there are few rows. */
 static bool by_rows(const sg_call *c, const sg__gemm_call *p)
 {
+    if (c->attr && ((const packed *)c->attr)->by_columns)
+        return false;
     return p->m >= 4 * c->parts || p->m >= p->n;
 }
 
@@ -299,6 +307,10 @@ static const sg_op matmul_packed_op = {
     .flops = matmul_flops,
 };
 
+/* Of a matrix that no near cache holds from one evaluation to the next, so many elements or more:
+ * for up to so many rows it is better read once, a part by each thread, than once by each. */
+enum { FAR = 1 << 18, FEW_ROWS = 64 };
+
 static bool worth_packing(const sg_call *c, int64_t readers, sg_shape *shape, void *attr)
 {
     const sg_array *y = &c->in[1];
@@ -307,12 +319,13 @@ static bool worth_packing(const sg_call *c, int64_t readers, sg_shape *shape, vo
     if (y->rank != 2)
         return false;
     join_rows(c, y, &p);
-    if (by_rows(c, &p))
+    const bool by_columns = readers == SG_EVER && p.m <= FEW_ROWS && p.m < p.n && p.k * p.n >= FAR;
+    if (by_rows(c, &p) && !by_columns)
         p.m = (p.m + c->parts - 1) / c->parts;
     if (!sg__gemm_gains(&p, readers))
         return false;
     *shape = SG_SHAPE((p.n + width - 1) / width, p.k, width);
-    *(packed *)attr = (packed){{p.k, p.n}, {width, 1}, p.k * width};
+    *(packed *)attr = (packed){{p.k, p.n}, {width, 1}, p.k * width, by_columns};
     return true;
 }
 

@@ -196,7 +196,7 @@ static bool emit_run(sg__emitter *e, uint32_t i, const sg__item *x)
             return false;
     }
     sg__value *out = sg__give_place(e, i);
-    sg__kernel how = {x->op, x->attr};
+    sg__kernel how = {x->op, x->attr, NULL};
     if (!out || !sg__emit_prepared(e, i, out, in, &how))
         return false;
     sg__step *s = sg__new_step(e, i, how.op, (int)x->n);
@@ -211,6 +211,7 @@ static bool emit_run(sg__emitter *e, uint32_t i, const sg__item *x)
             return sg__emit_fail(e);
         s->attr = memcpy(attr, how.attr, how.op->attr_size);
     }
+    s->standing = how.standing;
     reserve_scratch(e, s);
     sg__close_step(e);
     return true;

@@ -19,6 +19,7 @@ typedef struct sg__prepared { /* an item, for calls that read it */
 typedef struct sg__kernel { /* what a step runs */
     const sg_op *op;
     const void *attr;
+    sg__standing *standing;
 } sg__kernel;
 
 typedef struct sg__due { /* one addition of a fold: once item `at` is there, operand k of item `sum`
@@ -37,6 +38,7 @@ typedef struct sg__emitter {
     sg__due *folds;
     size_t fold_count;
     sg__prepared *prepared; /* by item; NULL: nothing is */
+    uint32_t *lasting;      /* by base: 1 + the node of a parameter that the plan leaves as it is */
 } sg__emitter;
 
 static inline const sg__item *sg__item_of(const sg__emitter *e, uint32_t i)

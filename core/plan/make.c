@@ -17,6 +17,8 @@ static bool finish(sg_context *g, sg__plan *p)
         sg__step *s = &p->steps[i];
         for (int k = 0; k < s->n + s->m; k++)
             find_offset(p, &s->at[k]);
+        if (s->standing)
+            s->standing->lies = s->array[s->standing->operand];
         if (s->program && !sg__make_brief(p, s)) {
             sg__no_memory(g, "a plan");
             return false;

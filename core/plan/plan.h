@@ -13,7 +13,7 @@
  *   assign   new values of parameters computed right in them
  *   split    which thread does which steps, or which part of them, and where threads meet
  *   place    an offset in one workspace for every buffer, by liveness
- *   run      the steps
+ *   run      the steps; what is `standing` stays prepared for further runs
  */
 #ifndef SG_PLAN_H
 #define SG_PLAN_H
@@ -132,6 +132,14 @@ static inline int64_t sg__program_unit(const sg__program *p)
     return p->rank ? 1 : p->folds && p->n > SG__LINE ? p->n : SG__LINE;
 }
 
+/* An operand of a step that is a parameter, or a view of one, and may stay prepared. */
+typedef struct sg__standing {
+    int operand;
+    uint32_t node; /* the parameter */
+    const sg_op *first;
+    sg_array lies, ready; /* the operand as it is, and prepared; data is not used */
+} sg__standing;
+
 /* One call of a kernel, or a row program; before fuse.c, a step by element has `map` and no program
  * yet. Its arrays are n that are read, then m that are written. */
 typedef struct sg__step {
@@ -139,7 +147,8 @@ typedef struct sg__step {
     const void *attr;
     sg_map *map;
     sg__program *program;
-    uint32_t node; /* in canonical order: whom to name in errors */
+    sg__standing *standing; /* or NULL */
+    uint32_t node;          /* in canonical order: whom to name in errors */
     int n, m;
     sg__place *at;
     sg_array *array;
@@ -318,6 +327,8 @@ static inline void *sg__locate(void *const *bases, const sg__place *at)
 /* rows_run.c: one part of a program */
 void sg__run_program(const sg__step *s, void *const *bases, char *tiles, int part, int parts);
 bool sg__make_brief(sg__plan *p, sg__step *s); /* false without memory */
+/* standing.c: an operand as it is prepared, or as it lies */
+void sg__find_standing(const sg__request *r, const sg__plan *p, sg__step *s);
 /* run.c: false after raising an error */
 bool sg__run(const sg__request *r, sg__plan *p);
 extern sg_map *const sg__copy_map[SG_DTYPES], *const sg__zero_map[SG_DTYPES];

@@ -57,6 +57,8 @@ static void locate_all(const sg__request *r, sg__plan *p)
         sg__step *s = p->steps + i;
         for (int k = 0; k < s->n + s->m && !s->program; k++)
             s->array[k].data = sg__locate(bases, &s->at[k]);
+        if (s->standing)
+            sg__find_standing(r, p, s);
     }
 }
 

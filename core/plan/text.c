@@ -138,7 +138,8 @@ static void print_step(FILE *f, const sg__plan *p, const sg__step *s)
     }
     for (int k = 0; k < s->n + s->m; k++) {
         fputs(k == s->n ? " -> " : k ? ", " : " ", f);
-        print_array(f, p, &s->at[k], &s->array[k]);
+        bool stands = s->standing && s->standing->operand == k;
+        print_array(f, p, &s->at[k], stands ? &s->standing->lies : &s->array[k]);
     }
     fputc('\n', f);
     if (q)

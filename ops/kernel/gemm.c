@@ -287,13 +287,15 @@ int64_t sg__gemm_width(sg_dtype dtype, int isa)
 
 /* To pack takes about as long as one or two products of few rows, and then saves a third of each
  * where B is transposed or its rows share places in L1. What would pack it itself saves just that.
- */
+ * Where nobody packs again, it is at least as fast for all but one row of a B that lies in rows. */
 bool sg__gemm_gains(const sg__gemm_call *p, int64_t readers)
 {
     sg__gemm_call q = *p;
     const way w = choose(&q);
     if (p->c_col != 1 || p->n < 2 * w.width || p->k * p->n < LEAST || (p->m == 1 && p->b_col == 1))
         return false;
+    if (readers == SG_EVER)
+        return true;
     if (w.packs)
         return !swaps(p) && readers >= 2;
     return readers >= 4 && (p->b_col != 1 || p->b_row * (int64_t)w.size % (PAGE / 2) == 0);
