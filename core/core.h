@@ -83,9 +83,9 @@ typedef struct sg_open_options {
     size_t memory;       /* most bytes of workspace: as many checkpoints are recomputed as that
                             asks for, and what needs more is an error; 0: no limit, and all are */
     const char *without; /* passes of the planner that are left out, for tests: "fuse,layout", of
-                            rewrite, batch, sparse, layout, fuse, assign, split, prepare. Only
-                            rewrite, which joins sums of products, changes how anything is
-                            rounded. */
+                            rewrite, batch, sparse, layout, fuse, early, assign, split,
+                            prepare. Only rewrite, which joins sums of products, changes how
+                            anything is rounded. */
     bool debug;          /* evaluate each node as it is made, and stop at the first NaN; sums of
                             products then round term by term */
 } sg_open_options;

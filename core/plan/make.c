@@ -47,7 +47,8 @@ static sg__plan *make(const sg__request *r, size_t kept, bool tight)
     p->checkpoints = gr.checkpoints;
     p->kept = gr.kept < gr.checkpoints ? gr.kept : gr.checkpoints;
     ok = ok && sg__schedule(&gr) && sg__sparse(&gr) && sg__emit(r, &gr, tight, p) &&
-         sg__fuse(r->g, p) && (sg__without(r->g, SG__ASSIGN) || sg__assign_in_place(r->g, p)) &&
+         sg__fuse(r->g, p) && (sg__without(r->g, SG__EARLY) || sg__early(r->g, p)) &&
+         (sg__without(r->g, SG__ASSIGN) || sg__assign_in_place(r->g, p)) &&
          (sg__without(r->g, SG__SPLIT) || sg__split(r->g, p)) && sg__place_all(r->g, p);
     sg__arena_reset(&r->g->scratch);
 #ifndef NDEBUG

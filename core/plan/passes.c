@@ -3,8 +3,8 @@
 #include "core/plan/plan.h"
 
 /* In the order of their bits. */
-static const char *const passes[] = {"rewrite", "batch",  "sparse", "layout",
-                                     "fuse",    "assign", "split",  "prepare"};
+static const char *const passes[] = {"rewrite", "batch", "sparse",  "layout", "fuse",
+                                     "assign",  "split", "prepare", "early"};
 
 static unsigned pass_named(const char *name, size_t n)
 {

@@ -10,6 +10,7 @@
  *   layout   what is computed right where a larger array has it as a part
  *   emit     steps: views resolved into strides, copies where a kernel needs them, sums taken apart
  *   fuse     steps by element that go over the same axes as one row program
+ *   early    the last steps that touch a large array, as soon as what they need is there
  *   assign   new values of parameters computed right in them
  *   split    which thread does which steps, or which part of them, and where threads meet
  *   place    an offset in one workspace for every buffer, by liveness
@@ -29,7 +30,8 @@ enum {
     SG__FUSE = 16,
     SG__ASSIGN = 32,
     SG__SPLIT = 64,
-    SG__PREPARE = 128
+    SG__PREPARE = 128,
+    SG__EARLY = 256
 };
 static inline bool sg__without(const sg_context *g, unsigned pass)
 {
@@ -294,11 +296,12 @@ bool sg__find(const sg__request *r, sg__code *code, sg__plan **p);
 /* Takes the plan over, even on failure: false without memory. */
 bool sg__cache_add(sg__cache *c, const sg__code *code, sg__plan *p);
 
-/* emit.c, fuse.c, place.c: NULL or false after raising an error */
+/* emit.c, fuse.c, early.c, place.c: NULL or false after raising an error */
 sg__plan *sg__plan_make(const sg__request *r);
 /* tight: rather without what takes more memory only to be faster */
 bool sg__emit(const sg__request *r, sg__graph *gr, bool tight, sg__plan *p);
 bool sg__fuse(sg_context *g, sg__plan *p);
+bool sg__early(sg_context *g, sg__plan *p);
 bool sg__assign_in_place(sg_context *g, sg__plan *p);
 bool sg__split(sg_context *g, sg__plan *p);
 bool sg__place_all(sg_context *g, sg__plan *p);

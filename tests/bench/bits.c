@@ -22,6 +22,7 @@ static const way ways[] = {
     {"without sparse", {.without = "sparse"}},
     {"without layout", {.without = "layout"}},
     {"without fuse", {.without = "fuse"}},
+    {"as early as can be", {.memory = SIZE_MAX}},
     {"without assign", {.without = "assign"}},
     {"without prepare", {.without = "prepare"}},
 };
