@@ -89,6 +89,20 @@ void sg__arena_reset(sg__arena *a)
         enter(a, a->first);
 }
 
+void sg__arena_lend(sg__arena *a, void *block, size_t bytes)
+{
+    sg__chunk *c = block;
+    *c = (sg__chunk){a->first, bytes - HEADER};
+    a->first = c;
+    sg__arena_reset(a);
+}
+
+void sg__arena_give_back(sg__arena *a)
+{
+    *a = (sg__arena){.first = a->first->next};
+    sg__arena_reset(a);
+}
+
 void sg__arena_part(sg__arena *a, sg__arena *rest)
 {
     sg__chunk **unused = a->now ? &a->now->next : &a->first, **last = unused;

@@ -41,6 +41,10 @@ static inline void *sg__alloc(sg__arena *a, size_t bytes)
 void *sg__alloc_aligned(sg__arena *a, size_t bytes); /* 64-byte aligned, for values */
 void sg__arena_reset(sg__arena *a);                  /* keeps the chunks for the next use */
 void sg__arena_free(sg__arena *a);
+/* Memory of somebody else's, 64-byte aligned and of some size, which an arena without anything in
+ * it uses first; and the end of that, where it is as after a reset. */
+void sg__arena_lend(sg__arena *a, void *block, size_t bytes);
+void sg__arena_give_back(sg__arena *a);
 /* What was taken since the mark is given back, and its chunks kept. */
 typedef struct sg__mark {
     sg__chunk *now;

@@ -31,6 +31,20 @@ static bool finish(sg_context *g, sg__plan *p)
     return true;
 }
 
+/* In the workspace is nothing while a plan is made: where it is larger than what the passes had of
+ * their own, they have it instead. */
+static bool lend_workspace(sg_context *g)
+{
+    enum { LEAST = 1 << 16 };
+    const size_t all = g->workspace_bytes, there = g->workspace_room,
+                 bytes = all < there ? all : there;
+    if (bytes < LEAST || bytes < sg__arena_bytes(&g->scratch))
+        return false;
+    sg__arena_free(&g->scratch);
+    sg__arena_lend(&g->scratch, g->workspace, bytes);
+    return true;
+}
+
 /* Inside of `kept` checkpoints all is kept, inside of others it is computed again; `tight` if
  * memory is short. */
 static sg__plan *make(const sg__request *r, size_t kept, bool tight)
@@ -42,6 +56,7 @@ static sg__plan *make(const sg__request *r, size_t kept, bool tight)
     }
     p->arena = r->g->spare;
     r->g->spare = (sg__arena){0};
+    const bool lent = lend_workspace(r->g);
     sg__graph gr;
     bool ok = sg__graph_open(r, kept, &gr) && sg__batch(&gr, &p->arena);
     p->checkpoints = gr.checkpoints;
@@ -50,7 +65,6 @@ static sg__plan *make(const sg__request *r, size_t kept, bool tight)
          sg__fuse(r->g, p) && (sg__without(r->g, SG__EARLY) || sg__early(r->g, p)) &&
          (sg__without(r->g, SG__ASSIGN) || sg__assign_in_place(r->g, p)) &&
          (sg__without(r->g, SG__SPLIT) || sg__split(r->g, p)) && sg__place_all(r->g, p);
-    sg__arena_reset(&r->g->scratch);
 #ifndef NDEBUG
     const char *broken = ok ? sg__verify(r->g, p) : NULL;
     if (broken) {
@@ -58,7 +72,13 @@ static sg__plan *make(const sg__request *r, size_t kept, bool tight)
         ok = false;
     }
 #endif
-    if (!ok || !finish(r->g, p)) {
+    ok = ok && finish(r->g, p);
+    sg__arena_reset(&r->g->scratch);
+    if (lent)
+        sg__arena_give_back(&r->g->scratch);
+    if (sg__arena_bytes(&r->g->scratch) <= p->workspace) /* is there the next time */
+        sg__arena_free(&r->g->scratch);
+    if (!ok) {
         sg__plan_free(r->g, p);
         return NULL;
     }
