@@ -217,7 +217,7 @@ static void join(fuser *f, int slot, uint32_t step, const sg__seen *t, int *inde
     gr->node[gr->members++] = s->node;
 }
 
-/* Ends a group: its program is the next step. */
+/* Ends a group: its program is the next step, or its programs are, if it falls into parts. */
 static bool put_down(fuser *f, int slot)
 {
     sg__group *gr = f->open[slot];
@@ -230,7 +230,7 @@ static bool put_down(fuser *f, int slot)
         m->writes &= others;
     }
     f->open[slot] = NULL;
-    return sg__make_program(f->g, f->p, f->accesses, gr, f->p->steps + f->count++);
+    return sg__make_programs(f->g, f->p, f->accesses, gr, &f->count);
 }
 
 /* Closes the groups that must run before step s, if s is in none of them but in `mine`. */

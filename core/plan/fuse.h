@@ -1,5 +1,5 @@
-/* Groups of steps by element on their way to row programs: between fuse.c, which gathers them, and
- * program.c, which makes of each what runs. */
+/* Groups of steps by element on their way to row programs: between fuse.c, which gathers them,
+ * apart.c, which takes apart what is independent, and program.c, which makes of each what runs. */
 #ifndef SG_FUSE_H
 #define SG_FUSE_H
 
@@ -38,5 +38,9 @@ bool sg__keep_arrays(sg_context *g, sg__plan *p, sg__step *s);
  * steps are in it. False after raising an error. */
 bool sg__make_program(sg_context *g, sg__plan *p, const uint32_t *accesses, sg__group *gr,
                       sg__step *s);
+/* apart.c: those of all parts of a group that have nothing to do with each other; they are the next
+ * of the plan's steps, of which so many are there. */
+bool sg__make_programs(sg_context *g, sg__plan *p, const uint32_t *accesses, sg__group *gr,
+                       size_t *count);
 
 #endif

@@ -12,6 +12,7 @@
  *   fuse     steps by element that go over the same axes as one row program
  *   early    the last steps that touch a large array, as soon as what they need is there
  *   assign   new values of parameters computed right in them
+ *   chains   steps of few rows that need nothing of each other: to one thread each
  *   split    which thread does which steps, or which part of them, and where threads meet
  *   place    an offset in one workspace for every buffer, by liveness
  *   run      the steps; what is `standing` stays prepared for further runs
@@ -157,6 +158,7 @@ typedef struct sg__step {
     bool split; /* between threads: part by part; else done by the thread `owner` */
     bool meets; /* threads meet before it */
     unsigned owner;
+    uint32_t run; /* of chains, that it is of one in, counted from 1; 0: none */
     int64_t pieces; /* equal ones of the result, between which it is cut; 0: anywhere */
 } sg__step;
 
@@ -315,6 +317,8 @@ typedef struct sg__use {
 void sg__uses_of(const sg__program *p, sg__use *uses); /* SG__ARRAYS */
 /* share.c: how a step's result may be cut between threads; n is 0 where it cannot be. */
 sg_shares sg__step_shares(const sg_context *g, const sg__step *s, int64_t *pieces);
+/* Whether a result has so few rows that threads cannot share them. */
+bool sg__is_thin(const sg_context *g, const sg_array *out);
 /* The bytes of array k, from the start of its buffer or base, that a part of a step touches, or all
  * of it touches. */
 sg__stretch sg__stretch_of(const sg__step *s, int k, const sg_shares *shares, int part, int parts);

@@ -20,6 +20,15 @@ static int64_t pieces_of(const sg_array *out, int64_t n, int parts)
     return 0;
 }
 
+bool sg__is_thin(const sg_context *g, const sg_array *out)
+{
+    int last = out->rank - 1;
+    while (last > 0 && out->dim[last] == 1)
+        last--;
+    const int64_t row = last >= 0 ? out->dim[last] : 1;
+    return g->threads > 1 && sg__elements(out) < (int64_t)EACH * g->threads * row;
+}
+
 sg_shares sg__step_shares(const sg_context *g, const sg__step *s, int64_t *pieces)
 {
     const sg__program *p = s->program;

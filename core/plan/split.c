@@ -10,14 +10,7 @@
  * have no place yet; which of them may lie where others were is for `place` to see, by what threads
  * did there.
  */
-#include "core/array.h"
-#include "core/plan/plan.h"
-
-#ifdef NDEBUG
-enum { LEAST = 4096 }; /* elements of a step that is worth a meeting */
-#else
-enum { LEAST = 2 }; /* so that tests see what becomes of it */
-#endif
+#include "core/plan/split.h"
 
 typedef struct splitter {
     sg_context *g;
@@ -29,19 +22,8 @@ typedef struct splitter {
     sg_shares *shares;      /* by step */
     sg__stretch *stretches; /* of the step at hand, by array and part */
     bool unsure;            /* a step of this region may fail */
+    uint32_t run;           /* the last one of chains */
 } splitter;
-
-/* Buffers and bases as one numbering. */
-static size_t memory_of(const splitter *x, const sg__place *at)
-{
-    return at->buffer != SG__NONE ? at->buffer : x->p->buffer_count + at->base;
-}
-
-/* Arrays that need no look: there are none, or nobody writes to them. */
-static bool ignored(const splitter *x, const sg__place *at)
-{
-    return at->base == 0 ? at->buffer == SG__NONE : !x->written[at->base];
-}
 
 /* ---- stretches of memory --------------------------------------------------------------------- */
 
@@ -65,7 +47,7 @@ static bool is_written(const sg__step *s, int k)
 static sg__stretch stretch_of(const splitter *x, const sg__step *s, int k, const sg_shares *shares,
                               int part, int parts)
 {
-    if (ignored(x, &s->at[k]))
+    if (sg__nobody_writes(x->written, &s->at[k]))
         return (sg__stretch){0, 0};
     return sg__stretch_of(s, k, shares, part, parts);
 }
@@ -74,7 +56,7 @@ static sg__stretch stretch_of(const splitter *x, const sg__step *s, int k, const
 static bool in_the_way(splitter *x, const sg__place *at, const sg__stretch *stretch, bool write,
                        int part)
 {
-    const size_t memory = memory_of(x, at);
+    const size_t memory = sg__memory_at(x->p, at);
     const sg__touched *t = x->touched + memory * (size_t)x->parts;
     if (stretch->from >= stretch->to || t->region != x->region)
         return false;
@@ -118,9 +100,9 @@ static void note(splitter *x, const sg__step *s)
 {
     for (int k = 0; k < s->n + s->m; k++) {
         const sg__place *at = &s->at[k];
-        if (ignored(x, at))
+        if (sg__nobody_writes(x->written, at))
             continue;
-        sg__touched *t = touched_in(x, memory_of(x, at));
+        sg__touched *t = touched_in(x, sg__memory_at(x->p, at));
         for (int i = 0; i < x->parts; i++) {
             const sg__stretch *stretch = &x->stretches[k * x->parts + i];
             sg__stretch_add(is_written(s, k) ? &t[i].written : &t[i].read, stretch);
@@ -130,30 +112,14 @@ static void note(splitter *x, const sg__step *s)
     }
 }
 
-/* By how many elements a step is worth splitting. */
-static int64_t work_of(const sg__step *s)
-{
-    int64_t most = 0;
-    for (int k = 0; k < s->n + s->m; k++) {
-        const int64_t size = sg__elements(&s->array[k]);
-        most = size > most ? size : most;
-    }
-    return s->program ? most * s->program->count : most;
-}
-
-static bool can_split(const sg__step *s, const sg_shares *shares)
-{
-    return shares->n ? shares->n > shares->unit : !s->program && s->op->flags & SG_OP_SPLIT;
-}
-
 /* A large step is split in any case, a small one where that needs no meeting, or where the next
  * thing is to meet anyway. Ops that are not made for it run on the thread that evaluates. */
 static void assign_step(splitter *x, sg__step *s, const sg_shares *shares)
 {
-    const bool can = can_split(s, shares), any = s->program || s->op->flags & SG_OP_SPLIT;
+    const bool can = sg__can_split(s, shares), any = s->program || s->op->flags & SG_OP_SPLIT;
     s->split = can;
     s->meets = can && must_meet_split(x, s, shares);
-    if (can && (!s->meets || work_of(s) >= LEAST))
+    if (can && (!s->meets || sg__work_of(s) >= SG__LEAST))
         return;
     s->split = false;
     for (int i = 0; i < (any ? x->parts : 1); i++) {
@@ -170,20 +136,23 @@ static void assign_step(splitter *x, sg__step *s, const sg_shares *shares)
     s->owner = 0;
 }
 
-/* What is assigned in place is not written before it is known that nothing failed. */
-static bool must_be_sure(const splitter *x, const sg__step *s)
+/* Threads meet before the first step of a run of chains, and not in it. */
+static void assign_chain(splitter *x, sg__step *s)
 {
-    bool writes = false;
-    for (int k = s->n; k < s->n + s->m; k++)
-        writes = writes || (s->at[k].base > 0 && s->at[k].base <= x->p->leaves);
-    return x->unsure && writes;
+    must_meet_alone(x, s, (int)s->owner);
+    s->meets = s->run != x->run;
+    x->run = s->run;
 }
 
 static void split_step(splitter *x, uint32_t i)
 {
     sg__step *s = x->p->steps + i;
-    assign_step(x, s, &x->shares[i]);
-    if (s->meets || must_be_sure(x, s)) {
+    if (s->run)
+        assign_chain(x, s);
+    else
+        assign_step(x, s, &x->shares[i]);
+    /* what is assigned in place is not written before it is known that nothing failed */
+    if (s->meets || (x->unsure && sg__writes_parameter(x->p, s))) {
         s->meets = true;
         x->unsure = false;
         x->region++;
@@ -195,6 +164,19 @@ static void split_step(splitter *x, uint32_t i)
 
 /* ---- the pass -------------------------------------------------------------------------------- */
 
+static bool find_written(splitter *x)
+{
+    const sg__plan *p = x->p;
+    x->written = sg__alloc(&x->g->scratch, p->bases * sizeof *x->written);
+    if (!x->written)
+        return false;
+    memset(x->written, 0, p->bases * sizeof *x->written);
+    for (size_t i = 0; i < p->step_count; i++)
+        for (int k = p->steps[i].n; k < p->steps[i].n + p->steps[i].m; k++)
+            x->written[p->steps[i].at[k].base] = true;
+    return true;
+}
+
 static bool prepare(splitter *x)
 {
     sg__plan *p = x->p;
@@ -204,22 +186,17 @@ static bool prepare(splitter *x)
     for (size_t i = 0; i < p->step_count; i++)
         most = p->steps[i].n + p->steps[i].m > most ? p->steps[i].n + p->steps[i].m : most;
     x->touched = sg__alloc(a, memories * parts * sizeof *x->touched);
-    x->written = sg__alloc(a, p->bases * sizeof *x->written);
     x->stretches = sg__alloc(a, (size_t)most * parts * sizeof *x->stretches);
-    if (!x->touched || !x->written || !x->stretches)
+    if (!x->touched || !x->stretches)
         return false;
     memset(x->touched, 0, memories * parts * sizeof *x->touched);
-    memset(x->written, 0, p->bases * sizeof *x->written);
-    for (size_t i = 0; i < p->step_count; i++)
-        for (int k = p->steps[i].n; k < p->steps[i].n + p->steps[i].m; k++)
-            x->written[p->steps[i].at[k].base] = true;
     x->region = 1;
     p->touched = x->touched;
     return true;
 }
 
 /* Whether the plan has enough that can be split. */
-static bool find_shares(splitter *x, bool *worth)
+static bool find_shares(splitter *x)
 {
     sg__plan *p = x->p;
     int64_t work = 0;
@@ -229,9 +206,9 @@ static bool find_shares(splitter *x, bool *worth)
     for (size_t i = 0; i < p->step_count; i++) {
         sg__step *s = p->steps + i;
         x->shares[i] = sg__step_shares(x->g, s, &s->pieces);
-        work += can_split(s, &x->shares[i]) ? work_of(s) : 0;
+        work += sg__can_split(s, &x->shares[i]) ? sg__work_of(s) : 0;
     }
-    *worth = work >= LEAST;
+    p->split = p->split || work >= SG__LEAST;
     return true;
 }
 
@@ -240,7 +217,8 @@ bool sg__split(sg_context *g, sg__plan *p)
     if (g->threads < 2)
         return true;
     splitter x = {.g = g, .p = p, .parts = g->threads};
-    bool ok = find_shares(&x, &p->split) && (!p->split || prepare(&x));
+    bool ok = find_written(&x) && sg__find_chains(g, p, x.written) && find_shares(&x) &&
+              (!p->split || prepare(&x));
     for (uint32_t i = 0; ok && p->split && i < p->step_count; i++)
         split_step(&x, i);
     if (!ok)
