@@ -197,10 +197,10 @@ SG_API sg_plan_info sg_plan_infos(int n, sg_tensor *const *x);
 /* ---- gradients ---------------------------------------------------------------------------- */
 
 /* The gradients of y, a scalar, by each of xs: tensors of their shapes, to which sg_grad applies
- * again. The nodes that they are made of are recorded once that matters: when a plan is made, or they
- * are differentiated, dumped, profiled; an op that has no derivative is an error then. A training
- * step whose plan is known does without. sg_vjp, with a cotangent `seed` of y's shape: the gradients
- * of sum(seed * y), recorded at the call. */
+ * again. The nodes that they are made of are recorded once that matters: when a plan is made, or
+ * they are differentiated, dumped, profiled; an op that has no derivative is an error then. A
+ * training step whose plan is known does without. sg_vjp, with a cotangent `seed` of y's shape: the
+ * gradients of sum(seed * y), recorded at the call. */
 SG_API void sg_grad(sg_tensor *y, int n, sg_tensor *const *xs, sg_tensor **grads);
 SG_API void sg_vjp(sg_tensor *y, sg_tensor *seed, int n, sg_tensor *const *xs, sg_tensor **grads);
 /* The derivative of y along directions vs of xs, by two vjps: a tensor of y's shape. */
@@ -326,8 +326,8 @@ SG_API void sg_dump_batches(FILE *f, int n, sg_tensor *const *x);
 
 /* From now on, or no longer, every step that runs is timed; what was timed before is forgotten. */
 SG_API sg_status sg_profile(sg_context *g, bool on);
-/* Where the time went, and how many bytes, as two tables: by kind of step, and by scope, where a row
- * program counts to the scope of most of its instructions. `peak`, of sg_peak: what rates are
+/* Where the time went, and how many bytes, as two tables: by kind of step, and by scope, where a
+ * row program counts to the scope of most of its instructions. `peak`, of sg_peak: what rates are
  * compared with; or 0. */
 SG_API void sg_profile_print(FILE *f, const sg_context *g, double peak);
 /* Each step (the first million) as JSON of trace events, which Perfetto and chrome://tracing open.
