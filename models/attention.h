@@ -28,7 +28,7 @@ typedef struct sg_attention {
     int heads;
     sg_tensor *wkv, *wo; /* [key, 2 hidden], [hidden, key] */
     int window;          /* D */
-    sg_tensor *wp, *vp;  /* [query, hidden], [hidden, 1] */
+    sg_tensor *wp, *vp;  /* [query, hidden], [hidden, 1]; NULL where it is monotonic */
 } sg_attention;
 
 typedef struct sg_attention_options {
@@ -46,10 +46,13 @@ typedef struct sg_attention_options {
      * sequence's length, and their weights are multiplied by exp(-(s - p)^2 / (2 (D/2)^2)) ("local
      * p" of Luong et al. 2015), after which they no longer sum to 1 */
     int window;
+    /* The window stands at p = sg_memory.position, which is to be set: at t for the t-th query,
+     * say, and nothing is multiplied ("local m") */
+    bool monotonic;
     int end_;
 } sg_attention_options;
 /* Parameters NAME.wa (general); NAME.wq, .wk, .v (concat), .wc; NAME.wq, .wkv, .wo (heads); .wp,
- * .vp of a window. */
+ * .vp of a window that is not monotonic. */
 #define sg_make_attention(...) sg_make_attention_((sg_attention_options){__VA_ARGS__, .end_ = 0})
 SG_API sg_attention sg_make_attention_(sg_attention_options o);
 

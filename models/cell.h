@@ -74,6 +74,7 @@ typedef struct sg_cell_options {
      * probability `zoneout`, in training mode; otherwise h = zoneout*h_{t-1} + (1-zoneout)*H~. c
      * alike, by zoneout_c (Krueger et al. 2017). */
     double zoneout, zoneout_c;
+    const void *user; /* for a function of yours that makes cells: whatever it needs */
     int end_;
 } sg_cell_options;
 

@@ -60,6 +60,16 @@ static inline int sg__input_context_size(const sg_seq2seq_options *o)
 {
     return o->post ? 0 : sg__context_size(o);
 }
+static inline int sg__fused_size(const sg_seq2seq_options *o, int one, sg_fuse_place place)
+{
+    bool wider = o->extra && o->fuse_at == place && o->fuse == SG_FUSE_CONCAT;
+    return wider ? one + o->extra : one;
+}
+/* Features of a token as the decoder reads it. */
+static inline int sg__token_size(const sg_seq2seq_options *o)
+{
+    return sg__fused_size(o, o->embed, SG_FUSE_INPUT);
+}
 static inline int sg__feed_size(const sg_seq2seq_options *o)
 {
     return o->input_feeding ? o->hidden : 0;
@@ -77,9 +87,11 @@ typedef struct sg__decoder {
     sg_cell cell[SG_MAX_LAYERS]; /* the decoder's, begun */
 } sg__decoder;
 
+/* Whether there is the z that the model wants; otherwise raises the error. */
+bool sg__has_extra(const sg_seq2seq *m, const sg_encoded *e);
 sg__decoder sg__decoder_start(const sg_seq2seq *m, const sg_encoded *e);
 /* What a step gets from tokens [B,T]: [B,T,G], of the first cell, or with the tokens themselves
- * behind it, for the readout or for what the first cell gives out: [B,T,G+E]. */
+ * behind it, for the readout or for what the first cell gives out: [B,T,G+token]. */
 sg_tensor *sg__decoder_inputs(const sg__decoder *d, sg_tensor *tokens);
 /* One step from the inputs of one token [B,G]: returns the attentional state [B,H]; weights [B,S],
  * or NULL without attention. */

@@ -40,6 +40,9 @@ typedef enum { SG_SUMMARY_LAST, SG_SUMMARY_MEAN, SG_SUMMARY_MAX, SG_SUMMARY_ATTE
 /* What the context c is, with q(s) = tanh(s Wq + bq): q(s) as an initial state, s as an input; c =
  * s (Sutskever et al. 2014); c = q(s) (Cho et al. 2014). */
 typedef enum { SG_BRIDGE_STATE, SG_BRIDGE_NONE, SG_BRIDGE_BOTH } sg_bridge;
+/* Where extra information z meets the decoder: y_{t-1}, as f(y_{t-1}, z); the state that a step of
+ * the first layer sees, f(s_{t-1}, z); what is read out, f(s_t, z). */
+typedef enum { SG_FUSE_INPUT, SG_FUSE_STATE, SG_FUSE_OUTPUT } sg_fuse_place;
 
 typedef struct sg_seq2seq_options {
     sg_context *g;
@@ -57,7 +60,7 @@ typedef struct sg_seq2seq_options {
     double dropout;
     sg_gru_reset reset;
     sg_dtype dtype;
-    bool coverage; /* as in sg_attention_options, like window and heads */
+    bool coverage; /* as in sg_attention_options, like window, heads, monotonic */
     int window, heads;
     double coverage_loss; /* in training mode losses have so many times sum over steps and elements
                              of min(a_t, a_1 + … a_{t-1}), a the weights (See et al. 2017) */
@@ -74,6 +77,13 @@ typedef struct sg_seq2seq_options {
      * source_count tokens, others own_count[k], or where it is 0 the first one's table. */
     int sources, own_count[SG_MAX_SOURCES]; /* 0 means 1 */
     sg_fusion_kind join;                    /* of what comes from them: see below */
+    bool monotonic;                         /* the window of step t = 0, 1, … stands at t */
+    const void *user;                       /* which `make` finds in its options */
+    /* Extra information z (a class, features of a picture, one vector for a question) of so many
+     * features, which you set in sg_encoded; 0: none. ADD of other sizes is h + z Wz. */
+    int extra;
+    sg_fusion_kind fuse;
+    sg_fuse_place fuse_at;
     int end_;
 } sg_seq2seq_options;
 
@@ -96,7 +106,7 @@ typedef struct sg_seq2seq_options {
  * out, and what they end with, y = tanh(l A + r A' + b), say.
  *
  * Parameters NAME.source, .target (embeddings), .forward0, .backward0, .decoder0 … (cells),
- * .bridge0h, .bridge0c … (linear), .pool0 … (attention pool), .merge0h, .merge0c …
+ * .bridge0h, .bridge0c … (linear), .fusion, .pool0 … (attention pool), .merge0h, .merge0c …
  * (fusions), .readout, .out (linear), .attention; of further sources NAME.encoder1.source,
  * .forward0, .backward0, .pool0, .merge0h …, .attention, and .join, .join0h, .join0c … (fusions
  * with those before). The name is not kept. */
@@ -114,6 +124,7 @@ typedef struct sg_seq2seq {
     sg_tensor *target_table;
     sg_cell decoder[SG_MAX_LAYERS];
     sg_affine bridge[SG_MAX_LAYERS][2]; /* of h and c */
+    sg_fusion fusion;                   /* with z */
     sg_affine readout, out;             /* out.w is NULL where it is tied */
 } sg_seq2seq;
 #define sg_make_seq2seq(...) sg_make_seq2seq_((sg_seq2seq_options){__VA_ARGS__, .end_ = 0})
@@ -124,6 +135,7 @@ typedef struct sg_encoded {
     sg_tensor *context;            /* [batch, ..]: c, what is an input without attention */
     sg_state state[SG_MAX_LAYERS]; /* initial ones of the decoder */
     sg_tensor *feed;               /* attentional state of the step before, [batch, hidden] */
+    sg_tensor *z;                  /* [batch, extra]: to be set by you, where there is any */
 } sg_encoded;
 /* Ids are copied, like lengths; the second form is of all sources of the model. */
 SG_API sg_encoded sg_seq2seq_encode(const sg_seq2seq *m, const int32_t *source, int batch, int time,
@@ -137,6 +149,9 @@ SG_API sg_tensor *sg_seq2seq_decode(const sg_seq2seq *m, const sg_encoded *e, co
                                     int batch, int time, sg_tensor **weights);
 /* The loss of a batch, from the encoder to the label loss. */
 SG_API sg_loss sg_seq2seq_loss(const sg_seq2seq *m, const sg_batch *b, double smoothing);
+/* The same of what was encoded, whatever it was; `truth` below 1 is that of scheduled sampling. */
+SG_API sg_loss sg_seq2seq_loss_from(const sg_seq2seq *m, const sg_encoded *e, const sg_batch *b,
+                                    double smoothing, double truth);
 
 /* Scheduled sampling (Bengio et al. 2015): a coin for each step and row decides whether the true
  * token is the next input, with probability `truth`, or the model's own most probable one. 1 is

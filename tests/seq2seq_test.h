@@ -145,6 +145,38 @@ static const other_model other_models[] = {
       .join = SG_FUSE_ADD,
       .cell = SG_CELL_LSTM,
       .bridge = SG_BRIDGE_NONE}},
+    {"a monotonic window, at once", {.window = 1, .monotonic = true, .post = true}},
+    {"monotonic windows, step by step",
+     {.window = 1, .monotonic = true, .sources = 2, .input_feeding = true, .cell = SG_CELL_LSTM}},
+    {"[y; z]", {.extra = 5, .token_out = true, .score = SG_GENERAL, .layers = 2}},
+    {"y + z Wz, at once",
+     {.extra = 5, .fuse = SG_FUSE_ADD, .post = true, .token_out = true, .cell = SG_CELL_LSTM}},
+    {"[y; z], own cells", {.extra = 3, .make = make_own, .no_attention = true}},
+    {"[s; z] Wc", {.extra = 5, .fuse = SG_FUSE_RESTORED, .fuse_at = SG_FUSE_STATE, .layers = 2}},
+    {"f(s, z), at once",
+     {.extra = 2,
+      .fuse = SG_FUSE_MLP,
+      .fuse_at = SG_FUSE_STATE,
+      .post = true,
+      .cell = SG_CELL_GRU}},
+    {"the mean of y and z", {.extra = 3, .fuse = SG_FUSE_MEAN, .no_attention = true}},
+    {"s + z Wz, own cells",
+     {.extra = 1,
+      .fuse = SG_FUSE_ADD,
+      .fuse_at = SG_FUSE_STATE,
+      .make = make_own,
+      .no_attention = true}},
+    {"[s; z] to read out",
+     {.extra = 5, .fuse_at = SG_FUSE_OUTPUT, .input_feeding = true, .cell = SG_CELL_LSTM}},
+    {"f(s, z) to read out, at once",
+     {.extra = 5, .fuse = SG_FUSE_MLP, .fuse_at = SG_FUSE_OUTPUT, .post = true, .tied = true}},
+    {"s + z Wz is all that is read out, two sources",
+     {.extra = 1,
+      .fuse = SG_FUSE_ADD,
+      .fuse_at = SG_FUSE_OUTPUT,
+      .sources = 2,
+      .no_attention = true,
+      .context = SG_CONTEXT_STATE}},
 };
 enum { OTHERS = sizeof other_models / sizeof *other_models };
 
@@ -195,22 +227,37 @@ static inline void add_sources(further_sources *f, int sources, const int32_t *i
     }
 }
 
-/* As the functions of one source, for models of any number. */
+/* So does z, if there is any: a row of a table, a parameter that is made with it. */
+static inline sg_tensor *extra_of(const sg_seq2seq *m, const int32_t *ids, int batch, int time,
+                                  const int *lengths)
+{
+    enum { KINDS = 10 };
+    int32_t first[MOST_ROWS];
+    for (int b = 0; b < batch; b++)
+        first[b] = (lengths ? lengths[b] : time) ? ids[b * time] : 0;
+    sg_context *g = m->o.g;
+    sg_tensor *table = sg_embedding(g, "z", KINDS, m->o.extra, .dtype = m->o.dtype);
+    return sg_take(table, sg_input(g, SG_I32, SG_SHAPE(batch), first));
+}
+
+/* As the functions of one source, for models of any number, and of whatever else. */
 static inline sg_encoded encode_rows(const sg_seq2seq *m, const int32_t *ids, int batch, int time,
                                      const int *lengths)
 {
     further_sources f;
-    if (m->o.sources <= 1)
-        return sg_seq2seq_encode(m, ids, batch, time, lengths);
     add_sources(&f, m->o.sources, ids, batch, time, lengths);
-    return sg_seq2seq_encode_all(m, batch, f.all);
+    sg_encoded e = m->o.sources > 1 ? sg_seq2seq_encode_all(m, batch, f.all)
+                                    : sg_seq2seq_encode(m, ids, batch, time, lengths);
+    if (m->o.extra)
+        e.z = extra_of(m, ids, batch, time, lengths);
+    return e;
 }
 
 static inline sg_greedy greedy_rows(const sg_seq2seq *m, const int32_t *ids, int batch, int time,
                                     const int *lengths, int most)
 {
     bool training = sg_training(m->o.g);
-    if (m->o.sources <= 1)
+    if (m->o.sources <= 1 && !m->o.extra)
         return sg_seq2seq_greedy(m, ids, batch, time, lengths, most);
     sg_train(m->o.g, false);
     sg_encoded e = encode_rows(m, ids, batch, time, lengths);
@@ -228,23 +275,31 @@ static inline int width_of(const sg_seq2seq *m, const int32_t *ids, int batch, i
     return f.width;
 }
 
-static inline sg_loss loss_of(const sg_seq2seq *m, const sg_batch *b, double smoothing)
+/* By the functions of batches where there is nothing but sources, or of what was encoded. */
+static inline sg_loss loss_by(const sg_seq2seq *m, const sg_batch *b, double smoothing,
+                              double truth, bool sampled)
 {
     further_sources f;
     sg_batch all = *b;
+    if (m->o.extra) {
+        sg_encoded e = encode_rows(m, b->source, b->size, b->source_time, b->source_lengths);
+        return sg_seq2seq_loss_from(m, &e, b, smoothing, truth);
+    }
     add_sources(&f, m->o.sources, b->source, b->size, b->source_time, b->source_lengths);
     all.more = f.all + 1;
-    return sg_seq2seq_loss(m, &all, smoothing);
+    return sampled ? sg_seq2seq_sampled_loss(m, &all, smoothing, truth)
+                   : sg_seq2seq_loss(m, &all, smoothing);
+}
+
+static inline sg_loss loss_of(const sg_seq2seq *m, const sg_batch *b, double smoothing)
+{
+    return loss_by(m, b, smoothing, 1, false);
 }
 
 static inline sg_loss sampled_loss_of(const sg_seq2seq *m, const sg_batch *b, double smoothing,
                                       double truth)
 {
-    further_sources f;
-    sg_batch all = *b;
-    add_sources(&f, m->o.sources, b->source, b->size, b->source_time, b->source_lengths);
-    all.more = f.all + 1;
-    return sg_seq2seq_sampled_loss(m, &all, smoothing, truth);
+    return loss_by(m, b, smoothing, truth, true);
 }
 
 #endif

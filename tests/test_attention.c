@@ -336,6 +336,13 @@ Test(attention, errors)
     expect_error(g, SG_BAD_ARGUMENT, "attention \"d\": 2 heads of 4 features, with a score of one");
     sg_make_attention(g, "d", SG_HEADS, 4, 4, .window = 2);
     expect_error(g, SG_BAD_ARGUMENT, "attention \"d\": a window of 2 elements is not for heads");
+    sg_make_attention(g, "d", SG_DOT, 4, 4, .monotonic = true);
+    expect_error(g, SG_BAD_ARGUMENT, "attention \"d\": a monotonic window of 0 elements");
+    sg_attention placed = sg_make_attention(g, "d", SG_DOT, 4, 4, .window = 2, .monotonic = true);
+    sg_tensor *h = sg_full(g, SG_F32, SG_SHAPE(2, 3, 4), 1);
+    sg_memory all = sg_remember(&placed, h, NULL);
+    sg_attend(&placed, &all, sg_index(h, 1, 0));
+    expect_error(g, SG_BAD_ARGUMENT, "attention: a monotonic window without a position");
 
     const int bad[B] = {0, 0, T + 1, 0};
     sg_attention a = sg_make_attention(g, "e", SG_GENERAL, 3, 4), dot = {SG_DOT};

@@ -58,20 +58,21 @@ static sg_tensor *summary_plainly(const sg_seq2seq *m, const sg_attention_pool *
     }
 }
 
-/* Two of a kind, with parameters NAME.wc, or .wh, .wz, .b */
+/* Two of a kind, with parameters NAME.wz, or .wc, or .wh, .wz, .b */
 static sg_tensor *fuse_plainly(sg_context *g, sg_fusion_kind kind, const char *name, sg_tensor *x,
                                sg_tensor *y)
 {
+    sg_tensor *wz = sg_find(g, named("%s.wz", name));
     switch (kind) {
     case SG_FUSE_ADD:
-        return sg_add(x, y);
+        return sg_add(x, wz ? sg_matmul(y, wz) : y);
     case SG_FUSE_MEAN:
         return sg_mul(sg_add(x, y), sg_like(y, 0.5));
     case SG_FUSE_RESTORED:
         return sg_matmul(sg_concat(-1, x, y), sg_find(g, named("%s.wc", name)));
     case SG_FUSE_MLP:
         x = sg_matmul(x, sg_find(g, named("%s.wh", name)));
-        y = sg_matmul(y, sg_find(g, named("%s.wz", name)));
+        y = sg_matmul(y, wz);
         return sg_tanh(sg_add(sg_add(x, y), sg_find(g, named("%s.b", name))));
     default:
         return sg_concat(-1, x, y);
@@ -172,6 +173,15 @@ static void encode_plainly(const sg_seq2seq *m, sg_tensor **values, sg_state *s,
 
 /* ---- the decoder ---------------------------------------------------------------------------- */
 
+/* h, or with z if that is the place for it */
+static sg_tensor *with_extra(const sg_seq2seq *m, sg_fuse_place place, sg_tensor *h)
+{
+    if (!m->o.extra || m->o.fuse_at != place)
+        return h;
+    sg_tensor *z = extra_of(m, source, BATCH, SOURCE, source_lengths);
+    return fuse_plainly(m->o.g, m->o.fuse, "m.fusion", h, z);
+}
+
 /* y_t joined with what else the first cell gets: [y; c; r] */
 static sg_tensor *input_plainly(const sg_seq2seq *m, sg_tensor *y, sg_tensor *c, sg_tensor *r)
 {
@@ -183,15 +193,18 @@ static sg_tensor *input_plainly(const sg_seq2seq *m, sg_tensor *y, sg_tensor *c,
 /* tanh([y; c; h] W + b) of those that there are */
 static sg_tensor *readout_plainly(const sg_seq2seq *m, sg_tensor *y, sg_tensor *c, sg_tensor *h)
 {
+    h = with_extra(m, SG_FUSE_OUTPUT, h);
     h = m->o.context == SG_CONTEXT_STATE ? h : sg_concat(-1, c, h);
     return sg_tanh(sg_apply(m->readout, m->o.token_out ? sg_concat(-1, y, h) : h));
 }
 
-/* Of each source by itself, joined. */
-static sg_tensor *attend_plainly(const sg_seq2seq *m, sg_memory *memory, sg_tensor *h)
+/* Of each source by itself, joined; at step t. */
+static sg_tensor *attend_plainly(const sg_seq2seq *m, sg_memory *memory, int t, sg_tensor *h)
 {
-    sg_tensor *c[SG_MAX_SOURCES];
+    sg_tensor *c[SG_MAX_SOURCES] = {NULL};
     for (int k = 0; k < m->o.sources; k++) {
+        if (m->o.monotonic)
+            memory[k].position = sg_full(m->o.g, SG_F64, SG_SHAPE(BATCH, 1), t);
         sg_attended a = sg_attend(&m->encoder[k].attention, &memory[k], h);
         sg_tensor *before = memory[k].coverage;
         if (m->o.coverage)
@@ -214,15 +227,17 @@ static sg_tensor *translate_plainly(const sg_seq2seq *m) /* logits [B,T,V] */
         memory[k] = sg_remember(&m->encoder[k].attention, values[k], f.all[k].lengths);
     for (int t = 0; t < TARGET; t++) {
         sg_tensor *y = sg_take(m->target_table, column(g, target_in, t));
+        y = with_extra(m, SG_FUSE_INPUT, y);
         if (!m->o.post && !m->o.no_attention)
-            c = attend_plainly(m, memory, top->h);
+            c = attend_plainly(m, memory, t, top->h);
+        s[0].h = with_extra(m, SG_FUSE_STATE, s[0].h);
         sg_tensor *x = input_plainly(m, y, c, r);
         for (int l = 0; l < m->o.layers; l++) {
             s[l] = sg_cell_step(&m->decoder[l], x, s[l]);
             x = sg_output(&m->decoder[l], x, s[l].h);
         }
         if (m->o.post && !m->o.no_attention)
-            c = attend_plainly(m, memory, x);
+            c = attend_plainly(m, memory, t, x);
         r = readout_plainly(m, y, c, x);
         sg_tensor *w = m->o.tied ? sg_transpose(m->target_table, 0, 1) : m->out.w;
         logits[t] = sg_add(sg_matmul(r, w), m->out.b);

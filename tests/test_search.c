@@ -23,8 +23,9 @@ enum {
     SEQ2SEQ_COVERED,
     SEQ2SEQ_PLAIN,
     SEQ2SEQ_HEADS,
-    SEQ2SEQ_TWO, /* sources */
-    SEQ2SEQ_OWN, /* cells */
+    SEQ2SEQ_TWO,   /* sources */
+    SEQ2SEQ_OWN,   /* cells */
+    SEQ2SEQ_EXTRA, /* information, and a window that moves */
     STEPPERS
 };
 
@@ -60,7 +61,9 @@ static sg_stepper stepper(models *m, int kind, int rows, int first, sg_dtype dty
                                      .coverage = kind == SEQ2SEQ_COVERED || kind == SEQ2SEQ_TWO,
                                      .sources = kind == SEQ2SEQ_TWO ? 2 : 1,
                                      .make = kind == SEQ2SEQ_OWN ? make_own : NULL,
-                                     .window = kind == SEQ2SEQ_COVERED ? 2 : 0, .dtype = dtype);
+                                     .window = kind == SEQ2SEQ_COVERED ? 2 : kind == SEQ2SEQ_EXTRA,
+                                     .monotonic = kind == SEQ2SEQ_EXTRA,
+                                     .extra = kind == SEQ2SEQ_EXTRA ? 2 : 0, .dtype = dtype);
     shake(g, 5);
     sg_tensor *memory =
         sequences(g, dtype, rows, 4, 3, .first = first, .lengths = lengths + first, .fill = NAN);

@@ -79,7 +79,9 @@ Test(seq2seq, shapes)
                      "%s: units of the encoder", c.name);
         sg_encoded e = encode_rows(&m, source, BATCH, SOURCE, source_lengths);
         int context = (int)sg_dim(e.context, 1);
-        int first = c.o.embed + (none ? 0 : context) + (c.o.input_feeding ? HIDDEN : 0);
+        int token = c.o.embed +
+                    (c.o.fuse == SG_FUSE_CONCAT && c.o.fuse_at == SG_FUSE_INPUT ? c.o.extra : 0);
+        int first = token + (none ? 0 : context) + (c.o.input_feeding ? HIDDEN : 0);
         cr_assert_eq(m.decoder[0].in, first, "%s: inputs of the decoder", c.name);
         bool wide = c.o.sources == 2 && context == 2 * HIDDEN && c.o.join == SG_FUSE_CONCAT;
         has_shape(e.context, SG_SHAPE(BATCH, wide ? 2 * HIDDEN : HIDDEN), c.name);
@@ -405,6 +407,28 @@ static sg_cell make_gru(sg_cell_options o)
     return sg_gru_(o);
 }
 
+/* A function that makes cells finds what it needs. */
+static sg_cell make_with(sg_cell_options o)
+{
+    o.forget_bias = *(const double *)o.user;
+    return sg_lstm_(o);
+}
+
+Test(seq2seq, what_makes_cells_has_its_own_options)
+{
+    static const double bias = 3;
+    sg_context *g = sg_open();
+    configuration c = configure(REGULAR);
+    c.o.make = make_with;
+    c.o.user = &bias;
+    c.o.g = g;
+    sg_seq2seq m = sg_make_seq2seq_(c.o);
+    cr_assert(sg_ok(g), "%s", sg_errmsg(g));
+    cr_expect_eq(element(m.decoder[0].b, HIDDEN), bias);
+    cr_expect_eq(element(m.encoder[0].forward[0].b, HIDDEN / 2), bias);
+    sg_close(g);
+}
+
 /* A kind is nothing but a function that makes it. */
 Test(seq2seq, a_kind_is_what_makes_it)
 {
@@ -449,6 +473,16 @@ Test(seq2seq, errors)
     REFUSES(g, MAKE(.sources = 2, .join = (sg_fusion_kind)5), "no such way to join sources (5)");
     REFUSES(g, MAKE(.sources = 2, .hidden = 4, .bridge = SG_BRIDGE_NONE),
             "seq2seq \"m\": summaries of 8 features are no state of 4");
+    REFUSES(g, MAKE(.extra = 2, .fuse = (sg_fusion_kind)5),
+            "no such way (5) or place (0) to fuse z of 2 features");
+    REFUSES(g, MAKE(.extra = 2, .fuse_at = (sg_fuse_place)3), "no such way (0) or place (3)");
+    REFUSES(g, MAKE(.extra = -1), "to fuse z of -1 features");
+    REFUSES(g, MAKE(.extra = 2, .fuse_at = SG_FUSE_STATE),
+            "seq2seq \"m\": a state of 256 features with z of 2 is none of 256");
+    REFUSES(g, sg_make_seq2seq(g, "z", 9, 9, .extra = 2, .fuse = SG_FUSE_MEAN),
+            "fusion \"fusion\": h has 128 features, z 2: they do not add");
+    REFUSES(g, sg_make_seq2seq(g, "m1", 9, 9, .monotonic = true),
+            "a monotonic window of 0 elements");
     REFUSES(g, MAKE(.tied = true), "embeddings of 128 features are no output layer of 256 units");
     REFUSES(g, MAKE(.dropout = 1.5), "seq2seq \"m\": dropout: a probability of 1.5");
     REFUSES(g, sg_make_seq2seq(g, "n", 9, 9, .hidden = 4, .score = (sg_score)8),
@@ -481,6 +515,15 @@ Test(seq2seq, errors)
             "greedy: -1 tokens at most");
     REFUSES(g, sg_seq2seq_greedy(&m, (int32_t[]){77}, 1, 1, NULL, 3), "take");
     cr_expect(!sg_training(g));
+
+    m = sg_make_seq2seq(g, "extra", 9, 9, .hidden = 4, .extra = 2);
+    REFUSES(g, sg_seq2seq_loss(&m, &batch, 0),
+            "decoder: extra information of 2 features is not given");
+    e = ENCODE(source, BATCH, SOURCE, NULL);
+    REFUSES(g, sg_seq2seq_stepper(&m, &e), "extra information of 2 features is not given");
+    e = ENCODE(source, BATCH, SOURCE, NULL);
+    e.z = sg_full(g, SG_F32, SG_SHAPE(BATCH, 3), 0);
+    REFUSES(g, sg_seq2seq_greedy_from(&m, &e, 3), "h has 128 features and z 3, not 128 and 2");
 
     m = sg_make_seq2seq(g, "two", 9, 9, .hidden = 4, .sources = 2);
     REFUSES(g, ENCODE(source, BATCH, SOURCE, NULL), "encoder: one source, of a model of 2");

@@ -34,11 +34,11 @@ sg_attention sg_make_attention_(sg_attention_options o)
         sg_fail(o.g, SG_BAD_ARGUMENT, "coverage is a part of the concat score only");
     else if (o.coverage)
         a.wc = sg_param(o.g, "wc", SG_SHAPE(1, hidden), .dtype = o.dtype);
-    if (o.window < 0 || (o.window && o.score == SG_HEADS))
-        sg_fail(o.g, SG_BAD_ARGUMENT, "a window of %d elements%s", o.window,
-                o.window < 0 ? "" : " is not for heads");
-    if (o.window) {
-        a.window = o.window;
+    if (o.window < 0 || (o.window && o.score == SG_HEADS) || (!o.window && o.monotonic))
+        sg_fail(o.g, SG_BAD_ARGUMENT, "a %swindow of %d elements%s",
+                o.monotonic ? "monotonic " : "", o.window, o.window > 0 ? " is not for heads" : "");
+    a.window = o.window;
+    if (o.window && !o.monotonic) {
         a.wp = sg_param(o.g, "wp", SG_SHAPE(o.query, hidden), .dtype = o.dtype);
         a.vp = sg_param(o.g, "vp", SG_SHAPE(hidden, 1), .dtype = o.dtype);
     }
@@ -189,7 +189,7 @@ sg_memory sg_remember(const sg_attention *a, sg_tensor *values, const int *lengt
     if (sg_ok(g) && sg__good_lengths(g, sg_dim(values, 0), sg_dim(values, 1), lengths)) {
         lengths = sg__short_ones(lengths, sg_dim(values, 0), sg_dim(values, 1));
         m.values = sg__clean(values, lengths);
-        m.size = a->window ? sizes(values, lengths) : NULL;
+        m.size = a->wp ? sizes(values, lengths) : NULL;
         if (lengths) {
             int batch = (int)sg_dim(values, 0);
             sg_tensor *mask = sg_length_mask(g, batch, sg_dim(values, 1), lengths);
@@ -211,6 +211,8 @@ sg_attended sg_attend(const sg_attention *a, const sg_memory *m, sg_tensor *quer
                 "the query has %d axes, not [batch, features] or [batch, "
                 "queries, features]",
                 sg_rank(query));
+    if (sg_ok(g) && a->window && !a->wp && !m->position)
+        sg_fail(g, SG_BAD_ARGUMENT, "a monotonic window without a position");
     sg_attended r = {sg__nothing(g), sg__nothing(g)};
     if (sg_ok(g))
         r = attend(a, m, one ? sg_expand_dims(query, 1) : query);

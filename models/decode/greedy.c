@@ -32,6 +32,8 @@ static void want_encoded(const run *r)
         sg_want(r->d.base);
     if (r->m->o.no_attention)
         sg_want(e->context);
+    if (e->z)
+        sg_want(e->z);
     for (int k = 0; k < r->m->o.sources && !r->m->o.no_attention; k++) {
         sg_want(e->memory[k].values);
         sg_want(e->memory[k].keys);
@@ -50,9 +52,12 @@ static sg_tensor *step(run *r, sg_tensor *last)
     sg_want(h);
     if (*weights)
         sg_want(*weights);
-    for (int k = 0; k < m->o.sources; k++)
+    for (int k = 0; k < m->o.sources; k++) {
         if (r->d.now.memory[k].coverage)
             sg_want(r->d.now.memory[k].coverage);
+        if (r->d.now.memory[k].position)
+            sg_want(r->d.now.memory[k].position);
+    }
     for (int l = 0; l < m->o.layers; l++) {
         sg_want(r->d.now.state[l].h);
         if (r->d.now.state[l].c)

@@ -100,12 +100,12 @@ sg_stepper sg_transformer_stepper(const sg_transformer_model *m, int rows, sg_te
 
 /* ---- sequence to sequence ------------------------------------------------------------------- */
 
-/* States by layer, what is fed, what was covered; fixed: what was encoded. The same order in both
- * directions. */
+/* States by layer, what is fed, what was covered, where windows stand; fixed: what was encoded. The
+ * same order in both directions. */
 static void exchange(const sg_seq2seq *m, sg_encoded *e, sg_tensor **states, int *n, int *fixed,
                      bool write)
 {
-    sg_tensor **place[2 * SG_MAX_LAYERS + 2 + 5 * SG_MAX_SOURCES];
+    sg_tensor **place[2 * SG_MAX_LAYERS + 3 + 6 * SG_MAX_SOURCES];
     int k = 0;
     for (int l = 0; l < m->o.layers; l++) {
         place[k++] = &e->state[l].h;
@@ -116,14 +116,18 @@ static void exchange(const sg_seq2seq *m, sg_encoded *e, sg_tensor **states, int
     int attended = m->o.no_attention ? 0 : m->o.sources;
     for (int i = 0; i < attended && m->o.coverage; i++)
         place[k++] = &e->memory[i].coverage;
+    for (int i = 0; i < attended && m->o.monotonic; i++)
+        place[k++] = &e->memory[i].position;
     *fixed = k;
     if (m->o.no_attention)
         place[k++] = &e->context;
+    if (m->o.extra)
+        place[k++] = &e->z;
     for (int i = 0; i < attended; i++) {
         place[k++] = &e->memory[i].values;
         place[k++] = &e->memory[i].keys;
         place[k++] = &e->memory[i].mask;
-        if (m->o.window)
+        if (m->o.window && !m->o.monotonic)
             place[k++] = &e->memory[i].size;
     }
     *n = k;
@@ -155,7 +159,7 @@ sg_stepper sg_seq2seq_stepper(const sg_seq2seq *m, const sg_encoded *encoded)
     sg_context *g = m->o.g;
     sg_stepper s = {g, seq2seq_step, m, .classes = m->o.target_count, .start = SG_START};
     s.stop = SG_STOP;
-    if (!sg_ok(g))
+    if (!sg_ok(g) || !sg__has_extra(m, encoded))
         return s;
     s.rows = (int)sg_dim(e.context, 0);
     for (int k = 0; k < m->o.sources && !m->o.no_attention; k++) {

@@ -20,6 +20,32 @@ static sg_tensor *with(sg_tensor *xw, sg_tensor *x, sg_tensor *w)
     return xw ? sg_add(xw, product) : product;
 }
 
+bool sg__has_extra(const sg_seq2seq *m, const sg_encoded *e)
+{
+    if (m->o.extra && !e->z)
+        sg_fail(m->o.g, SG_BAD_ARGUMENT, "extra information of %d features is not given",
+                m->o.extra);
+    return sg_ok(m->o.g);
+}
+
+/* With z, where that is the place for it. */
+static sg_tensor *joined(const sg__decoder *d, sg_fuse_place place, sg_tensor *h)
+{
+    const sg_seq2seq *m = d->m;
+    return m->o.extra && m->o.fuse_at == place ? sg_fuse(&m->fusion, h, d->now.z) : h;
+}
+
+/* A layer's cell, of which steps see z beside their state if that is the place for it. */
+static sg_cell cell_of(const sg_seq2seq *m, int layer, const sg_encoded *e)
+{
+    sg_cell p = m->decoder[layer];
+    if (layer == 0 && m->o.extra && m->o.fuse_at == SG_FUSE_STATE) {
+        p.fusion = m->fusion;
+        p.z = e->z;
+    }
+    return p;
+}
+
 /* The slices are taken here, not at every step, so that their gradients are summed before they
  * become part of wx's. */
 sg__decoder sg__decoder_start(const sg_seq2seq *m, const sg_encoded *e)
@@ -27,14 +53,18 @@ sg__decoder sg__decoder_start(const sg_seq2seq *m, const sg_encoded *e)
     const sg_seq2seq_options *o = &m->o;
     const sg_cell *cell = &m->decoder[0];
     sg__decoder d = {.m = m, .now = *e, .base = cell->wx ? cell->b : NULL};
-    for (int l = 0; l < o->layers; l++)
-        d.cell[l] = sg_ok(o->g) ? sg_begin(&m->decoder[l], sg_dim(e->context, 0)) : m->decoder[l];
+    bool good = sg__has_extra(m, e);
+    for (int l = 0; l < o->layers; l++) {
+        d.cell[l] = cell_of(m, l, e);
+        if (good)
+            d.cell[l] = sg_begin(&d.cell[l], sg_dim(e->context, 0));
+    }
     if (!cell->wx)
         return d;
-    int context = sg__input_context_size(o);
-    d.of_token = rows(cell->wx, 0, o->embed);
-    d.of_context = rows(cell->wx, o->embed, context);
-    d.of_feed = rows(cell->wx, o->embed + context, sg__feed_size(o));
+    int token = sg__token_size(o), context = sg__input_context_size(o);
+    d.of_token = rows(cell->wx, 0, token);
+    d.of_context = rows(cell->wx, token, context);
+    d.of_feed = rows(cell->wx, token + context, sg__feed_size(o));
     if (o->no_attention && context) {
         sg_tensor *c = sg_matmul(e->context, d.of_context);
         d.base = sg_expand_dims(cell->b ? sg_add(c, cell->b) : c, 1); /* [B,1,G] */
@@ -58,6 +88,7 @@ sg_tensor *sg__decoder_inputs(const sg__decoder *d, sg_tensor *tokens)
 {
     const sg_seq2seq *m = d->m;
     sg_tensor *x = sg_dropout(sg_take(m->target_table, tokens), m->o.dropout); /* [B,T,E] */
+    x = joined(d, SG_FUSE_INPUT, x);
     sg_tensor *xw = with(NULL, x, d->of_token);
     if (!d->of_token && m->o.no_attention && sg__input_context_size(&m->o) && sg_ok(m->o.g))
         xw = with(xw, at_all_steps(d->now.context, sg_dim(x, 1)), NULL);
@@ -72,11 +103,13 @@ static sg_tensor *cut_token(const sg_seq2seq *m, sg_tensor **xw)
     int64_t n = keeps_token(m) ? sg_dim(all, -1) : 0;
     if (n == 0)
         return NULL;
-    *xw = sg_slice(all, -1, 0, n - m->o.embed, 1);
-    return sg_slice(all, -1, n - m->o.embed, n, 1);
+    int64_t own = n - sg__token_size(&m->o);
+    *xw = sg_slice(all, -1, 0, own, 1);
+    return sg_slice(all, -1, own, n, 1);
 }
 
-/* Attends from h to each source, and adds the weights to what was attended to so far. */
+/* Attends from h to each source, adds the weights to what was attended to so far, and moves windows
+ * on. */
 static sg_attended attend(sg__decoder *d, sg_tensor *h)
 {
     sg_attended all = {NULL, NULL};
@@ -86,6 +119,8 @@ static sg_attended attend(sg__decoder *d, sg_tensor *h)
         sg_attended a = sg_attend(&n->attention, memory, h);
         if (d->m->o.coverage)
             memory->coverage = memory->coverage ? sg_add(memory->coverage, a.weights) : a.weights;
+        if (d->m->o.monotonic)
+            memory->position = sg_add(memory->position, sg_like(memory->position, 1));
         all.context = k ? sg_fuse(&n->join, all.context, a.context) : a.context;
         all.weights = k ? sg_concat(-1, all.weights, a.weights) : a.weights;
     }
@@ -93,8 +128,10 @@ static sg_attended attend(sg__decoder *d, sg_tensor *h)
 }
 
 /* tanh(Wc [context; h]) (Luong et al. 2015), or of some of [y; context; h] */
-static sg_tensor *readout(const sg_seq2seq *m, sg_tensor *context, sg_tensor *h, sg_tensor *y)
+static sg_tensor *readout(const sg__decoder *d, sg_tensor *context, sg_tensor *h, sg_tensor *y)
 {
+    const sg_seq2seq *m = d->m;
+    h = joined(d, SG_FUSE_OUTPUT, h);
     h = m->o.context == SG_CONTEXT_STATE ? h : sg_concat(-1, context, h);
     return sg_tanh(sg_apply(m->readout, m->o.token_out && y ? sg_concat(-1, y, h) : h));
 }
@@ -128,7 +165,14 @@ sg_tensor *sg__decoder_step(sg__decoder *d, sg_tensor *xw, sg_tensor **weights)
     if (attends && m->o.post) /* from h_t */
         a = attend(d, h);
     *weights = a.weights;
-    return d->now.feed = readout(m, a.context, h, y);
+    return d->now.feed = readout(d, a.context, h, y);
+}
+
+static sg_tensor *step_numbers(sg_tensor *h) /* of h [B,T,H]: 0, 1, … T-1 in each row */
+{
+    sg_shape all = SG_SHAPE(sg_dim(h, 0), sg_dim(h, 1));
+    sg_tensor *one = sg_full(sg_context_of(h), sg_type(h), all, 1);
+    return sg_sub(sg_cumsum(one, 1), one);
 }
 
 /* Where no step's inputs need the step before but by the cells' own states: all at once. */
@@ -136,7 +180,7 @@ static sg_tensor *all_at_once(sg__decoder *d, sg_tensor *xw, sg_tensor **weights
 {
     const sg_seq2seq *m = d->m;
     const sg_encoded *e = &d->now;
-    sg_cell first = m->decoder[0];
+    sg_cell first = cell_of(m, 0, e);
     sg_tensor *y = cut_token(m, &xw);
     first.wx = NULL; /* xw are its inputs already */
     first.output = NULL;
@@ -144,13 +188,15 @@ static sg_tensor *all_at_once(sg__decoder *d, sg_tensor *xw, sg_tensor **weights
     h = sg_output(&m->decoder[0], y, h);
     for (int l = 1; l < m->o.layers; l++)
         h = sg_unroll(m->decoder[l], sg_dropout(h, m->o.dropout), .initial = e->state[l]);
+    for (int k = 0; m->o.monotonic && k < m->o.sources; k++)
+        d->now.memory[k].position = step_numbers(h);
     sg_attended a = {.context = e->context};
     if (m->o.no_attention)
         a.context = at_all_steps(e->context, sg_dim(h, 1));
     else
         a = attend(d, h);
     *weights = a.weights; /* [B,T,S] */
-    return readout(m, a.context, h, y);
+    return readout(d, a.context, h, y);
 }
 
 int64_t sg__source_time(const sg_seq2seq *m, const sg_encoded *e)

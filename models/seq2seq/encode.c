@@ -117,6 +117,8 @@ sg_encoded sg_seq2seq_encode_all(const sg_seq2seq *m, int batch, const sg_source
         sg_tensor *x = read_source(m, n, &sources[k], batch, said[k]);
         if (!m->o.no_attention)
             e.memory[k] = sg_remember(&n->attention, x, sources[k].lengths);
+        if (m->o.monotonic)
+            e.memory[k].position = sg_full(g, m->o.dtype, SG_SHAPE(batch, 1), 0);
     }
     for (int l = 0; l < m->o.layers && sg_ok(g); l++)
         hand_over(m, l, (const sg_state(*)[SG_MAX_LAYERS])said, &e);

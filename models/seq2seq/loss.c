@@ -61,13 +61,12 @@ static sg_loss with_coverage(const sg_seq2seq *m, sg_loss loss, sg_tensor *weigh
     return loss;
 }
 
-sg_loss sg_seq2seq_loss(const sg_seq2seq *m, const sg_batch *b, double smoothing)
+static sg_loss forced(const sg_seq2seq *m, const sg_encoded *e, const sg_batch *b, double smoothing)
 {
     sg_context *g = m->o.g;
-    sg_encoded e = encode(m, b);
     sg_push(g, "decoder", "");
     sg_tensor *tokens = sg__tokens(g, b->target_in, b->size, b->target_time, b->target_lengths);
-    sg_tensor *w, *r = sg__decode(m, &e, tokens, &w);
+    sg_tensor *w, *r = sg__decode(m, e, tokens, &w);
     chosen k = real_tokens(g, b);
     if (k.all) {
         sg_tensor *rows = sg_reshape(r, SG_SHAPE(b->size * b->target_time, sg_dim(r, 2)));
@@ -107,17 +106,37 @@ static sg_tensor *decode_sampled(const sg_seq2seq *m, const sg_encoded *e, sg_te
     return sg__stack_steps(time, logits, d.now.feed, m->o.target_count);
 }
 
-sg_loss sg_seq2seq_sampled_loss(const sg_seq2seq *m, const sg_batch *b, double smoothing,
-                                double truth)
+static sg_loss sampled(const sg_seq2seq *m, const sg_encoded *e, const sg_batch *b,
+                       double smoothing, double truth)
 {
     sg_context *g = m->o.g;
-    sg_encoded e = encode(m, b);
     sg_push(g, "decoder", "");
     sg_tensor *tokens = sg__tokens(g, b->target_in, b->size, b->target_time, b->target_lengths);
     sg_tensor *w = NULL, *logits = sg__nothing(g);
     if (sg_ok(g))
-        logits = decode_sampled(m, &e, tokens, truth, &w);
+        logits = decode_sampled(m, e, tokens, truth, &w);
     sg_pop(g);
     sg_loss loss = sg_label_loss(logits, b->target_out, b->target_lengths, smoothing);
     return with_coverage(m, loss, w, b->target_lengths);
+}
+
+/* ---- both ----------------------------------------------------------------------------------- */
+
+sg_loss sg_seq2seq_loss(const sg_seq2seq *m, const sg_batch *b, double smoothing)
+{
+    sg_encoded e = encode(m, b);
+    return forced(m, &e, b, smoothing);
+}
+
+sg_loss sg_seq2seq_sampled_loss(const sg_seq2seq *m, const sg_batch *b, double smoothing,
+                                double truth)
+{
+    sg_encoded e = encode(m, b);
+    return sampled(m, &e, b, smoothing, truth);
+}
+
+sg_loss sg_seq2seq_loss_from(const sg_seq2seq *m, const sg_encoded *e, const sg_batch *b,
+                             double smoothing, double truth)
+{
+    return truth < 1 ? sampled(m, e, b, smoothing, truth) : forced(m, e, b, smoothing);
 }

@@ -35,6 +35,12 @@ static bool good(const sg_seq2seq_options *o)
         sg_fail(g, SG_BAD_ARGUMENT, "%d sources are not in 1..%d", o->sources, SG_MAX_SOURCES);
     if ((unsigned)o->join > SG_FUSE_MLP)
         sg_fail(g, SG_BAD_ARGUMENT, "no such way to join sources (%d)", (int)o->join);
+    if ((unsigned)o->fuse > SG_FUSE_MLP || (unsigned)o->fuse_at > SG_FUSE_OUTPUT || o->extra < 0)
+        sg_fail(g, SG_BAD_ARGUMENT, "no such way (%d) or place (%d) to fuse z of %d features",
+                (int)o->fuse, (int)o->fuse_at, o->extra);
+    if (o->extra && o->fuse == SG_FUSE_CONCAT && o->fuse_at == SG_FUSE_STATE)
+        sg_fail(g, SG_BAD_SHAPE, "a state of %d features with z of %d is none of %d", o->hidden,
+                o->extra, o->hidden);
     if (o->tied && o->embed != o->hidden)
         sg_fail(g, SG_BAD_ARGUMENT, "embeddings of %d features are no output layer of %d units",
                 o->embed, o->hidden);
@@ -68,6 +74,7 @@ static sg_cell make_cell(const sg_seq2seq_options *o, const char *name, int laye
                          .variational = o->variational,
                          .zoneout = o->zoneout,
                          .zoneout_c = o->zoneout,
+                         .user = o->user,
                          .dtype = o->dtype};
     sg_cell p = o->make ? o->make(c) : kinds[o->cell](c);
     good_cell(o, numbered, &p, hidden);
@@ -77,7 +84,7 @@ static sg_cell make_cell(const sg_seq2seq_options *o, const char *name, int laye
 /* Its inputs come in parts, each with the model's own dropout. */
 static sg_cell make_first_decoder(const sg_seq2seq_options *o)
 {
-    int in = o->embed + sg__input_context_size(o) + sg__feed_size(o);
+    int in = sg__token_size(o) + sg__input_context_size(o) + sg__feed_size(o);
     sg_cell p = make_cell(o, "decoder", 0, in, o->hidden);
     if (sg_ok(o->g) && p.dropout != 0)
         sg_fail(o->g, SG_BAD_ARGUMENT,
@@ -172,7 +179,8 @@ static void make_attention(sg_seq2seq *m, int number)
     if (!o->no_attention)
         n->attention =
             sg_make_attention(o->g, "attention", o->score, o->hidden, o->hidden, .dtype = o->dtype,
-                              .coverage = o->coverage, .window = o->window, .heads = o->heads);
+                              .coverage = o->coverage, .window = o->window, .heads = o->heads,
+                              .monotonic = o->monotonic);
     bool bridged = o->no_attention && o->bridge == SG_BRIDGE_BOTH;
     if (number && o->context != SG_CONTEXT_STATE && !bridged)
         n->join = make_join(o, "join", number, o->hidden);
@@ -203,6 +211,16 @@ static void make_layer(sg_seq2seq *m, int layer)
     make_bridge(m, layer);
 }
 
+/* The way to join z to what stands at its place. */
+static void make_fusion(sg_seq2seq *m)
+{
+    const sg_seq2seq_options *o = &m->o;
+    int size = o->fuse_at == SG_FUSE_INPUT ? o->embed : o->hidden;
+    if (o->extra)
+        m->fusion = sg_make_fusion(o->g, "fusion", o->fuse, size, o->extra, .dtype = o->dtype,
+                                   .project = o->extra != size);
+}
+
 static void make_parts(sg_seq2seq *m)
 {
     const sg_seq2seq_options *o = &m->o;
@@ -214,7 +232,9 @@ static void make_parts(sg_seq2seq *m)
     make_attention(m, 0);
     for (int k = 1; k < o->sources; k++)
         make_further_encoder(m, k);
-    int read = sg__context_size(o) + o->hidden + (o->token_out ? o->embed : 0);
+    make_fusion(m);
+    int read = sg__context_size(o) + sg__fused_size(o, o->hidden, SG_FUSE_OUTPUT) +
+               (o->token_out ? sg__token_size(o) : 0);
     m->readout = sg_linear(g, "readout", read, o->hidden, .dtype = o->dtype);
     m->out = o->tied ? sg_tied("out", m->target_table)
                      : sg_linear(g, "out", o->hidden, o->target_count, .dtype = o->dtype);
