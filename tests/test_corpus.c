@@ -79,6 +79,22 @@ Test(corpus, two_files)
     leave(&f);
 }
 
+/* Whole lines, tabs among them, of what can be read but once. */
+Test(corpus, a_pipe_with_itself)
+{
+    static const char lines[] = "1 one\ttab\n2\n";
+    int ends[2];
+    char path[32];
+    sg_context *g = sg_open();
+    cr_assert(pipe(ends) == 0 && write(ends[1], lines, strlen(lines)) > 0 && close(ends[1]) == 0);
+    snprintf(path, sizeof path, "/dev/fd/%d", ends[0]);
+    sg_corpus *c = sg_corpus_read(g, path, path);
+    cr_expect_str_eq(pairs_of(c), "1 one\ttab/1 one\ttab 2/2", "%s: %s", sg_errmsg(g), pairs_of(c));
+    sg_corpus_free(c);
+    close(ends[0]);
+    sg_close(g);
+}
+
 Test(corpus, bad_files_are_refused)
 {
     static const struct {

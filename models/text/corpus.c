@@ -69,12 +69,13 @@ static bool make_room(sg_context *g, corpus *c, int n)
 static bool read_two(const sg_corpus_options *o, corpus *c)
 {
     const char *path[2] = {o->path, o->target_path};
-    int lines[2];
-    for (int k = 0; k < 2; k++)
+    /* a file with itself, which is whole lines, may be a pipe: it is read once */
+    int lines[2], files = strcmp(path[0], path[1]) == 0 ? 1 : 2;
+    for (int k = 0; k < files; k++)
         if (!sg__text_read_file(o->g, path[k], o->replace_invalid, &c->file[k]) ||
             !count_lines(o->g, path[k], &c->file[k], &lines[k]))
             return false;
-    if (lines[0] != lines[1]) {
+    if (files == 2 && lines[0] != lines[1]) {
         sg_fail(o->g, SG_BAD_FILE, "corpus: %s has %d lines, %s has %d", path[0], lines[0], path[1],
                 lines[1]);
         return false;
@@ -82,11 +83,13 @@ static bool read_two(const sg_corpus_options *o, corpus *c)
     int n = lines[0];
     if (!make_room(o->g, c, n))
         return false;
-    for (int k = 0; k < 2; k++) {
+    for (int k = 0; k < files; k++) {
         char *next = c->file[k].data;
         for (int i = 0; i < n; i++)
             c->text[k * n + i] = take_line(&next);
     }
+    if (files == 1)
+        memcpy(c->text + n, c->text, (size_t)n * sizeof *c->text);
     return true;
 }
 
