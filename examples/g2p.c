@@ -19,8 +19,8 @@
  *
  * A greedy decoder cannot take a phone back; a beam 束搜索 keeps several beginnings.
  */
+#include "examples/attending.h"
 #include "examples/spelling.h"
-#include "examples/translator.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -34,25 +34,8 @@ typedef struct settings {
     double dropout;
 } settings;
 
-typedef struct net {
-    translator t;
-    sg_seq2seq model;
-} net;
-
-static sg_loss loss_of(const void *model, const sg_batch *b, double smoothing, double truth)
-{
-    (void)truth; /* always */
-    return sg_seq2seq_loss(model, b, smoothing);
-}
-
-static sg_stepper begin(const void *model, const sg_batch *b)
-{
-    sg_encoded e = sg_seq2seq_encode(model, b->source, b->size, b->source_time, b->source_lengths);
-    return sg_seq2seq_stepper(model, &e);
-}
-
 /* Attention from the state before a step: α = softmax(v·tanh(s_{t-1} Wq + h Wk)). */
-static void make_model(net *n, const settings *s)
+static void make_model(attending *n, const settings *s)
 {
     sg_context *g = n->t.g;
     if (!sg_ok(g))
@@ -60,9 +43,7 @@ static void make_model(net *n, const settings *s)
     n->model = sg_make_seq2seq(g, "g2p", sg_vocabulary_size(n->t.source),
                                sg_vocabulary_size(n->t.target), s->embed, s->hidden, s->layers,
                                (sg_cell_kind)s->cell, .score = SG_CONCAT, .dropout = s->dropout);
-    n->t.model = &n->model;
-    n->t.loss = loss_of;
-    n->t.begin = begin;
+    attending_use(n);
 }
 
 /* ---- words and their pronunciations ---------------------------------------------------------- */
@@ -161,7 +142,7 @@ static double percent(int part, int whole)
 }
 
 /* One line of JSON; before it, about `shown` words with what was told of them. */
-static void print_json(const net *n, const settings *s, const sg_corpus *c, int shown)
+static void print_json(const attending *n, const settings *s, const sg_corpus *c, int shown)
 {
     lexicon l = gather(n->t.g, c);
     verdict v = {.g = n->t.g, .l = &l, .shown = shown};
@@ -173,7 +154,7 @@ static void print_json(const net *n, const settings *s, const sg_corpus *c, int 
 
 /* ---- the commands 命令 ---------------------------------------------------------------------- */
 
-static void learn(net *n, const program *p, const sg_corpus *train, const sg_corpus *valid)
+static void learn(attending *n, const program *p, const sg_corpus *train, const sg_corpus *valid)
 {
     settings *s = p->settings;
     translator_build(&n->t, train,
@@ -199,11 +180,11 @@ static void tell(void *user, int index, int rank, const char *phones, double sco
     printf("%8.4f  %s\n", score, phones);
 }
 
-static void use(net *n, const settings *s, const char *word)
+static void use(attending *n, const settings *s, const char *word)
 {
     sg_corpus *c = sg_corpus_of(n->t.g, 1, &word, NULL);
     translator_decode(&n->t, c, 1, &s->search, tell, NULL);
-    translator_draw(&n->t, &n->model, word, s->search.most, stdout, s->t.plot);
+    attending_draw(n, word, s->search.most, stdout, s->t.plot);
     sg_corpus_free(c);
 }
 
@@ -211,7 +192,7 @@ static void run_made_up(sg_context *g, const program *p)
 {
     enum { TRAIN_WORDS = 8000, TEST_WORDS = 1000, SHOWN = 12 };
     settings *s = p->settings;
-    net n = {.t = {.g = g}};
+    attending n = {.t = {.g = g}};
     sg_corpus *train = spelling_words(g, (uint64_t)s->t.seed, TRAIN_WORDS);
     sg_corpus *test = spelling_words(g, (uint64_t)s->t.seed + 1, TEST_WORDS);
     learn(&n, p, train, NULL);
@@ -233,7 +214,7 @@ static void run_made_up(sg_context *g, const program *p)
 static void run_train(sg_context *g, const program *p)
 {
     settings *s = p->settings;
-    net n = {.t = {.g = g}};
+    attending n = {.t = {.g = g}};
     sg_corpus *train = read(g, s->t.train, "train");
     sg_corpus *valid = s->t.valid ? read(g, s->t.valid, "valid") : sg_corpus_of(g, 0, NULL, NULL);
     learn(&n, p, train, valid);
@@ -244,7 +225,7 @@ static void run_train(sg_context *g, const program *p)
     sg_corpus_free(valid);
 }
 
-static void load(net *n, const program *p)
+static void load(attending *n, const program *p)
 {
     translator_load(&n->t, p);
     make_model(n, p->settings);
@@ -253,7 +234,7 @@ static void load(net *n, const program *p)
 static void run_evaluate(sg_context *g, const program *p)
 {
     settings *s = p->settings;
-    net n = {.t = {.g = g}};
+    attending n = {.t = {.g = g}};
     load(&n, p);
     sg_corpus *c = read(g, s->t.test, "test");
     if (sg_ok(g))
@@ -265,7 +246,7 @@ static void run_evaluate(sg_context *g, const program *p)
 static void run_use(sg_context *g, const program *p)
 {
     settings *s = p->settings;
-    net n = {.t = {.g = g}};
+    attending n = {.t = {.g = g}};
     load(&n, p);
     if (!s->word)
         sg_fail(g, SG_BAD_ARGUMENT, "what is to be spoken? --word W");
@@ -289,10 +270,11 @@ int main(int argc, char **argv)
                   .hidden = 64,
                   .layers = 1,
                   .dropout = 0.1};
+    static const char *const cells[] = {"rnn", "gru", "lstm", NULL}; /* of sg_cell_kind */
     const option table[] = {
         PROGRAM_DATA_OPTIONS(s.t, "lines of a word, a tab, its phones"),
         {.help = "Model"},
-        {"cell", "recurrent cell", .choice = &s.cell, .choices = program_cells},
+        {"cell", "recurrent cell", .choice = &s.cell, .choices = cells},
         {"embed", "features of a letter or phone", .integer = &s.embed, .low = 1, .high = 65536},
         {"hidden", "units of the state, even", .integer = &s.hidden, .low = 2, .high = 65536},
         {"layers", "on each side", .integer = &s.layers, .low = 1, .high = SG_MAX_LAYERS},

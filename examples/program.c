@@ -11,7 +11,6 @@
 const char *const program_optimizers[] = {"sgd", "adam", NULL};
 const char *const program_schedules[] = {"constant", "cosine", "decay", "inverse-sqrt", NULL};
 const char *const program_vectors_formats[] = {"glove", "word2vec", "binary", NULL};
-const char *const program_cells[] = {"rnn", "gru", "lstm", NULL};
 
 /* ---- commands ------------------------------------------------------------------------------- */
 

@@ -36,7 +36,6 @@ typedef enum {
     PROGRAM_INVERSE_SQRT
 } program_schedule;
 extern const char *const program_optimizers[], *const program_schedules[]; /* ended by NULL */
-extern const char *const program_cells[];                                  /* of sg_cell_kind */
 
 /* What most programs begin with: Adam, whose rate falls to 0 at the last epoch. */
 #define PROGRAM_DEFAULTS                                                                           \
@@ -62,7 +61,8 @@ extern const char *const program_cells[];                                  /* of
         {"patience", "epochs without improvement that are borne, 0: all",                          \
          .integer = &(t).patience, .low = 0, .high = 1e6},                                         \
         {"optimizer", "of the steps", .choice = &(t).optimizer, .choices = program_optimizers},    \
-        {"lazy", "Adam changes only those rows of tables that a step has seen", .flag = &(t).lazy},\
+        {"lazy", "Adam changes only those rows of tables that a step has seen",                    \
+         .flag = &(t).lazy},                                                                       \
         {"lr", "learning rate", .number = &(t).lr, .low = 1e-9, .high = 1000},                     \
         {"schedule",                                                                               \
          "cosine: falls to 0 at the last epoch; decay: times --decay at each epoch; "              \

@@ -20,18 +20,21 @@
  * step, or both (--context); with --token-out the readout sees y_{t-1}, too, as in Cho's decoder.
  *
  * Of several sources, an article and a question 两个来源: 文章与问题, each has an encoder and an
- * attention (--sources 2, which without a file learns little stories); the contexts are joined.
+ * attention (--sources 2, which without a file learns little stories); the contexts are joined. Or
+ * the last one is but one vector z, beside the word, the state or what is read out (--fuse-at): of
+ * the stories the first two are right of all, the third of two in three, for it is the state that
+ * attends, and has not heard the question.
  *
  * It is trained with the true tokens before each step as its inputs (teacher forcing 教师强制), or
  * with its own ones now and then (scheduled sampling 计划采样), and decodes by beam search 束搜索,
  * of which width 1 is greedy 贪心解码. The model is made in models/seq2seq/, of plain ops; this
  * program is about training and using it. Formats of files are told in pairs.h.
  */
+#include "examples/attending.h"
 #include "examples/cells.h"
 #include "examples/dates.h"
 #include "examples/pairs.h"
 #include "examples/stories.h"
-#include "examples/translator.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -41,10 +44,12 @@ typedef struct settings {
     translator_training how;
     translator_search search;
     pairs_options data;
+    program_vectors vectors;
     const char *picture;
     /* the model */
-    int cell, attention, attend, context, summary, bridge, sources, join, merge;
-    int embed, hidden, layers, window, heads;
+    cells_choice cell;
+    int attention, attend, context, summary, bridge, sources, join, merge, fuse, at;
+    int embed, hidden, layers, window, window_at, heads;
     bool feed, coverage, bidirectional, token_out, tied, variational;
     double dropout, state_dropout, zoneout, coverage_loss;
 } settings;
@@ -56,98 +61,59 @@ enum { NONE = SG_HEADS + 1 };
 static const char *const attentions[] = {"dot",   "scaled", "general", "concat",
                                          "heads", "none",   NULL};
 
-typedef struct net {
-    translator t;
-    sg_seq2seq model;
-} net;
-
-/* Part k of row i of a batch, of those that "|" divides, the last of which may have more of them:
- * its length; ids, if not NULL, get it. */
-static int part_of(const sg_batch *b, int i, int k, int last, int32_t divides, int32_t *ids)
+/* The cell of the options, with what is around it where its inputs are of the size of its states.
+ */
+static sg_cell make_cell(sg_cell_options o)
 {
-    int n = 0, at = 0;
-    for (int t = 0; t < b->source_lengths[i]; t++) {
-        int32_t id = b->source[i * b->source_time + t];
-        if (id == divides && at < last) {
-            at++;
-        } else if (at == k) {
-            if (ids)
-                ids[n] = id;
-            n++;
-        }
-    }
-    return n;
+    cells_choice c = *(const cells_choice *)o.user;
+    c.wrap = o.in == o.hidden ? c.wrap : 0;
+    return cells_make(&c, o);
 }
 
-/* The sources of a batch, which stand in one line. */
-static sg_source *sources_of(const net *n, const sg_batch *b)
+static bool has_wrapped(const sg_seq2seq *m)
 {
-    int32_t divides = sg_vocabulary_id(n->t.source, "|");
-    int count = n->model.o.sources;
-    sg_source *s = sg_room(n->t.g, (size_t)count * sizeof *s);
-    for (int k = 0; s && k < count; k++) {
-        int time = 1, *lengths = sg_room(n->t.g, (size_t)b->size * sizeof *lengths);
-        for (int i = 0; lengths && i < b->size; i++) {
-            lengths[i] = part_of(b, i, k, count - 1, divides, NULL);
-            time = lengths[i] > time ? lengths[i] : time;
-        }
-        int32_t *ids = sg_room(n->t.g, (size_t)b->size * (size_t)time * sizeof *ids);
-        for (int i = 0; lengths && ids && i < b->size; i++)
-            part_of(b, i, k, count - 1, divides, ids + (size_t)i * (size_t)time);
-        s[k] = (sg_source){ids, time, lengths};
-    }
-    return s;
+    bool any = false;
+    for (int l = 0; l < m->o.layers; l++)
+        any = any || m->encoder[0].forward[l].output || m->decoder[l].output;
+    return any;
 }
 
-static sg_loss loss_of(const void *model, const sg_batch *both, double smoothing, double truth)
-{
-    const net *n = model;
-    sg_batch one = *both, *b = &one;
-    sg_source *s = n->model.o.sources > 1 ? sources_of(n, both) : NULL;
-    if (s) {
-        one.source = s[0].ids;
-        one.source_time = s[0].time;
-        one.source_lengths = s[0].lengths;
-        one.more = s + 1;
-    }
-    model = &n->model;
-    return truth < 1 ? sg_seq2seq_sampled_loss(model, b, smoothing, truth)
-                     : sg_seq2seq_loss(model, b, smoothing);
-}
-
-static sg_stepper begin(const void *model, const sg_batch *b)
-{
-    const net *n = model;
-    sg_source one = {b->source, b->source_time, b->source_lengths};
-    sg_source *s = n->model.o.sources > 1 ? sources_of(n, b) : NULL;
-    sg_encoded e = sg_seq2seq_encode_all(&n->model, b->size, s ? s : &one);
-    return sg_seq2seq_stepper(&n->model, &e);
-}
+/* Where the extra source meets the decoder: one of sg_fuse_place, or nowhere. */
+static const char *const places[] = {"none", "input", "hidden", "output", NULL};
 
 /* The model between the vocabularies that are there. */
-static void make_model(net *n, const settings *s)
+static void make_model(attending *n, const settings *s)
 {
     sg_context *g = n->t.g;
+    bool extra = s->at > 0;
+    if (extra && s->sources < 2)
+        sg_fail(g, SG_BAD_ARGUMENT, "--fuse-at %s: that of the last of --sources 2 or more",
+                places[s->at]);
     if (!sg_ok(g))
         return;
     n->model = sg_make_seq2seq(
         g, "seq2seq", sg_vocabulary_size(n->t.source), sg_vocabulary_size(n->t.target), s->embed,
-        s->hidden, s->layers, .make = cells_makers[s->cell], .no_attention = s->attention == NONE,
+        s->hidden, s->layers, .make = make_cell, .user = &s->cell,
+        .no_attention = s->attention == NONE,
         .score = s->attention == NONE ? SG_DOT : (sg_score)s->attention,
         .heads = s->attention == SG_HEADS ? s->heads : 0, .post = s->attend == 1,
         .input_feeding = s->feed, .dropout = s->dropout, .coverage = s->coverage,
-        .window = s->window, .context = (sg_context_use)s->context, .one_way = !s->bidirectional,
-        .token_out = s->token_out, .tied = s->tied, .summary = (sg_summary)s->summary,
-        .bridge = (sg_bridge)s->bridge, .sources = s->sources, .join = (sg_fusion_kind)s->join,
-        .merge = (sg_fusion_kind)s->merge, .coverage_loss = s->coverage_loss,
-        .state_dropout = s->state_dropout, .zoneout = s->zoneout, .variational = s->variational);
-    n->t.model = n;
-    n->t.loss = loss_of;
-    n->t.begin = begin;
+        .window = s->window, .monotonic = s->window_at == 1, .context = (sg_context_use)s->context,
+        .one_way = !s->bidirectional, .token_out = s->token_out, .tied = s->tied,
+        .summary = (sg_summary)s->summary, .bridge = (sg_bridge)s->bridge,
+        .sources = s->sources - extra, .extra = extra ? s->embed : 0,
+        .fuse = (sg_fusion_kind)s->fuse, .fuse_at = (sg_fuse_place)(extra ? s->at - 1 : 0),
+        .join = (sg_fusion_kind)s->join, .merge = (sg_fusion_kind)s->merge,
+        .coverage_loss = s->coverage_loss, .state_dropout = s->state_dropout, .zoneout = s->zoneout,
+        .variational = s->variational);
+    if (sg_ok(g) && s->cell.wrap && !has_wrapped(&n->model))
+        sg_fail(g, SG_BAD_ARGUMENT,
+                "--wrap: no cell has inputs of the size of its states without --layers 2");
+    attending_use(n);
 }
 
 /* Learns from pairs and saves the model. */
-static void learn(net *n, const program *p, const sg_corpus *train, const sg_corpus *valid)
+static void learn(attending *n, const program *p, const sg_corpus *train, const sg_corpus *valid)
 {
     settings *s = p->settings;
     translator_units u = {.min_count = s->data.min_count, .max_size = s->data.max_vocabulary};
@@ -155,7 +121,10 @@ static void learn(net *n, const program *p, const sg_corpus *train, const sg_cor
     if (!sg_ok(n->t.g))
         return;
     translator_build(&n->t, train, u);
+    sg_vectors *vectors = program_vectors_open(n->t.g, &s->vectors, &s->embed);
     make_model(n, s);
+    program_vectors_use(n->t.g, &s->vectors, vectors, n->t.source, n->model.encoder[0].table,
+                        "seq2seq.source");
     if (sg_ok(n->t.g))
         translator_train(&n->t, &s->t, s->how, &s->search, train, valid);
 }
@@ -176,7 +145,7 @@ static void show(void *user, int index, int rank, const char *translation, doubl
 }
 
 /* Trains on dates; the exact matches on years never seen, in percent. */
-static double learn_dates(sg_context *g, const program *p, net *n)
+static double learn_dates(sg_context *g, const program *p, attending *n)
 {
     settings *s = p->settings;
     sg_corpus *train = pairs_dates(g, (uint64_t)s->t.seed, false, TRAIN_DATES);
@@ -193,7 +162,7 @@ static void without_attention(sg_context *g, const program *p)
 {
     settings s = *(settings *)p->settings;
     program none = *p;
-    net n = {.t = {.g = g}};
+    attending n = {.t = {.g = g}};
     sg_context *h = sg_open(.seed = (uint64_t)s.t.seed, .threads = s.t.threads);
     none.settings = &s;
     s.attention = NONE;
@@ -212,7 +181,7 @@ static void run_stories(sg_context *g, const program *p)
 {
     enum { TRAIN = 12000, TEST = 500, FEW = 4 };
     settings *s = p->settings;
-    net n = {.t = {.g = g}};
+    attending n = {.t = {.g = g}};
     s->t.epochs = s->t.epochs ? s->t.epochs : 6;
     s->data.format = PAIRS_BABI;
     sg_corpus *train = stories_generate(g, (uint64_t)s->t.seed, TRAIN);
@@ -223,7 +192,9 @@ static void run_stories(sg_context *g, const program *p)
     if (sg_ok(g) && !program_interrupted()) {
         translator_score r = translator_evaluate(&n.t, test, 256, &s->search);
         translator_decode(&n.t, few, FEW, &s->search, show, few);
-        printf("exact %.1f %%\n", r.exact);
+        printf("\nwhere the decoder looked 注意力:\n");
+        attending_draw(&n, few->source[0], s->search.most, stdout, s->picture);
+        printf("\nexact %.1f %%\n", r.exact);
     }
     translator_save(&n.t, p);
     translator_free(&n.t);
@@ -235,14 +206,9 @@ static void run_stories(sg_context *g, const program *p)
 static void run_dates(sg_context *g, const program *p)
 {
     settings *s = p->settings;
-    net n = {.t = {.g = g}};
-    if (s->sources > 1) {
-        run_stories(g, p);
-        return;
-    }
+    attending n = {.t = {.g = g}};
     s->t.epochs = s->t.epochs ? s->t.epochs : 4;
     s->t.schedule = PROGRAM_COSINE;
-    s->picture = s->picture ? s->picture : "seq2seq.svg";
     printf("dates, written in %d ways, to ISO 8601 把各种写法的日期译成标准格式\n",
            dates_formats());
     without_attention(g, p);
@@ -252,14 +218,23 @@ static void run_dates(sg_context *g, const program *p)
         printf("\ntranslations of dates from years never seen 译文（训练中没有的年份）:\n");
         translator_decode(&n.t, few, SHOWN, &s->search, show, few);
         printf("\nwhere the decoder looked 注意力:\n");
-        translator_draw(&n.t, &n.model, "二〇二六年十一月二十一日", s->search.most, stdout, NULL);
-        translator_draw(&n.t, &n.model, "Saturday, 21 November 2026", s->search.most, stdout,
-                        s->picture);
+        attending_draw(&n, "二〇二六年十一月二十一日", s->search.most, stdout, NULL);
+        attending_draw(&n, "Saturday, 21 November 2026", s->search.most, stdout, s->picture);
         printf("\nexact %.1f %%\n", exact);
         sg_corpus_free(few);
     }
     translator_save(&n.t, p);
     translator_free(&n.t);
+}
+
+static void run_default(sg_context *g, const program *p)
+{
+    settings *s = p->settings;
+    s->picture = s->picture ? s->picture : "seq2seq.svg";
+    if (s->sources > 1)
+        run_stories(g, p);
+    else
+        run_dates(g, p);
 }
 
 /* ---- the commands 命令 -------------------------------------------------------------------------
@@ -268,7 +243,7 @@ static void run_dates(sg_context *g, const program *p)
 static void run_train(sg_context *g, const program *p)
 {
     settings *s = p->settings;
-    net n = {.t = {.g = g}};
+    attending n = {.t = {.g = g}};
     s->t.epochs = s->t.epochs ? s->t.epochs : 10;
     sg_corpus *train = pairs_train(g, &s->data, s->t.train);
     sg_corpus *valid = pairs_valid(g, &s->data, s->t.valid);
@@ -280,7 +255,7 @@ static void run_train(sg_context *g, const program *p)
         sg_corpus_free(valid);
 }
 
-static void load(net *n, const program *p)
+static void load(attending *n, const program *p)
 {
     translator_load(&n->t, p);
     make_model(n, p->settings);
@@ -289,14 +264,14 @@ static void load(net *n, const program *p)
 static void run_translate(sg_context *g, const program *p)
 {
     settings *s = p->settings;
-    net n = {.t = {.g = g}};
+    attending n = {.t = {.g = g}};
     load(&n, p);
     sg_corpus *c = pairs_read(g, (pairs_format)s->data.format,
                               (pairs_file){.path = "/dev/stdin", .sources_only = true});
     if (sg_ok(g))
         translator_decode(&n.t, c, s->t.batch, &s->search, translator_line, &s->search);
-    if (sg_ok(g) && s->picture && c->size && s->sources == 1)
-        translator_draw(&n.t, &n.model, c->source[0], s->search.most, NULL, s->picture);
+    if (sg_ok(g) && s->picture && c->size)
+        attending_draw(&n, c->source[0], s->search.most, NULL, s->picture);
     sg_corpus_free(c);
     translator_free(&n.t);
 }
@@ -304,7 +279,7 @@ static void run_translate(sg_context *g, const program *p)
 static void run_evaluate(sg_context *g, const program *p)
 {
     settings *s = p->settings;
-    net n = {.t = {.g = g}};
+    attending n = {.t = {.g = g}};
     load(&n, p);
     sg_corpus *c = pairs_test(g, &s->data, s->t.test);
     translator_print(&n.t, c, s->t.batch, &s->search);
@@ -315,7 +290,7 @@ static void run_evaluate(sg_context *g, const program *p)
 static void run_score(sg_context *g, const program *p)
 {
     settings *s = p->settings;
-    net n = {.t = {.g = g}};
+    attending n = {.t = {.g = g}};
     load(&n, p);
     sg_corpus *c = pairs_test(g, &s->data, s->t.test);
     double *scores = malloc(((size_t)c->size + 1) * sizeof *scores);
@@ -340,6 +315,7 @@ int main(int argc, char **argv)
     static const char *const contexts[] = {"both", "state", "input", NULL};
     static const char *const summaries[] = {"last", "mean", "max", "attention", NULL};
     static const char *const bridges[] = {"state", "none", "both", NULL};
+    static const char *const windows[] = {"predicted", "step", NULL};
     static const char *const samplings[] = {"none", "linear", "exponential", "inverse-sigmoid",
                                             NULL};
     settings s = {.t = {.model = "seq2seq.safetensors",
@@ -354,7 +330,7 @@ int main(int argc, char **argv)
                   .how = {.max_length = 100, .k = 1, .slope = 1e-4},
                   .search = {.most = 100, .width = 1, .best = 1, .temperature = 1},
                   .data = {.target_column = 1, .min_count = 1},
-                  .cell = SG_CELL_GRU,
+                  .cell.kind = SG_CELL_GRU,
                   .attend = 1,
                   .heads = 4,
                   .bidirectional = true,
@@ -367,7 +343,7 @@ int main(int argc, char **argv)
         PAIRS_DATA_OPTIONS(s.data),
         {.help = "Model"},
         {"format", "of the files: see pairs.h", .choice = &s.data.format, .choices = pairs_formats},
-        {"cell", "recurrent cell", .choice = &s.cell, .choices = cells_kinds},
+        CELLS_OPTIONS(s.cell),
         {"attention", "score", .choice = &s.attention, .choices = attentions},
         {"attend", "pre: from the state before a step (Bahdanau); post: after (Luong)",
          .choice = &s.attend, .choices = attends},
@@ -381,6 +357,8 @@ int main(int argc, char **argv)
          .number = &s.coverage_loss, .low = 0, .high = 1000},
         {"window", "attention to so many tokens on each side of a place; 0: to all",
          .integer = &s.window, .low = 0, .high = 10000},
+        {"window-at", "predicted: where the model says (local-p); step: at the step (local-m)",
+         .choice = &s.window_at, .choices = windows},
         {"context", "the decoder gets it as first state, as input of each step, as both",
          .choice = &s.context, .choices = contexts},
         {"summary", "what is told of all the encoder's states", .choice = &s.summary,
@@ -392,6 +370,11 @@ int main(int argc, char **argv)
          .low = 1, .high = SG_MAX_SOURCES},
         {"join", "how what is said of several sources is joined", .choice = &s.join,
          .choices = cells_fusions},
+        {"fuse-at",
+         "where the last of several sources, not read like the others but as one vector, the mean "
+         "of its embeddings, meets the decoder",
+         .choice = &s.at, .choices = places},
+        {"fuse", "how it is joined there", .choice = &s.fuse, .choices = cells_fusions},
         {"bidirectional", "the encoder reads both ways", .flag = &s.bidirectional},
         {"merge", "how what both ways say is joined", .choice = &s.merge, .choices = cells_fusions},
         {"token-out", "the readout sees the last token, too (Cho)", .flag = &s.token_out},
@@ -407,6 +390,7 @@ int main(int argc, char **argv)
         {"zoneout", "parts of states that stay as they were", .number = &s.zoneout, .low = 0,
          .high = 0.95},
         PROGRAM_TRAINING_OPTIONS(s.t),
+        PROGRAM_VECTORS_OPTIONS(s.vectors),
         TRANSLATOR_TRAINING_OPTIONS(s.how),
         {"sampling", "the model's own tokens as inputs, more and more", .choice = &s.how.sampling,
          .choices = samplings},
@@ -420,11 +404,8 @@ int main(int argc, char **argv)
          .value = "FILE"},
         TRANSLATOR_SEARCH_OPTIONS(s.search),
         {0}};
-    static const command commands[] = {{"", run_dates},
-                                       {"train", run_train},
-                                       {"translate", run_translate},
-                                       {"evaluate", run_evaluate},
-                                       {"score", run_score},
-                                       {0}};
+    static const command commands[] = {
+        {"", run_default},          {"train", run_train}, {"translate", run_translate},
+        {"evaluate", run_evaluate}, {"score", run_score}, {0}};
     return program_main(argc, argv, &(program){"seq2seq", about, table, &s.t, commands, &s});
 }

@@ -171,36 +171,6 @@ bool translator_force(const translator *t, const sg_corpus *c, int batch, double
     return sg_ok(g);
 }
 
-/* ---- attention ------------------------------------------------------------------------------ */
-
-void translator_draw(const translator *t, const sg_seq2seq *m, const char *source, int most,
-                     FILE *f, const char *svg)
-{
-    enum { MOST = 512 };
-    sg_context *g = t->g;
-    int32_t ids[MOST];
-    const char *columns[MOST + 1], *rows[MOST];
-    sg_tokenizer tokenizer = sg_vocabulary_tokenizer(t->source);
-    sg_tokens *tokens = sg_tokenize(g, &tokenizer, source);
-    int time = sg_encode(t->source, source, MOST - 1, ids);
-    time = time < MOST - 1 ? time : MOST - 1;
-    for (int i = 0; i < time; i++)
-        columns[i] = tokens->text[i];
-    if (sg_ok(g) && time > 0) {
-        columns[time] = "<stop>";
-        ids[time++] = SG_STOP;
-        sg_greedy r = sg_seq2seq_greedy(m, ids, 1, time, &time, most < MOST ? most : MOST);
-        int n = sg_ok(g) ? r.lengths[0] : 0;
-        for (int i = 0; i < n; i++)
-            rows[i] = sg_vocabulary_text(t->target, r.ids[i]);
-        if (n > 0 && r.weights)
-            sg_plot_heatmap(g, n, time, rows, columns, r.weights, .title = source, .file = f,
-                            .svg = svg);
-    }
-    sg_tokens_free(tokens);
-    sg_reset(g);
-}
-
 /* ---- judging -------------------------------------------------------------------------------- */
 
 /* d[i][j] = min(d[i-1][j] + 1, d[i][j-1] + 1, d[i-1][j-1] + (a_i != b_j)), row by row */

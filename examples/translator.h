@@ -81,11 +81,6 @@ bool translator_write(const translator *t, sg_stepper *m, const translator_searc
 /* log p of each pair's target, by one pass over the corpus: what forced scoring says. */
 bool translator_force(const translator *t, const sg_corpus *c, int batch, double *scores);
 
-/* Draws which source tokens a sequence to sequence model with attention looked at for each token of
- * its greedy translation, to a stream and an SVG, or NULL. */
-void translator_draw(const translator *t, const sg_seq2seq *m, const char *source, int most,
-                     FILE *f, const char *svg);
-
 /* ---- judging -------------------------------------------------------------------------------- */
 
 /* The least number of tokens to put in, take out or replace that makes b of a (Levenshtein 1966).

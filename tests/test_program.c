@@ -86,6 +86,8 @@ Test(program, takes_every_kind_of_model_and_file, .init = begin, .fini = end)
         "--cell gru --attention none --context input --token-out --no-bidirectional",
         "--cell lstm --tied --embed 16 --state-dropout 0.2 --variational --zoneout 0.1",
         "--cell lstm --attention scaled --sampling inverse-sigmoid --truth 5 --judge bleu",
+        "--cell gru --layers 2 --wrap residual --candidate-dropout 0.1 --window 2 --window-at step",
+        "--cell lstm --layers 2 --wrap highway --no-bidirectional --window 3 --attend pre",
         "--cell gru --units word,char --lower --smoothing 0.1 --clip 0 --max-vocabulary 50",
     };
     char text[16384];
@@ -94,6 +96,13 @@ Test(program, takes_every_kind_of_model_and_file, .init = begin, .fini = end)
     cr_assert(status == 0, "%s", text);
     for (size_t i = 0; i < sizeof ways / sizeof *ways; i++)
         expect_a_model("--train-src s.gz --train-tgt t --valid p.tsv --epochs 1", ways[i], "p.tsv");
+    run(text,
+        "printf '2 1\\n1 0.5\\n0 -0.5\\n' > v.txt; seq2seq train --train p.tsv --model v " SMALL
+        " --vectors v.txt --vectors-format word2vec --freeze --lower && "
+        "seq2seq evaluate --model v --test p.tsv");
+    cr_expect(strstr(text, "2 of ") && strstr(text, "words have a vector in v.txt") &&
+                  strstr(text, "\"exact\""),
+              "%s", text);
     char again[16384];
     run(text, "gzip < t > t.gz; seq2seq evaluate --model m --test-src s.gz --test-tgt t.gz");
     run(again, "seq2seq evaluate --model m --test p.tsv");
@@ -146,9 +155,12 @@ Test(program, reads_formats_and_decodes_as_told, .init = begin, .fini = end)
 /* An article and a question; and everything that a context can be. */
 Test(program, reads_several_sources, .init = begin, .fini = end)
 {
-    static const char *const ways[] = {
-        "--summary mean --bridge none --join mean --attention none", "--summary max --bridge both",
-        "--summary attention --context input --join mlp", "--join restored --sampling linear"};
+    static const char *const ways[] = {"--summary mean --bridge none --join mean --attention none",
+                                       "--summary max --bridge both",
+                                       "--summary attention --context input --join mlp",
+                                       "--join restored --sampling linear",
+                                       "--fuse-at input --fuse restored",
+                                       "--fuse-at output --fuse add --attention none"};
     char text[16384];
     run(text,
         "for i in 1 2 3 4 5; do for p in hall yard; do for n in Ann Bob; do printf '1 %%s went "
@@ -160,6 +172,15 @@ Test(program, reads_several_sources, .init = begin, .fini = end)
     cr_expect(status == 0 && strstr(text, "\"exact\": 100.0000") &&
                   strstr(text, "\"sentences\": 40"),
               "%s", text);
+    run(text, "head -2 b.txt | seq2seq translate --model m --attention-plot a.svg; "
+              "grep -o '>went<' a.svg; grep -o '>who<' a.2.svg");
+    cr_expect_str_eq(text, "Ann\n>went<\n>who<\n", "a picture of each source");
+    status = run(text, "seq2seq train --format babi --sources 2 --train b.txt --valid b.txt "
+                       "--fuse-at hidden --fuse mlp --embed 16 --hidden 32 --batch 4 --epochs 30 "
+                       "--lr 0.01 --model m && seq2seq evaluate --model m --test b.txt");
+    cr_expect(status == 0 && strstr(text, "\"exact\": 100.0000"), "%s", text);
+    run(text, "head -2 b.txt | seq2seq translate --model m --attention-plot z.svg; ls z*.svg");
+    cr_expect_str_eq(text, "Ann\nz.svg\n", "the question is not looked at");
     for (size_t i = 0; i < sizeof ways / sizeof *ways; i++)
         expect_a_model("--format babi --sources 2 --train b.txt", ways[i], "b.txt");
     status = run(text, "printf '1 a b.\\nc d.\\n' > x; seq2seq train --format babi --train x");
@@ -189,6 +210,11 @@ Test(program, says_what_is_wrong, .init = begin, .fini = end)
         {"seq2seq train --format scan --train s", "s:1: no \"OUT: \"", 1},
         {"seq2seq train --format inflection --train s", "s:1: no column 1", 1},
         {"seq2seq train --train pairs.tsv --coverage", "concat score only", 1},
+        {"seq2seq train --train pairs.tsv --wrap highway --embed 8",
+         "--wrap: no cell has inputs of the", 1},
+        {"seq2seq train --train pairs.tsv --window-at step", "a monotonic window of 0", 1},
+        {"seq2seq train --train pairs.tsv --fuse-at input", "--fuse-at input: that of the last", 1},
+        {"seq2seq train --train pairs.tsv --vectors absent", "absent", 1},
         {"seq2seq paint", "seq2seq: no command \"paint\"; see seq2seq --help", 2},
         {"seq2seq train extra", "seq2seq: not understood: \"extra\"", 2},
     };
