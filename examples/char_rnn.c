@@ -5,6 +5,7 @@
  *     char_rnn train --train F --model M        learns from a text 训练
  *     char_rnn evaluate --model M --test F      每字的奈特数、比特数
  *     char_rnn generate --model M --prompt S    续写
+ *     char_rnn gates --model M --prompt S       what the gates do at each character 门
  *
  * The model is in language.c. A text is told character by character, the ends of its lines among
  * them, Latin letters and Chinese characters alike. The mean of -log P(next character) is in nats,
@@ -27,7 +28,7 @@ typedef struct settings {
     language_config c;
     int time, sampling, min_count, length, lines, top_k;
     double temperature, top_p, last;
-    const char *prompt;
+    const char *prompt, *gates_plot;
 } settings;
 
 /* ---- training 训练 --------------------------------------------------------------------------- */
@@ -208,6 +209,11 @@ static void run_numerals(sg_context *g, const program *p)
         double right = right_lines(&m, v, at);
         printf("  right 正确 %.1f %%\n", right);
     }
+    if (sg_ok(g) && !program_interrupted() && s->c.cell.kind != SG_CELL_RNN) {
+        printf("\ngates, their means and some of their units 门:\n");
+        language_draw_gates(&m, v, "3005 三千零五", stdout,
+                            s->gates_plot ? s->gates_plot : "char_rnn.svg");
+    }
     language_text_free(&text);
     language_text_free(&held);
     sg_vocabulary_free(v);
@@ -260,12 +266,23 @@ static void run_generate(sg_context *g, const program *p)
     sg_vocabulary_free(v);
 }
 
+static void run_gates(sg_context *g, const program *p)
+{
+    settings *s = p->settings;
+    sg_vocabulary *v;
+    language m = language_load(g, p, &s->c, &v);
+    if (sg_ok(g))
+        language_draw_gates(&m, v, s->prompt ? s->prompt : "", stdout, s->gates_plot);
+    sg_vocabulary_free(v);
+}
+
 int main(int argc, char **argv)
 {
     static const char about[] =
         "A recurrent language model of characters. Without a command: learns to write Chinese\n"
         "numerals, with no file needed. train: from a text. generate: goes on from a prompt.\n"
-        "evaluate: one line of JSON with nats and bits per character.";
+        "gates: what they do at each of its characters. evaluate: one line of JSON with nats and\n"
+        "bits per character.";
     static const char *const samplings[] = {"sequential", "random", NULL};
     settings s = {.t = {PROGRAM_DEFAULTS, .model = "char_rnn.safetensors", .batch = 32,
                         .epochs = 10, .lr = 0.002, .clip = 5, .hold = 0.1},
@@ -296,6 +313,7 @@ int main(int argc, char **argv)
         {"sampling", "of subsequences", .choice = &s.sampling, .choices = samplings},
         {.help = "Writing"},
         {"prompt", "what to go on from", .text = &s.prompt},
+        {"gates-plot", "SVG of the gates", .text = &s.gates_plot, .value = "FILE"},
         {"temperature", "of the choice", .number = &s.temperature, .low = 0.01, .high = 100},
         {"top-k", "draw from the k most probable; 0: from all", .integer = &s.top_k, .low = 0,
          .high = 1e9},
@@ -304,10 +322,8 @@ int main(int argc, char **argv)
         {"length", "characters at most", .integer = &s.length, .low = 0, .high = 1e9},
         {"lines", "lines at most", .integer = &s.lines, .low = 0, .high = 1e9},
         {0}};
-    static const command commands[] = {{"", run_numerals},
-                                       {"train", run_train},
-                                       {"evaluate", run_evaluate},
-                                       {"generate", run_generate},
-                                       {0}};
+    static const command commands[] = {{"", run_numerals},         {"train", run_train},
+                                       {"evaluate", run_evaluate}, {"generate", run_generate},
+                                       {"gates", run_gates},       {0}};
     return program_main(argc, argv, &(program){"char_rnn", about, table, &s.t, commands, &s});
 }

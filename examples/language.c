@@ -192,6 +192,51 @@ sg_nll language_score(language *m, language_text text, int rows)
     return nll;
 }
 
+/* ---- gates ---------------------------------------------------------------------------------- */
+
+void language_draw_gates(const language *m, const sg_vocabulary *v, const char *text, FILE *f,
+                         const char *svg)
+{
+    enum {
+        MOST = 256,
+        GATES = LANGUAGE_LAYERS * SG_MAX_GATES,
+        SHOWN = 8,
+        ROWS = GATES * (SHOWN + 1)
+    };
+    sg_context *g = m->g;
+    int32_t ids[MOST] = {SG_STOP};
+    int n = sg_encode(v, text, MOST - 1, ids + 1) + 1, count = 0, lines = 0;
+    char label[ROWS][16];
+    const char *rows[ROWS], *columns[MOST];
+    sg_tensor *all[GATES];
+    n = n < MOST ? n : MOST;
+    for (int t = 0; t < n; t++)
+        columns[t] = sg_vocabulary_text(v, ids[t]);
+    sg_tensor *h = sg_take(m->table, sg_input(g, SG_I32, SG_SHAPE(1, n), ids)); /* [1,T,E] */
+    for (int l = 0; l < m->c.layers && sg_ok(g); l++) {
+        sg_gates gates;
+        h = sg_unroll(m->layer[l], h, .gates = &gates);
+        for (int k = 0; k < gates.n && sg_ok(g); k++) {
+            sg_tensor *x = gates.value[k]; /* [1,T,U] */
+            int shown = sg_dim(x, 2) < SHOWN ? (int)sg_dim(x, 2) : SHOWN;
+            all[count++] = sg_concat(-1, sg_mean(x, 2, true), sg_slice(x, 2, 0, shown, 1));
+            for (int u = 0; u <= shown; u++, lines++) {
+                snprintf(label[lines], sizeof *label, u ? "%d %s %d" : "%d %s", l + 1,
+                         gates.name[k], u);
+                rows[lines] = label[lines];
+            }
+        }
+    }
+    if (sg_ok(g) && count == 0)
+        sg_fail(g, SG_BAD_ARGUMENT, "a cell without gates");
+    const float *values =
+        sg_ok(g) ? sg_data(sg_transpose(sg_concat_(-1, count, all), 1, 2)) : NULL; /* [1,R,T] */
+    if (values)
+        sg_plot_heatmap(g, lines, n, rows, columns, values, .title = "gates 门", .file = f,
+                        .svg = svg);
+    sg_reset(g);
+}
+
 /* ---- the file of the model ------------------------------------------------------------------ */
 
 language language_load(sg_context *g, const program *p, language_config *c, sg_vocabulary **v)

@@ -79,6 +79,11 @@ sg_tensor *language_loss(language *m, const language_sampler *s);
 /* Over a whole text as one sequence, nothing left out. */
 sg_nll language_score(language *m, language_text text, int rows);
 
+/* Draws the gates of all layers over a text from a line's beginning, to a stream and an SVG, or
+ * NULL: of each gate the mean over its units, and the first few of them. */
+void language_draw_gates(const language *m, const sg_vocabulary *v, const char *text, FILE *f,
+                         const char *svg);
+
 /* The model in the program's file with the configuration that it was saved with, which is set; *v
  * becomes its vocabulary. */
 language language_load(sg_context *g, const program *p, language_config *c, sg_vocabulary **v);

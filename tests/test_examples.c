@@ -127,8 +127,14 @@ Test(examples, cells, .init = begin, .fini = end)
     }
     run(text, "char_rnn generate --model a --cell rnn --lines 1");
     cr_expect(strstr(text, "\n"), "the model knows better of what kind it is: %s", text);
+    run(text, "char_rnn gates --model a --prompt 床前明 --gates-plot g.svg; "
+              "grep -c '明' g.svg; grep -o '2 O 8' g.svg | head -1");
+    cr_expect(strstr(text, "1 F 1") && strstr(text, "明") && strstr(text, "\n2 O 8\n"), "%s", text);
     MESSAGES({"char_rnn train --train poem --embed 8 --hidden 16 --wrap residual",
               "inputs of 8 features do not add to states of 16"},
+             {"char_rnn train --train poem --cell rnn --epochs 1 --model r && char_rnn gates "
+              "--model r --prompt 床",
+              "a cell without gates"},
              {"char_rnn train --train poem --embed 8 --hidden 16 --tied",
               "words of 8 features are not tied to states of 16"},
              {"char_rnn train --train poem --cell elman", "--cell: \"elman\" is none of rnn"});
