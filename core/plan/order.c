@@ -2,7 +2,14 @@
  * a function of the graph alone: not of when nodes were made, which C leaves to the compiler. */
 #include "core/plan/key.h"
 
-enum { AHEAD = 4 }; /* frames: a node that is looked at again soon is fetched */
+/* A tape is larger than the nearest caches, and nodes that are met one after the other were most
+ * often made so, or the other way round: what lies next to one of them is fetched. */
+static inline void fetch_around(const sg_tensor *x)
+{
+    enum { AWAY = 512 }; /* bytes: some nodes */
+    __builtin_prefetch((const void *)((uintptr_t)x - AWAY));
+    __builtin_prefetch((const void *)((uintptr_t)x + AWAY));
+}
 
 /* Whether a node's parameter was overwritten after the node was recorded. */
 static bool outdated(const sg_tensor *x)
@@ -80,8 +87,7 @@ static inline bool walk(sg_context *g, size_t n, sg_tensor *const *roots, sg__ex
                     return true;
                 }
                 x->mark = epoch;
-                for (uint32_t k = 1; k < end; k++) /* the first is looked at right now */
-                    __builtin_prefetch(&x->in[k]->mark, 1);
+                fetch_around(x);
                 if (depth + listed >= most) {
                     if (!more_room(g, depth + listed + 1))
                         return false;
@@ -110,10 +116,6 @@ static inline bool walk(sg_context *g, size_t n, sg_tensor *const *roots, sg__ex
                     return false;
             }
             x = depth ? frames[--depth] : NULL;
-            if (depth >= AHEAD) {
-                __builtin_prefetch(&frames[depth - AHEAD]->mark);
-                __builtin_prefetch(&frames[depth - AHEAD]->in);
-            }
             i = x ? x->index : 0;
         }
     }
