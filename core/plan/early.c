@@ -10,7 +10,7 @@
  */
 #include "core/plan/plan.h"
 
-enum { LARGE = 1 << 20 }; /* bytes that are worth a meeting of threads */
+enum { LARGE = 1 << 24 }; /* bytes that are worth a meeting of threads, or 3 % of a step */
 
 typedef struct user { /* of a large buffer */
     uint32_t step;
