@@ -1,12 +1,15 @@
 /* See program.h. */
+#define _DEFAULT_SOURCE /* access */
 #include "examples/program.h"
 #include "examples/profile.h"
 
+#include <errno.h>
 #include <jansson.h>
 #include <math.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 const char *const program_optimizers[] = {"sgd", "adam", NULL};
 const char *const program_schedules[] = {"constant", "cosine", "decay", "inverse-sqrt", NULL};
@@ -343,9 +346,31 @@ static void draw_curves(run *r)
     }
 }
 
+/* What cannot be written is told before hours of training, and not after them. */
+static void expect_writable(sg_context *g, const char *path)
+{
+    char folder[4096] = ".";
+    const char *end = strrchr(path, '/');
+    FILE *f = fopen(path, "r+"); /* it stays as it is */
+    if (f) {
+        fclose(f);
+        return;
+    }
+    if (end)
+        snprintf(folder, sizeof folder, "%.*s", (int)(end - path) + 1, path);
+    if (errno != ENOENT || access(folder, W_OK) != 0)
+        sg_fail(g, SG_IO, "%s: cannot be written: %s", path, strerror(errno));
+}
+
 void program_train(sg_context *g, const training *t, lesson l)
 {
     run r = {.g = g, .t = t, .l = l};
+    const char *const paths[] = {t->model, t->log, t->plot, t->profile};
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++)
+        if (paths[i])
+            expect_writable(g, paths[i]);
+    if (!sg_ok(g))
+        return;
     r.l.score_name = l.score_name ? l.score_name : "valid_loss";
     sg_stopper stopper = {.patience = t->patience ? t->patience : t->epochs + 1};
     r.optimizer = make_optimizer(g, t, l.steps);

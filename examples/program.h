@@ -188,7 +188,7 @@ typedef struct lesson {
 } lesson;
 
 /* Trains until the last epoch, or until the score has stopped falling, or Ctrl-C; leaves the best
- * parameters. */
+ * parameters. Files that could not be written at the end are an error at the beginning. */
 void program_train(sg_context *g, const training *t, lesson l);
 bool program_interrupted(void);
 

@@ -611,6 +611,23 @@ Test(examples, own_cell, .init = begin, .fini = end)
              {"own_cell evaluate --model w --test w", "w: is"});
 }
 
+Test(examples, what_cannot_be_written_is_told_before_training, .init = begin, .fini = end)
+{
+    static const char *const options[] = {"model", "log", "plot", "profile"};
+    char text[TEXT];
+    run(text, "printf 'Bo\\tx\\nAnn\\ty\\n' > n.tsv");
+    for (int i = 0; i < 8; i++) {
+        const char *path = i < 4 ? "absent/f" : ".";
+        int status =
+            run(text, "names train --train n.tsv --epochs 1 --%s %s", options[i % 4], path);
+        cr_expect(status != 0 && strstr(text, "cannot be written") && strstr(text, path) &&
+                      !strstr(text, "epoch"),
+                  "--%s %s: %s", options[i % 4], path, text);
+    }
+    run(text, "ls");
+    cr_expect_str_eq(text, "n.tsv\n", "%s", text);
+}
+
 /* The line of a log that has a text in it, as JSON. */
 static json_t *line_of(const char *text)
 {
