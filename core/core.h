@@ -126,6 +126,7 @@ typedef struct sg_stat {
     uint64_t planned;    /* nodes that they were made for */
     uint64_t plans;      /* plans in the cache now */
     uint64_t recomputed; /* nodes whose value was computed a second time */
+    double flops;        /* of matrix products */
     uint64_t meetings;   /* how often threads waited for each other, starts and ends of runs too */
     uint64_t workspace;  /* bytes of the workspace all plans share */
     uint64_t plan_bytes; /* that the plans in the cache take themselves */

@@ -50,14 +50,16 @@ static void expect_recorded(const char *name, const char *text, size_t columns)
 }
 
 /* Instruction sets differ in scratch. */
-static sg_context *open(const char *without)
+static sg_context *open(sg_open_options o, int threads)
 {
-    return sg_open(.isa = "generic", .threads = 1, .without = without);
+    o.isa = "generic";
+    o.threads = threads;
+    return sg_open_(o);
 }
 
-static sg_context *open_pair(const char *without)
+static sg_context *open_plain(void)
 {
-    return sg_open(.isa = "generic", .threads = 2, .without = without);
+    return open((sg_open_options){0}, 1);
 }
 
 static char *dump(sg_tensor *x)
@@ -74,7 +76,7 @@ static char *dump(sg_tensor *x)
 Test(plan, is_as_recorded)
 {
     for (int m = 0; m < GOLDEN_MODELS; m++) {
-        sg_context *g = open("");
+        sg_context *g = open_plain();
         char name[64], *text = dump(golden_training(g, &golden_models[m], 1));
         snprintf(name, sizeof name, "%s.plan", golden_models[m].name);
         expect_recorded(name, text, SIZE_MAX);
@@ -95,12 +97,25 @@ enum {
     NO_ASSIGN,
     NO_SPLIT,
     NO_PREPARE,
-    PASSES
+    EARLY,
+    WAYS
 };
-static const char *const passes[PASSES] = {"",     "rewrite", "batch", "sparse", "layout",
-                                           "fuse", "assign",  "split", "prepare"};
+static const struct way {
+    const char *name;
+    sg_open_options o;
+} ways[WAYS] = {
+    [NO_REWRITE] = {"without rewrite", {.without = "rewrite"}},
+    [NO_BATCH] = {"without batch", {.without = "batch"}},
+    [NO_SPARSE] = {"without sparse", {.without = "sparse"}},
+    [NO_LAYOUT] = {"without layout", {.without = "layout"}},
+    [NO_FUSE] = {"without fuse", {.without = "fuse"}},
+    [NO_ASSIGN] = {"without assign", {.without = "assign"}},
+    [NO_SPLIT] = {"without split", {.without = "split"}},
+    [NO_PREPARE] = {"without prepare", {.without = "prepare"}},
+    [EARLY] = {"early at any size", {.memory = SIZE_MAX}}, /* nothing here is large */
+};
 
-/* Of plans with all passes, or without one. */
+/* Of plans with all passes, or in another way. */
 typedef struct counts {
     sg_plan_info i;
     int meetings; /* of two threads, where the model is wide */
@@ -117,10 +132,10 @@ static int occurrences(const char *text, const char *words)
     return n;
 }
 
-static counts count(const golden_model *m, const char *without)
+static counts count(const golden_model *m, sg_open_options o)
 {
     enum { WIDE = 32 };
-    sg_context *g = open(without), *h = open_pair(without);
+    sg_context *g = open(o, 1), *h = open(o, 2);
     sg_tensor *x = golden_training(g, m, 1), *wide = golden_training(h, m, WIDE);
     counts c = {sg_plan_infos(1, &x), (int)sg_plan_infos(1, &wide).meetings};
     char *text = dump(x);
@@ -135,11 +150,11 @@ static counts count(const golden_model *m, const char *without)
     return c;
 }
 
-static void print_counts(FILE *f, const char *name, const char *without, const counts *c)
+static void print_counts(FILE *f, const char *name, const char *way, const counts *c)
 {
     char line[40];
-    snprintf(line, sizeof line, *without ? "  without %s" : "%.0s%s", without, name);
-    fprintf(f, "%-18s %6d %9d %13d %9d %7d %9d %10d", line, (int)c->i.steps, (int)c->i.programs,
+    snprintf(line, sizeof line, "%s%s", way ? "  " : "", way ? way : name);
+    fprintf(f, "%-19s %6d %9d %13d %9d %7d %9d %10d", line, (int)c->i.steps, (int)c->i.programs,
             (int)c->i.instructions, (int)c->i.products, (int)c->i.copies, c->in_place,
             (int)c->i.workspace);
     if (RELEASE)
@@ -181,21 +196,22 @@ static void check(const struct expected *e, const counts *c)
     cr_expect(all->rows == e->rows && c[NO_SPARSE].rows == 0, "%s: rows", e->name);
     cr_expect(all->meetings <= e->meetings, "%s: %d meetings", e->name, all->meetings);
     cr_expect(c[NO_SPLIT].meetings == 0, "%s: one thread", e->name);
+    cr_expect(c[EARLY].i.workspace <= all->i.workspace, "%s: more at once", e->name);
 }
 
 Test(plan, each_pass_does_its_part)
 {
-    enum { COLUMNS = 88 }; /* without meetings */
+    enum { COLUMNS = 89 }; /* without meetings */
     char *text = NULL;
     size_t size = 0;
     FILE *f = open_memstream(&text, &size);
-    fprintf(f, "%-18s %6s %9s %13s %9s %7s %9s %10s%s\n", "", "steps", "programs", "instructions",
+    fprintf(f, "%-19s %6s %9s %13s %9s %7s %9s %10s%s\n", "", "steps", "programs", "instructions",
             "products", "copies", "in place", "workspace", RELEASE ? "  meetings" : "");
     for (int m = 0; m < GOLDEN_MODELS; m++) {
-        counts c[PASSES];
-        for (int p = 0; p < PASSES; p++) {
-            c[p] = count(&golden_models[m], passes[p]);
-            print_counts(f, golden_models[m].name, passes[p], &c[p]);
+        counts c[WAYS];
+        for (int k = 0; k < WAYS; k++) {
+            c[k] = count(&golden_models[m], ways[k].o);
+            print_counts(f, golden_models[m].name, ways[k].name, &c[k]);
         }
         cr_assert_str_eq(golden_models[m].name, expected[m].name);
         check(&expected[m], c);
@@ -210,7 +226,7 @@ Test(plan, each_pass_does_its_part)
 Test(plan, a_cell_is_one_program)
 {
     enum { BATCH = 2, H = 4 };
-    sg_context *g = open("");
+    sg_context *g = open_plain();
     sg_cell cell = sg_lstm(g, "cell", .in = 3, .hidden = H);
     sg_tensor *x = sg_input(g, SG_F32, SG_SHAPE(BATCH, 3), NULL);
     sg_tensor *h = sg_input(g, SG_F32, SG_SHAPE(BATCH, H), NULL);
@@ -228,7 +244,7 @@ Test(plan, a_cell_is_one_program)
 Test(plan, a_row_may_be_overwritten)
 {
     enum { ROWS = 64, CLASSES = 500 };
-    sg_context *g = open("");
+    sg_context *g = open_plain();
     sg_tensor *w = sg_param(g, "w", SG_SHAPE(3, CLASSES)), *x, *d;
     x = sg_input(g, SG_F32, SG_SHAPE(ROWS, 3), NULL);
     sg_tensor *labels = sg_input(g, SG_I32, SG_SHAPE(ROWS), NULL);
@@ -241,7 +257,7 @@ Test(plan, a_row_may_be_overwritten)
 /* What is read by index, and may fail, comes later than the gradient of w. */
 Test(plan, parameters_are_updated_once_nothing_can_fail)
 {
-    sg_context *g = open("");
+    sg_context *g = open_plain();
     sg_tensor *w = sg_param(g, "w", SG_SHAPE(3, 3)), *table = sg_param(g, "t", SG_SHAPE(4, 3)),
               *d[2];
     sg_tensor *i = sg_input(g, SG_I32, SG_SHAPE(5), NULL);
@@ -360,7 +376,7 @@ Test(plan, directions_are_chains)
 Test(plan, owners_are_as_recorded, .disabled = !RELEASE)
 {
     const golden_model m = {"directions", directions};
-    sg_context *g = open_pair("");
+    sg_context *g = open((sg_open_options){0}, 2);
     words_of_sentence = 3;
     char *text = dump(golden_training(g, &m, 1));
     expect_recorded("directions.plan", text, SIZE_MAX);

@@ -11,7 +11,6 @@ static void count_step(sg_plan_info *i, const sg__step *s)
 {
     i->steps++;
     i->products += s->op && s->op->flops;
-    i->flops += sg__step_flops(s);
     i->programs += s->program != NULL;
     for (int k = 0; s->program && k < s->program->count; k++) {
         i->instructions++;
@@ -27,6 +26,7 @@ sg_plan_info sg_plan_infos(int n, sg_tensor *const *x)
         return i;
     i.workspace = p->workspace;
     i.own = sg__plan_size(p);
+    i.flops = p->flops;
     i.nodes = p->nodes;
     i.checkpoints = (int64_t)p->checkpoints;
     i.recomputed = (int64_t)(p->checkpoints - p->kept);

@@ -17,6 +17,7 @@ static bool finish(sg_context *g, sg__plan *p)
         sg__step *s = &p->steps[i];
         for (int k = 0; k < s->n + s->m; k++)
             find_offset(p, &s->at[k]);
+        p->flops += sg__step_flops(s);
         if (s->standing)
             s->standing->lies = s->array[s->standing->operand];
         if (s->program && !sg__make_brief(p, s)) {

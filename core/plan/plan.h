@@ -158,7 +158,7 @@ typedef struct sg__step {
     bool split; /* between threads: part by part; else done by the thread `owner` */
     bool meets; /* threads meet before it */
     unsigned owner;
-    uint32_t run; /* of chains, that it is of one in, counted from 1; 0: none */
+    uint32_t run;   /* of chains, that it is of one in, counted from 1; 0: none */
     int64_t pieces; /* equal ones of the result, between which it is cut; 0: anywhere */
 } sg__step;
 
@@ -193,6 +193,7 @@ typedef struct sg__plan {
     size_t workspace;         /* bytes; at its end, for each thread, */
     size_t own;               /* bytes of its own: for registers, or the scratch of an op */
     bool split;               /* more than one thread has something to do */
+    double flops;             /* of its products */
     size_t meetings;          /* of theirs, but for the start and the end */
     size_t checkpoints, kept; /* of gradients; those that are not recomputed */
 } sg__plan;

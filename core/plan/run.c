@@ -186,6 +186,7 @@ bool sg__run(const sg__request *r, sg__plan *p)
         return false;
     }
     commit(r, p);
+    g->stat.flops += p->flops;
     if (all.spans)
         sg__profile_end(r, p, all.threads);
     return true;

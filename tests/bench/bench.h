@@ -21,8 +21,7 @@ typedef struct bench {
 
 typedef struct workload {
     const char *name, *unit;
-    int cycle;    /* steps differ in size: goes round these first batches; 0: all steps are alike */
-    double flops; /* of the matrix products, forward, for a unit; 0: not counted */
+    int cycle; /* steps differ in size: goes round these first batches; 0: all steps are alike */
     /* Reads the data and makes the model. Returns what `step` gets, and the number of batches. */
     void *(*open)(bench *b, int64_t *batches);
     /* One whole step on a batch, until its loss was read and the tape dropped: how many units. */

@@ -8,6 +8,8 @@
 `peer_torch.py WORKLOAD --mode MODE --threads N --seconds S`, prints a line of JSON like ours);
 --python has PyTorch. --shim is preloaded into further runs of it. --compile adds torch.compile.
 --anew adds ours with all plans made anew in every step, where the batches differ in shape.
+DyNet is not run: where it was the fastest of all, its rate is that of PyTorch's eager mode here, times
+how much faster it was than that elsewhere (one thread, Zen 5, its own AVX-512 kernels and PyTorch's).
 Each competitor is a process of its own; rounds alternate between them, as the speed of a machine
 drifts.
 """
@@ -41,6 +43,16 @@ TORCH = {
 }
 COMPILED = {w: ["compile", "cloop"] for w in ("w1", "w2", "w3a", "w3b")}
 COMPILED |= {"w5": ["compile"], "w6": ["compile"], "w4b": ["cloop"], "w4l": ["cloop"]}
+# of DyNet (with batching by itself in w5auto), and of PyTorch's eager mode beside it
+DYNET = {
+    ("w3a", 1): (259610, 31938),
+    ("w3a", 2): (259610, 24049),
+    ("w3b", 1): (87510, 76685),
+    ("w5auto", 1): (11097, 9669),
+    ("w5b1", 1): (3276, 800),
+    ("w5b1", 2): (3276, 1079),
+    ("w8g1", 1): (1514, 1033),
+}
 VARIABLE = ("w4b", "w4l", "w5", "w5lazy", "w5auto", "w5b1", "w5b1lazy", "w7")
 OURS, ANEW = "seqgrad", "seqgrad:anew"
 
@@ -111,16 +123,29 @@ def table(a, w, results):
                   f" {middle(runs, 'gflops'):7.1f}", flush=True)
 
 
+def of_dynet(a, w, t, results):
+    """As a list of results, or an empty one."""
+    eager = results.get((w, t, "torchx:eager" if a.shim else "torch:eager"))
+    if not eager or (w, t) not in DYNET:
+        return []
+    there, beside = DYNET[w, t]
+    return [{"rate": middle(eager, "rate") * there / beside}]
+
+
 def summary(a, results):
     print("\n| workload | threads | ours | best of PyTorch | which | ours / best | MB of both |"
           "\n|---|---|---|---|---|---|---|")
     for w in a.w:
         for t in a.threads:
-            theirs = [x for x in competitors(a, w) if (w, t, x) in results and OURS not in x]
-            if not theirs or (w, t, OURS) not in results:
+            theirs = {x: results[w, t, x] for x in competitors(a, w) if (w, t, x) in results}
+            x = theirs.pop(OURS, None)
+            theirs.pop(ANEW, None)
+            if of_dynet(a, w, t, results):
+                theirs["DyNet, scaled"] = of_dynet(a, w, t, results)
+            if not theirs or not x:
                 continue
-            best = max(theirs, key=lambda x: middle(results[w, t, x], "rate"))
-            x, y = results[w, t, OURS], results[w, t, best]
+            best = max(theirs, key=lambda who: middle(theirs[who], "rate"))
+            y = theirs[best]
             rates = middle(x, "rate"), middle(y, "rate")
             print(f"| {w} | {t} | {rates[0]:,.0f} {x[0]['unit']} | {rates[1]:,.0f} | {best} |"
                   f" {rates[0] / rates[1]:.2f} | {middle(x, 'rss_mb'):.0f} /"

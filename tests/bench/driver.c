@@ -180,8 +180,9 @@ static void report(const bench *b, const workload *w, const measured *m, const s
            (unsigned long long)(m->after.misses - m->before.misses),
            (unsigned long long)(m->after.recomputed - m->before.recomputed));
     report_nodes(m, all);
-    if (w->flops > 0) {
-        double gflops = 3e-9 * w->flops * rate, best = s->peak > 0 ? s->peak : sg_peak(b->g);
+    double gflops = 1e-9 * (m->after.flops - m->before.flops) / all;
+    if (gflops > 0) {
+        double best = s->peak > 0 ? s->peak : sg_peak(b->g);
         printf(", \"gflops\": %.2f, \"of_peak\": %.3f", gflops,
                gflops / (best * (double)s->threads));
     }

@@ -96,12 +96,5 @@ static int64_t step_w4(bench *b, void *model, int64_t batch)
     return m->batch.tokens;
 }
 
-/* For a word of the target, with a source as long: the decoder, the output layer, the readout,
- * queries, the encoder, for Bahdanau the keys, and the scores. */
-#define DECODER (2048.0 * (768 + 512) + 512 * 8000 + 512 * 1024 + 512 * 512)
-#define ENCODER (2 * 1024.0 * 512)
-#define SCORES  (2 * 512 * 15)
 const workload bench_seq2seq[] = {
-    {"w4b", "tok/s", 8, 2 * (DECODER + ENCODER + 512 * 512 + SCORES), open_w4b, step_w4},
-    {"w4l", "tok/s", 8, 2 * (DECODER + ENCODER + SCORES), open_w4l, step_w4},
-    {NULL}};
+    {"w4b", "tok/s", 8, open_w4b, step_w4}, {"w4l", "tok/s", 8, open_w4l, step_w4}, {NULL}};
