@@ -75,8 +75,10 @@ typedef struct sg_optimizer {
 SG_API sg_optimizer sg_make_optimizer(sg_optimizer_options o);
 
 /* One step down the gradient of loss, a scalar, for all parameters that are not frozen. The loss
- * keeps its value. */
+ * keeps its value. sg_update only records it, and the next evaluation takes it: in between, the
+ * step's plan can be looked at, as sg_plan_infos(1, &loss). */
 SG_API sg_status sg_step(sg_optimizer *o, sg_tensor *loss);
+SG_API void sg_update(sg_optimizer *o, sg_tensor *loss);
 
 /* Clipping as a composition, for steps of one's own: gradients are replaced in place. Returns the
  * global norm, [] (Pascanu et al. 2013). */

@@ -91,8 +91,8 @@ static sg_tensor *adam(const sg_optimizer_options *o, sg_tensor *p, sg_tensor *d
     return times(rate / correct1, sg_div(m1, root));
 }
 
-static void update(const sg_optimizer_options *o, sg_tensor *p, sg_tensor *d, double rate,
-                   int64_t t, sg_tensor *touched)
+static void update_one(const sg_optimizer_options *o, sg_tensor *p, sg_tensor *d, double rate,
+                       int64_t t, sg_tensor *touched)
 {
     double decay = o->decay * sg_group_decay(p);
     rate *= sg_group_rate(p);
@@ -170,22 +170,22 @@ static void record(sg_optimizer *s, int n, sg_tensor **params, sg_tensor *loss)
         s->norm = sg_want(sg_clip_norm(n, grads, o->clip_norm));
     double rate = sg_schedule_rate(&o->schedule, o->rate, s->steps);
     for (int i = 0; i < n; i++)
-        update(o, params[i], grads[i], rate, s->steps, touched[i]);
+        update_one(o, params[i], grads[i], rate, s->steps, touched[i]);
 }
 
-sg_status sg_step(sg_optimizer *s, sg_tensor *loss)
+void sg_update(sg_optimizer *s, sg_tensor *loss)
 {
     sg_context *g = s->o.g;
     if (!sg_ok(g))
-        return sg_error(g);
+        return;
     if (!loss || sg_is_nil(loss)) {
         sg_fail(g, SG_BAD_ARGUMENT, "sg_step: no loss");
-        return sg_error(g);
+        return;
     }
     int n = trainable(g, NULL);
     sg_tensor **all = sg_room(g, 3 * (size_t)n * sizeof *all);
     if (!all)
-        return sg_error(g);
+        return;
     s->norm = NULL;
     trainable(g, all);
     sg_push(g, "optimizer", NULL);
@@ -194,5 +194,10 @@ sg_status sg_step(sg_optimizer *s, sg_tensor *loss)
     else
         record(s, n, all, loss);
     sg_pop(g);
-    return sg_eval(loss);
+}
+
+sg_status sg_step(sg_optimizer *s, sg_tensor *loss)
+{
+    sg_update(s, loss);
+    return sg_ok(s->o.g) ? sg_eval(loss) : sg_error(s->o.g);
 }

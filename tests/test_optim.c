@@ -130,6 +130,33 @@ Test(optim, accumulated_gradients_make_one_update)
     sg_close(g);
 }
 
+/* A step that is recorded can be looked at, and is taken by the next evaluation. */
+Test(optim, a_step_is_recorded_or_taken)
+{
+    float after[2][4];
+    for (int k = 0; k < 2; k++) {
+        sg_context *g = sg_open(.seed = 3);
+        sg_tensor *p = sg_param(g, "p", SG_SHAPE(4), SG_NORMAL);
+        sg_optimizer adam = sg_adam(g, .rate = 0.1, .clip_norm = 0.5);
+        sg_tensor *loss = sg_sum(sg_square(p), SG_ALL_AXES, false);
+        float before[4];
+        memcpy(before, sg_data(p), sizeof before);
+        if (k) {
+            sg_update(&adam, loss);
+            cr_expect(sg_plan_infos(1, &loss).nodes > 20, "the whole step");
+            cr_expect(memcmp(sg_data(p), before, sizeof before) == 0, "not taken yet");
+            sg_item(loss);
+        } else {
+            sg_step(&adam, loss);
+        }
+        cr_expect(memcmp(sg_data(p), before, sizeof before) != 0, "taken");
+        memcpy(after[k], sg_data(p), sizeof before);
+        cr_expect(sg_ok(g), "%s", sg_errmsg(g));
+        sg_close(g);
+    }
+    cr_expect(memcmp(after[0], after[1], sizeof after[0]) == 0);
+}
+
 Test(optim, groups_and_frozen_parameters)
 {
     sg_context *g = sg_open();

@@ -41,7 +41,7 @@ static int list(void)
 {
     for (int f = 0; f < FAMILIES; f++)
         for (const workload *w = families[f]; w->name; w++)
-            printf("%-8s %s\n", w->name, w->unit);
+            printf("%-8s %-50s %s\n", w->name, w->about, w->unit);
     return 0;
 }
 

@@ -20,7 +20,7 @@ typedef struct bench {
 } bench;
 
 typedef struct workload {
-    const char *name, *unit;
+    const char *name, *about, *unit;
     int cycle; /* steps differ in size: goes round these first batches; 0: all steps are alike */
     /* Reads the data and makes the model. Returns what `step` gets, and the number of batches. */
     void *(*open)(bench *b, int64_t *batches);

@@ -156,8 +156,9 @@ static int64_t step_beam(bench *b, void *model, int64_t batch)
     return finish(b, m, most);
 }
 
-const workload bench_decode[] = {{"w8g1", "tok/s", 20, open_w8_single, step_greedy},
-                                 {"w8b1", "tok/s", 20, open_w8_single, step_beam},
-                                 {"w8g32", "tok/s", 4, open_w8, step_greedy},
-                                 {"w8b32", "tok/s", 4, open_w8, step_beam},
-                                 {NULL}};
+const workload bench_decode[] = {
+    {"w8g1", "seq2seq, greedy decoding of one sentence", "tok/s", 20, open_w8_single, step_greedy},
+    {"w8b1", "one sentence, beam of 5", "tok/s", 20, open_w8_single, step_beam},
+    {"w8g32", "32 sentences, greedy", "tok/s", 4, open_w8, step_greedy},
+    {"w8b32", "32 sentences, beam of 5", "tok/s", 4, open_w8, step_beam},
+    {NULL}};

@@ -158,8 +158,9 @@ static int64_t step_w3a(bench *b, void *model, int64_t batch)
 
 /* ---- all ------------------------------------------------------------------------------------ */
 
-const workload bench_language[] = {{"w1", "tok/s", 0, open_w1, step_words},
-                                   {"w2", "tok/s", 0, open_w2, step_words},
-                                   {"w3a", "tok/s", 0, open_w3a, step_w3a},
-                                   {"w3b", "tok/s", 0, open_w3b, step_w3b},
-                                   {NULL}};
+const workload bench_language[] = {
+    {"w1", "LSTM language model, 2 x 200", "tok/s", 0, open_w1, step_words},
+    {"w2", "LSTM language model, 2 x 650, dropout", "tok/s", 0, open_w2, step_words},
+    {"w3a", "tanh RNN of characters, one sequence", "tok/s", 0, open_w3a, step_w3a},
+    {"w3b", "LSTM of characters, 2 x 128", "tok/s", 0, open_w3b, step_w3b},
+    {NULL}};

@@ -97,4 +97,6 @@ static int64_t step_w4(bench *b, void *model, int64_t batch)
 }
 
 const workload bench_seq2seq[] = {
-    {"w4b", "tok/s", 8, open_w4b, step_w4}, {"w4l", "tok/s", 8, open_w4l, step_w4}, {NULL}};
+    {"w4b", "seq2seq, Bahdanau's attention", "tok/s", 8, open_w4b, step_w4},
+    {"w4l", "seq2seq, Luong's attention", "tok/s", 8, open_w4l, step_w4},
+    {NULL}};

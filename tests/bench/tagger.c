@@ -143,9 +143,10 @@ static int64_t step_sentences(bench *b, void *model, int64_t batch)
     return words;
 }
 
-const workload bench_tagger[] = {{"w5", "tok/s", 16, open_w5, step_padded},
-                                 {"w5lazy", "tok/s", 16, open_w5lazy, step_padded},
-                                 {"w5auto", "tok/s", 16, open_w5, step_sentences},
-                                 {"w5b1", "tok/s", 64, open_w5b1, step_padded},
-                                 {"w5b1lazy", "tok/s", 64, open_w5b1lazy, step_padded},
-                                 {NULL}};
+const workload bench_tagger[] = {
+    {"w5", "BiLSTM tagger, batches of 32", "tok/s", 16, open_w5, step_padded},
+    {"w5lazy", "the same, lazy Adam", "tok/s", 16, open_w5lazy, step_padded},
+    {"w5auto", "the same, written for one sentence", "tok/s", 16, open_w5, step_sentences},
+    {"w5b1", "BiLSTM tagger, one sentence a step", "tok/s", 64, open_w5b1, step_padded},
+    {"w5b1lazy", "the same, lazy Adam", "tok/s", 64, open_w5b1lazy, step_padded},
+    {NULL}};

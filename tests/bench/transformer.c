@@ -40,4 +40,5 @@ static int64_t step_w6(bench *b, void *of, int64_t batch)
     return m->text.batch * m->text.time;
 }
 
-const workload bench_transformer[] = {{"w6", "tok/s", 0, open_w6, step_w6}, {NULL}};
+const workload bench_transformer[] = {
+    {"w6", "Transformer language model", "tok/s", 0, open_w6, step_w6}, {NULL}};

@@ -97,4 +97,5 @@ static int64_t step_w7(bench *b, void *model, int64_t batch)
     return m->batch;
 }
 
-const workload bench_tree[] = {{"w7", "trees/s", 8, open_w7, step_w7}, {NULL}};
+const workload bench_tree[] = {
+    {"w7", "Tree-LSTM, written for one tree", "trees/s", 8, open_w7, step_w7}, {NULL}};
