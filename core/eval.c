@@ -51,12 +51,23 @@ sg__plan *sg__plan_of(const sg__request *r)
 
 /* ---- running a request ----------------------------------------------------------------------- */
 
+/* Within a limit of memory, what is prepared of parameters gives way to the workspace. */
+static void keep_limit(sg_context *g)
+{
+    if (!g->memory || g->workspace_bytes + g->ready_bytes <= g->memory)
+        return;
+    for (size_t i = 0; i < g->param_count; i++)
+        if (g->params[i])
+            sg__drop_ready(g->params[i]);
+}
+
 /* Room for larger plans, where lengths vary: what nobody touches costs nothing, and what was
  * touched stays. */
 static bool reserve_workspace(sg_context *g, size_t bytes)
 {
     enum { SPARE = 4 };
     g->workspace_bytes = bytes > g->workspace_bytes ? bytes : g->workspace_bytes;
+    keep_limit(g);
     if (bytes <= g->workspace_room)
         return true;
     size_t room = bytes <= SIZE_MAX / SPARE ? SPARE * bytes : bytes;

@@ -288,3 +288,28 @@ Test(prepare, a_limit_of_memory_holds_for_what_stays)
     sg_close(r.g);
     sg_close(free_of_it.g);
 }
+
+/* What is prepared goes where a larger plan needs the room. */
+Test(prepare, a_limit_of_memory_holds_when_plans_grow)
+{
+    reader r, free_of_it;
+    open_reader(&free_of_it, (sg_open_options){0});
+    uint64_t hashes[4];
+    for (int i = 0; i < 2; i++)
+        hashes[i] = read_once(&free_of_it, ROWS / 2);
+    const sg_stat before = sg_stats(free_of_it.g);
+    for (int i = 2; i < 4; i++)
+        hashes[i] = read_once(&free_of_it, ROWS);
+    cr_assert(before.prepared > 0 && before.workspace < sg_stats(free_of_it.g).workspace);
+    const size_t limit = (size_t)(before.workspace + before.prepared);
+    open_reader(&r, (sg_open_options){.memory = limit});
+    for (int i = 0; i < 4; i++) {
+        cr_expect_eq(read_once(&r, i < 2 ? ROWS / 2 : ROWS), hashes[i], "evaluation %d", i);
+        const sg_stat s = sg_stats(r.g);
+        cr_expect(s.prepared + s.workspace <= limit, "evaluation %d: %d bytes beside %d of %d", i,
+                  (int)s.prepared, (int)s.workspace, (int)limit);
+        cr_expect(i != 1 || s.prepared == before.prepared, "%d bytes", (int)s.prepared);
+    }
+    sg_close(r.g);
+    sg_close(free_of_it.g);
+}
