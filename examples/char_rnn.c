@@ -39,6 +39,8 @@ typedef struct learner {
     language_text valid;
 } learner;
 
+enum { SCORED_ROWS = 10 }; /* of what is held out, if it is longer */
+
 static bool next(void *user, program_loss *l)
 {
     learner *k = user;
@@ -52,9 +54,8 @@ static bool next(void *user, program_loss *l)
 
 static double score(void *user, progress *p)
 {
-    enum { ROWS = 10 };
     learner *k = user;
-    sg_nll nll = language_score(&k->model, k->valid, ROWS);
+    sg_nll nll = language_score(&k->model, k->valid, SCORED_ROWS);
     double nats = nll.sum / (double)nll.tokens;
     progress_metric(p, "bits", nats / log(2));
     return nats;
@@ -71,7 +72,9 @@ static language learn(sg_context *g, const program *p, const sg_vocabulary *v, l
             (long long)valid.count - 1, sg_vocabulary_size(v) - SG_RESERVED);
     k.model = language_make(g, s->c, v);
     k.s = language_sample(g, text, s->t.batch, s->time, s->sampling == 1, (uint64_t)s->t.seed);
-    program_train(g, &s->t, (lesson){&k, k.s.steps, false, next, score, "nats"});
+    program_train(
+        g, &s->t,
+        (lesson){&k, k.s.steps, false, next, k.valid.count > SCORED_ROWS ? score : NULL, "nats"});
     if (sg_ok(g))
         program_save(g, p);
     language_sampler_free(&k.s);

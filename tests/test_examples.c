@@ -611,6 +611,16 @@ Test(examples, own_cell, .init = begin, .fini = end)
              {"own_cell evaluate --model w --test w", "w: is"});
 }
 
+/* A tenth of a few lines is too little to stop by. */
+Test(examples, char_rnn_of_a_short_text, .init = begin, .fini = end)
+{
+    char text[TEXT];
+    int status =
+        run(text, "printf 'abc\\nabd\\nabcabc\\n' > s && char_rnn train --train s --model a "
+                  "--epochs 1 --batch 2 --time 4 --hidden 8 --threads 1 --length 5");
+    cr_expect(status == 0 && strstr(text, "saved") && !strstr(text, "nan"), "%s", text);
+}
+
 Test(examples, what_cannot_be_written_is_told_before_training, .init = begin, .fini = end)
 {
     static const char *const options[] = {"model", "log", "plot", "profile"};
