@@ -211,7 +211,9 @@ static void run_dates(sg_context *g, const program *p)
     s->t.schedule = PROGRAM_COSINE;
     printf("dates, written in %d ways, to ISO 8601 把各种写法的日期译成标准格式\n",
            dates_formats());
+    fputs("first without attention 先不用注意力\n", stderr);
     without_attention(g, p);
+    fputs("and with it 再用注意力\n", stderr);
     double exact = sg_ok(g) && !program_interrupted() ? learn_dates(g, p, &n) : 0;
     if (sg_ok(g) && !program_interrupted()) {
         sg_corpus *few = pairs_dates(g, (uint64_t)s->t.seed, true, SHOWN);

@@ -120,7 +120,7 @@ static void draw(sg_context *g, const settings *s, int gain, const char *what, c
         curves[k] = (sg_curve){kinds[k].name, s->time, NULL, logs[k]};
     }
     snprintf(path, sizeof path, "%s.%s.%g.svg", s->plot, what, gains[gain]);
-    snprintf(whole, sizeof whole, "%s, gain %g", title, gains[gain]);
+    snprintf(whole, sizeof whole, "log10 of %s, gain %g", title, gains[gain]);
     sg_plot_curves(g, KINDS, curves, .title = whole, .x_name = "t", .y_name = "log10",
                    .file = stdout, .svg = path);
 }
