@@ -86,14 +86,13 @@ static language learn(sg_context *g, const program *p, const sg_vocabulary *v, l
 /* Continues a prompt by so many characters, or lines if that comes first. */
 static void generate(const language *m, const sg_vocabulary *v, const settings *s, FILE *f)
 {
-    enum { PROMPT = 1000 };
-    int32_t ids[PROMPT];
     const char *prompt = s->prompt ? s->prompt : "";
-    int n = sg_encode(v, prompt, PROMPT, ids), lines = 0;
+    const size_t most = strlen(prompt) + 1; /* tokens are bytes or longer */
+    int32_t *ids = sg_room(m->g, most * sizeof *ids);
+    int n = ids ? sg_encode(v, prompt, (int)most, ids) : 0, lines = 0;
     const sg_deep_model deep = {m->c.layers, m->layer, m->table, language_out(m)};
     if (!sg_ok(m->g))
         return;
-    n = n < PROMPT ? n : PROMPT;
     sg_stepper step = sg_deep_stepper(&deep, 1, NULL);
     step.start = SG_STOP; /* what is before the first line; */
     step.stop = -1;       /* and the end of a line is not the end of all */

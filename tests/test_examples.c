@@ -621,6 +621,19 @@ Test(examples, char_rnn_of_a_short_text, .init = begin, .fini = end)
     cr_expect(status == 0 && strstr(text, "saved") && !strstr(text, "nan"), "%s", text);
 }
 
+/* Whatever its length, it goes on from the end of the prompt. */
+Test(examples, char_rnn_goes_on_from_a_long_prompt, .init = begin, .fini = end)
+{
+    char text[TEXT];
+    int status =
+        run(text, "long() { printf 'ab%%.0s' $(seq $1); }; long 2000 > s && char_rnn train "
+                  "--train s --model a --epochs 4 --batch 4 --time 20 --hidden 16 --lr 0.02 "
+                  "--threads 1 --length 1 >/dev/null 2>&1 && "
+                  "char_rnn generate --model a --prompt $(long 700)a --length 9 --top-k 1 | "
+                  "tail -c 10");
+    cr_expect(status == 0 && strstr(text, "babababab"), "%s", text);
+}
+
 Test(examples, what_cannot_be_written_is_told_before_training, .init = begin, .fini = end)
 {
     static const char *const options[] = {"model", "log", "plot", "profile"};
