@@ -13,8 +13,8 @@
  *
  * or is joined in another way (--fuse), to the state h_{t-1}, or to h_t (--fuse-at) 融合方式与位置,
  *
- *     add h + z,   mean (h + z) / 2,   concat [h; z],   restored [h; z] Wc,   mlp tanh(h Wh + z Wz
- * + b)
+ *     add h + z,   mean (h + z) / 2,   concat [h; z],   restored [h; z] Wc,
+ *     mlp tanh(h Wh + z Wz + b)
  *
  * with z_t = z at every step 每一步都输入, or z_1 = z and zeros afterwards 只在第一步 (Vinyals et
  * al. 2015): then the state has to carry what was seen to the end of the sentence.

@@ -10,7 +10,7 @@
  *   - years are 1950..2049, and a year of two digits is the one that lies there: 50..99 are 19xx,
  *     00..49 are 20xx;
  *   - of three numbers, four digits in front are the year (2026/11/21); otherwise the day comes
- * first (03/04/26 is the 3rd of April), never the month;
+ *     first (03/04/26 is the 3rd of April), never the month;
  *   - eight digits are YYYYMMDD, six are YYMMDD; a year before 年 may have two digits;
  *   - a weekday, where there is one, is the date's own.
  *

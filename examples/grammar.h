@@ -2,8 +2,10 @@
  * Sentences of a little English grammar, at random: data for the examples that need sentences when
  * no file is given. Everything follows from a seed; the true probability of a sentence is known.
  *
- *     the old dogs that see a cat watch every cook .      a cook that the dogs watch slowly sleeps
- * . DET ADJ NOUN PRON VERB DET NOUN VERB DET NOUN PUNCT ...
+ *     the old dogs that see a cat watch every cook .
+ *     DET ADJ NOUN PRON VERB DET NOUN VERB DET NOUN PUNCT
+ *     a cook that the dogs watch slowly sleeps .
+ *     DET NOUN PRON DET NOUN VERB ADV VERB PUNCT
  *
  * A verb agrees with its subject, however far that is. Some words (cook, watch, light) are now a
  * noun, now a verb or an adjective: only their place tells. Of names there are many more than a

@@ -8,10 +8,10 @@
  *     inflection    lemma, tab, tags, tab, form            (SIGMORPHON 2016)
  *                   aalen   pos=V,per=3,num=PL   aalen
  *                   -> "pos=V per=3 num=PL a a l e n", "aalen"; a space of a lemma becomes ␣
- *     babi          1 Mary moved to the hall.    3 Where is Mary? \t hall \t 1   (Weston et al.
- * 2015)
- *                   -> "mary moved to the hall . … | where is mary ?", "hall": a story so far, and
- * a question, which are two sources of a model that has two
+ *     babi          1 Mary moved to the hall.              (Weston et al. 2015)
+ *                   2 Where is Mary? \t hall \t 1
+ *                   -> "mary moved to the hall . | where is mary ?", "hall"
+ *                   the story so far, and a question: two sources of a model that has two
  */
 #ifndef EXAMPLES_PAIRS_H
 #define EXAMPLES_PAIRS_H

@@ -2,9 +2,10 @@
  * What the programs of this folder share, so that each of them can be about its own lesson: the
  * commands and common options, data from files, the loop over epochs, the file of the model.
  *
- *     static const command commands[] = {{"", demonstrate}, {"train", train}, {"evaluate",
- * evaluate}, {0}}; return program_main(argc, argv, &(program){"names", "Learns ...", table, &s.t,
- * commands, &s});
+ *     static const command commands[] = {
+ *         {"", demonstrate}, {"train", train}, {"evaluate", evaluate}, {0}};
+ *     program p = {"names", "Learns ...", table, &s.t, commands, &s};
+ *     return program_main(argc, argv, &p);
  *
  * All of it prints to stderr; what a command has to say goes to stdout, and evaluate prints one
  * line of JSON.

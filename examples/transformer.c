@@ -1,11 +1,12 @@
 /*
  * The Transformer
  *
- *     transformer                                     learns to turn sequences round, without a
- * file transformer train --train F --valid F --model M     translation 翻译 transformer train
- * --task text --train F ...         a language model 语言模型 transformer translate --model M <
- * source > target transformer write --model M --prefix TEXT           goes on with a text 续写
- *     transformer evaluate --model M --test F             评估
+ *     transformer                                        learns to turn sequences round
+ *     transformer train --train F --valid F --model M    translation 翻译
+ *     transformer train --task text --train F ...        a language model 语言模型
+ *     transformer translate --model M < source > target
+ *     transformer write --model M --prefix TEXT          goes on with a text 续写
+ *     transformer evaluate --model M --test F            评估
  *
  * No recurrence: every element looks at all others by attention, in several heads 多头注意力, each
  * in features of its own, so that all of a sequence is computed at once (Vaswani et al. 2017):

@@ -1,9 +1,9 @@
 /*
  * What every phrase of a sentence says: a network in the shape of the sentence 句法树上的情感
  *
- *     tree_sentiment                                   learns generated judgements, without any
- * file tree_sentiment train --train F --valid F         a tree a line, as of the Stanford treebank
- *     tree_sentiment evaluate --model M --test F       准确率
+ *     tree_sentiment                               learns generated judgements, without any file
+ *     tree_sentiment train --train F --valid F     a tree a line, as of the Stanford treebank
+ *     tree_sentiment evaluate --model M --test F   准确率
  *     tree_sentiment use --model M --text '(not (very good))'
  *
  * "not very good" is judged by what "very good" is, and "very good" by what "good" is. A Tree-LSTM

@@ -17,7 +17,7 @@
  *     by a factor of 4 or more at every step, whatever the weights of usual size are.
  *   - tanh: bounded and around 0, with a slope of 1 there: small states pass as they are, large
  *     ones are held. But with large weights its gradients explode 梯度爆炸 nevertheless, and where
- * it saturates they vanish.
+ *     it saturates they vanish.
  *   - GRU, LSTM: the state is added to, not multiplied anew: C = F*c + I*G passes gradients by F.
  *
  * Clipping 梯度裁剪 helps against explosion only: the second table trains each of them to recall
