@@ -82,6 +82,8 @@ static options_result set_choice(const option *o, const char *s, char *message)
 
 static options_result set_value(const option *o, const char *s, char *message)
 {
+    if (o->given != NULL)
+        *o->given = true;
     if (o->integer != NULL)
         return set_integer(o, s, message);
     if (o->number != NULL)

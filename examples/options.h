@@ -36,6 +36,7 @@ typedef struct option {
     const char *const *choices; /* ended by NULL */
     double low, high;  /* of integers and numbers, inclusive; without bounds unless low < high */
     const char *value; /* what help calls the value; NULL: N, X, TEXT or NAME */
+    bool *given;       /* NULL, or of an option with a value: becomes true with it */
 } option;
 
 #define OPTIONS_OF(...) ((const char *const[]){__VA_ARGS__, NULL})

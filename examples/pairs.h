@@ -21,9 +21,11 @@
 typedef enum { PAIRS_TEXT, PAIRS_SCAN, PAIRS_INFLECTION, PAIRS_BABI } pairs_format;
 extern const char *const pairs_formats[]; /* their names, ended by NULL */
 
-/* What programs of pairs let one say about their files; format belongs to the model. */
+/* What programs of pairs let one say about their files; format belongs to the model, and
+ * so do the columns, but for those that are given anew. */
 typedef struct pairs_options {
     int format, source_column, target_column, max_vocabulary, min_count;
+    bool source_given, target_given; /* the columns */
     const char *train_src, *train_tgt, *valid_src, *valid_tgt, *test_src, *test_tgt, *units;
     bool lower;
 } pairs_options;
@@ -35,10 +37,10 @@ typedef struct pairs_options {
         {"valid-tgt", "target side of it", .text = &(o).valid_tgt, .value = "FILE"},               \
         {"test-src", "source side to evaluate", .text = &(o).test_src, .value = "FILE"},           \
         {"test-tgt", "target side of it", .text = &(o).test_tgt, .value = "FILE"},                 \
-        {"source-column", "of a TSV, from 0", .integer = &(o).source_column, .low = 0,             \
-         .high = 99},                                                                              \
-        {"target-column", "of a TSV, from 0", .integer = &(o).target_column, .low = 0,             \
-         .high = 99},                                                                              \
+        {"source-column", "of a TSV, from 0", .integer = &(o).source_column, .high = 99,           \
+         .given = &(o).source_given},                                                              \
+        {"target-column", "of a TSV, from 0", .integer = &(o).target_column, .high = 99,           \
+         .given = &(o).target_given},                                                              \
         {"units", "char, word or token, or SOURCE,TARGET; as the format needs",                    \
          .text = &(o).units, .value = "UNITS"},                                                    \
         {"lower", "lower-case everything", .flag = &(o).lower},                                    \

@@ -105,6 +105,26 @@ static json_t *written(const option *o)
     return NULL;
 }
 
+static void keep(sg_context *g, const option *o)
+{
+    char text[16] = "";
+    if (o->integer)
+        snprintf(text, sizeof text, "%d", *o->integer);
+    sg_set_meta(g, o->name, o->integer ? text : *o->text);
+}
+
+static void recall(sg_context *g, const option *o, const char *file)
+{
+    const char *text = *o->given ? NULL : sg_meta(g, o->name);
+    if (text && !o->integer) {
+        *o->text = text;
+    } else if (text) {
+        *o->integer = atoi(text);
+        if (*o->integer < o->low || *o->integer > o->high)
+            sg_fail(g, SG_BAD_FILE, "%s: its %s is %s", file, o->name, text);
+    }
+}
+
 void program_save(sg_context *g, const program *p)
 {
     json_t *list = json_array();
@@ -114,6 +134,8 @@ void program_save(sg_context *g, const program *p)
             model = strcmp(o->help, "Model") == 0;
         else if (model)
             json_array_append_new(list, written(o));
+        else if (o->given)
+            keep(g, o);
     }
     char *text = json_dumps(list, JSON_COMPACT);
     json_decref(list);
@@ -140,6 +162,9 @@ void program_load(sg_context *g, const program *p)
         argv[argc++] = (char *)(uintptr_t)json_string_value(item);
     if (sg_ok(g) && (!list || options_parse(&argc, argv, p->options, message) != OPTIONS_READ))
         sg_fail(g, SG_BAD_FILE, "%s: %s", p->t->model, list ? message : "its options are damaged");
+    for (const option *o = p->options; sg_ok(g) && (o->name || o->help); o++)
+        if (o->given)
+            recall(g, o, p->t->model);
     json_decref(list);
 }
 

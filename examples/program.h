@@ -112,7 +112,10 @@ FILE *program_open_log(sg_context *g, const training *t);
 void program_close_log(sg_context *g, const training *t, FILE *f);
 
 /* The parameters, together with the options that stand below the heading "Model" of the table;
- * loading sets them as if they had been given. What else belongs to a model is in sg_meta. */
+ * loading sets them as if they had been given. Texts, and integers with bounds, that have a place
+ * for `given`, such as columns of a file, are kept from anywhere in the table, and loading sets
+ * those that were not given: another file may have others. What else belongs to a model is in
+ * sg_meta. */
 void program_save(sg_context *g, const program *p);
 void program_load(sg_context *g, const program *p);
 

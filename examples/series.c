@@ -28,7 +28,7 @@ typedef struct settings {
     cells_choice cell;
     int task, hidden, time, season;
     double dropout;
-    bool relative;
+    bool relative, column_given;
     const char *column, *picture;
 } settings;
 
@@ -373,7 +373,8 @@ int main(int argc, char **argv)
         {"test", "the same, to evaluate", .text = &s.t.test, .value = "FILE"},
         {"hold", "share that is held out, of a CSV the end", .number = &s.t.hold, .low = 0,
          .high = 0.9},
-        {"column", "of the CSV, by its name", .text = &s.column, .value = "NAME"},
+        {"column", "of the CSV, by its name", .text = &s.column, .value = "NAME",
+         .given = &s.column_given},
         {"season", "steps that the simplest forecast looks back, 0: none", .integer = &s.season,
          .low = 0, .high = 10000},
         {.help = "Model"},

@@ -40,7 +40,7 @@ typedef struct settings {
     cells_choice cell;
     int column, embed, pairs, hidden, layers, letter_embed, letters, min_count, output, merge;
     double dropout, word_dropout;
-    bool lower, backward;
+    bool column_given, lower, backward;
     const char *text, *picture, *transitions;
     program_vectors vectors;
 } settings;
@@ -450,7 +450,7 @@ int main(int argc, char **argv)
         PROGRAM_DATA_OPTIONS(s.t, "a word and its tag a line, or CoNLL-U"),
         PROGRAM_HOLD_OPTION(s.t),
         {"column", "of the tags, from 1; 0: UPOS of CoNLL-U, the last of others",
-         .integer = &s.column, .low = 0, .high = 64},
+         .integer = &s.column, .low = 0, .high = 64, .given = &s.column_given},
         {"lower", "lower-case words, but not their letters", .flag = &s.lower},
         {"min-count", "rarer words are <unk>", .integer = &s.min_count, .low = 1, .high = 1e9},
         {.help = "Model"},

@@ -489,6 +489,55 @@ Test(examples, tagger, .init = begin, .fini = end)
              {"tagger evaluate --model bmes --test bmes", "bmes: is"});
 }
 
+/* Which columns were learned from is kept with a model, and whatever is given goes before it. */
+Test(examples, columns, .init = begin, .fini = end)
+{
+    char text[TEXT], other[TEXT];
+    FILE *pairs = create("p.tsv"), *csv = create("s.csv"), *tags = create("tags");
+    fprintf(csv, "Close,x\n");
+    for (int i = 0; i < 120; i++) {
+        fprintf(pairs, "-\t%c%c\t%c%c\n", 'A' + i % 3, 'A' + i / 3 % 3, 'a' + i % 3,
+                'a' + i / 3 % 3);
+        fprintf(csv, "%d,%g\n", i * i, sin(i * 0.7));
+        fprintf(tags, "%c%s T%d B\n", 'a' + i % 3, i % 4 ? "" : "x", i % 3);
+        fprintf(tags, "%s", i % 3 == 2 ? "\n" : "");
+    }
+    cr_assert(fclose(pairs) == 0 && fclose(csv) == 0 && fclose(tags) == 0);
+    run(text, "cut -f2,3 p.tsv > two.tsv; sed 's/x/y/' s.csv > y.csv; cut -d' ' -f1,2 tags > two");
+    static const struct {
+        const char *train, *given, *test, *otherwise; /* the same in a file of other columns */
+    } kept[] = {{"seq2seq train --train p.tsv --epochs 2 --embed 8 --hidden 8",
+                 "--source-column 2 --target-column 1", "seq2seq evaluate --test p.tsv",
+                 "seq2seq evaluate --test two.tsv --source-column 1 --target-column 0"},
+                {"transformer train --train p.tsv --epochs 2 --size 8 --heads 2 --layers 1",
+                 "--source-column 2 --target-column 1", "transformer evaluate --test p.tsv",
+                 "transformer evaluate --test two.tsv --source-column 1 --target-column 0"},
+                {"tagger train --train tags --epochs 3 --embed 4 --letters 2 --hidden 4",
+                 "--column 2", "tagger evaluate --test tags",
+                 "tagger evaluate --test two --column 0"},
+                {"series train --train s.csv --epochs 1 --hidden 4 --time 5", "--column x",
+                 "series evaluate --test s.csv", "series evaluate --test y.csv --column y"}};
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
+        int status = run(text, "%s %s --model a --threads 1", kept[i].train, kept[i].given);
+        cr_assert(status == 0, "%s", text);
+        status = run(text, "%s %s --model a", kept[i].test, kept[i].given);
+        cr_assert(status == 0 && *text == '{', "%s", text);
+        run(other, "%s --model a", kept[i].test);
+        cr_expect_str_eq(other, text, "%s", kept[i].test);
+        run(other, "%s --model a", kept[i].otherwise);
+        cr_expect_str_eq(other, text, "%s", kept[i].otherwise);
+    }
+    char path[64];
+    snprintf(path, sizeof path, "%s/b", folder);
+    run(text, "tagger train --train tags --epochs 1 --column 2 --model b");
+    sg_context *g = sg_open();
+    sg_load(g, path);
+    sg_set_meta(g, "column", "-8");
+    cr_assert(sg_save(g, path) == SG_OK, "%s", sg_errmsg(g));
+    sg_close(g);
+    MESSAGES({"tagger evaluate --model b --test tags", "b: its column is -8"});
+}
+
 Test(examples, tree_sentiment, .init = begin, .fini = end)
 {
     char text[TEXT], line[TREES_ROOM];

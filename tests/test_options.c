@@ -10,7 +10,7 @@
 static int hidden, layers, cell;
 static double rate, dropout;
 static const char *log_file, *path;
-static bool attention, quiet;
+static bool attention, quiet, path_given;
 
 static const char *const cells[] = {"rnn", "lstm", "gru", NULL};
 static const option table[] = {
@@ -26,7 +26,7 @@ static const option table[] = {
     {"rate", "learning rate", .number = &rate, .low = 0, .high = 10},
     {"dropout-of-the-output", "share of outputs set to zero", .number = &dropout},
     {"log", "write a log", .text = &log_file, .value = "FILE"},
-    {"path", "where models are", .text = &path},
+    {"path", "where models are", .text = &path, .given = &path_given},
     {"quiet", "print nothing", .flag = &quiet},
     {0},
 };
@@ -44,7 +44,7 @@ static options_result parse(const char *line, char *message)
         words[count++] = strcmp(s, "''") == 0 ? s + 2 : s;
     words[count] = NULL;
     hidden = 256, layers = 1, cell = 1, rate = 1e-3, dropout = 0;
-    log_file = NULL, path = "models", attention = true, quiet = false;
+    log_file = NULL, path = "models", attention = true, quiet = false, path_given = false;
     return options_parse(&count, words, table, message);
 }
 
@@ -64,6 +64,7 @@ Test(options, values)
     cr_assert_eq(dropout, -1);
     cr_assert_str_eq(log_file, "a=b");
     cr_assert_str_eq(path, "models");
+    cr_assert(!path_given);
     cr_assert(quiet && !attention);
     cr_assert_eq(count, 1);
     cr_assert_eq(parse("--hidden 8 --hidden=9 --no-attention --attention --path=", message),
@@ -72,6 +73,7 @@ Test(options, values)
     cr_assert_str_eq(path, "");
     cr_assert_eq(parse("--path - --log=--x", message), OPTIONS_READ);
     cr_assert_str_eq(path, "-");
+    cr_assert(path_given);
     cr_assert_str_eq(log_file, "--x");
     cr_assert_eq(parse("--hidden 4096 --rate 0", message), OPTIONS_READ, "bounds are included");
 }
