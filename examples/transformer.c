@@ -14,11 +14,12 @@
  *     head(q, k, v) = softmax(q k'/√d) v          heads joined, times Wo
  *     x = x + heads(LN(x));   x = x + relu(LN(x) W1 + b1) W2 + b2      a block 一层
  *
- * Attention knows no order: the place of an element is added to it as sines of many wavelengths, or
- * turns its queries and keys (rotary). An encoder sees the whole source; a decoder sees the past of
- * the target (causal mask 因果掩码) and, by a second attention in each block, the encoder. A
- * language model is a decoder without an encoder. Large rates break it at first: --schedule
- * inverse-sqrt, lr √(warmup / step) after a rise to lr over the first --warmup steps 预热.
+ * Attention knows no order: the place of an element is added to it, as sines of many wavelengths or
+ * as a vector of its own that is learnt, or turns its queries and keys (rotary). An encoder sees
+ * the whole source; a decoder sees the past of the target (causal mask 因果掩码) and, by a second
+ * attention in each block, the encoder. A language model is a decoder without an encoder. Large
+ * rates break it at first: --schedule inverse-sqrt, lr √(warmup / step) after a rise to lr over the
+ * first --warmup steps 预热.
  *
  * The blocks are made in models/attention/transformer.c; this program is about their use.
  */
@@ -43,7 +44,8 @@ typedef struct settings {
 } settings;
 
 enum { TRANSLATE, TEXT };
-enum { KEPT = 8192 }; /* bytes of a translation */
+enum { KEPT = 8192 };   /* bytes of a translation */
+enum { LEARNED = 512 }; /* positions: no sequence can be longer */
 
 /* ---- the model 模型 -------------------------------------------------------------------------- */
 
@@ -111,7 +113,7 @@ static sg_stepper begin(const void *model, const sg_batch *b)
 
 static void make_model(net *n, const settings *s)
 {
-    static const sg_positions positions[] = {SG_SINUSOID, SG_ROTARY, SG_NO_POSITIONS};
+    static const sg_positions positions[] = {SG_SINUSOID, SG_ROTARY, SG_LEARNED, SG_NO_POSITIONS};
     sg_context *g = n->t.g;
     bool translates = s->task == TRANSLATE;
     n->s = *s;
@@ -124,6 +126,7 @@ static void make_model(net *n, const settings *s)
                                 .layers = s->layers,
                                 .wide = s->wide,
                                 .positions = positions[s->positions],
+                                .most = LEARNED,
                                 .post_norm = s->post_norm,
                                 .relu = true,
                                 .dropout = s->dropout};
@@ -417,7 +420,7 @@ int main(int argc, char **argv)
         "standard input to standard output. write: goes on with a --prefix. evaluate: one line\n"
         "of JSON.";
     static const char *const tasks[] = {"translate", "text", NULL};
-    static const char *const positions[] = {"sinusoid", "rotary", "none", NULL};
+    static const char *const positions[] = {"sinusoid", "rotary", "learned", "none", NULL};
     settings s = {.t = {.model = "transformer.safetensors",
                         .batch = 64,
                         .epochs = 6,

@@ -13,6 +13,10 @@
  *     I, O, F_l, F_r = sigmoid,  U = tanh  of [h_l ; h_r] U + b
  *     C = I * U + F_l * c_l + F_r * c_r,     H = O * tanh(C)
  *
+ * or, with --cell child-sum, from those of any number of children, in no order,
+ *
+ *     I, O, U of (Σ h_k) U + b,     F_k of h_k U_f + b_f,     C = I * U + Σ F_k * c_k
+ *
  * and that of a word from its vector x, by I, O, U of x W + b. Every node is judged, by softmax(H
  * W_o + b_o), and every label that a tree has is learned from, not only that of its root.
  *
@@ -28,13 +32,14 @@
 
 typedef struct settings {
     training t;
-    int embed, hidden, classes, min_count;
+    int embed, hidden, classes, cell, min_count;
     double dropout, word_dropout;
     bool lower;
     const char *text;
 } settings;
 
-enum { FIVE, BINARY };
+enum { FIVE, TWO };
+enum { BINARY, CHILD_SUM };
 static const char *const signs[][TREES_LABELS] = {{"--", "-", "o", "+", "++"}, {"-", "+"}};
 
 /* ---- the model 模型 -------------------------------------------------------------------------- */
@@ -54,7 +59,7 @@ static net make_net(sg_context *g, const settings *s, sg_vocabulary *words)
     if (!sg_ok(g))
         return m;
     m.table = sg_embedding(g, "words", sg_vocabulary_size(words), s->embed);
-    m.cell = sg_tree_lstm(g, "tree", s->embed, s->hidden, .children = 2);
+    m.cell = sg_tree_lstm(g, "tree", s->embed, s->hidden, .children = s->cell == CHILD_SUM ? 0 : 2);
     m.out = sg_linear(g, "out", s->hidden, s->classes == FIVE ? TREES_LABELS : 2);
     return m;
 }
@@ -367,6 +372,7 @@ int main(int argc, char **argv)
         "no file needed. train: from a tree a line, (3 (2 It) (4 works)), whose labels are 0..4.\n"
         "evaluate: one line of JSON. use: tells what each node of one tree says.";
     static const char *const classes[] = {"five", "binary", NULL};
+    static const char *const cells[] = {"binary", "child-sum", NULL};
     settings s = {.t = {PROGRAM_DEFAULTS, .model = "tree_sentiment.safetensors", .batch = 25,
                         .epochs = 8, .lr = 0.005, .clip = 5},
                   .embed = 32,
@@ -378,6 +384,8 @@ int main(int argc, char **argv)
         {"min-count", "rarer words are <unk>", .integer = &s.min_count, .low = 1, .high = 1e9},
         {.help = "Model"},
         {"classes", "binary: without what is neutral", .choice = &s.classes, .choices = classes},
+        {"cell", "what is made of children: of two by weights for each, of any number by their sum",
+         .choice = &s.cell, .choices = cells},
         {"embed", "features of a word", .integer = &s.embed, .low = 1, .high = 65536},
         {"hidden", "units of a node", .integer = &s.hidden, .low = 1, .high = 65536},
         {"dropout", "on words, and on states before the output", .number = &s.dropout, .low = 0,

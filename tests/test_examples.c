@@ -188,7 +188,8 @@ Test(examples, g2p, .init = begin, .fini = end)
 Test(examples, transformer, .init = begin, .fini = end)
 {
     static const char *const ways[] = {"--positions rotary --tied --joint", "--post-norm",
-                                       "--positions none --schedule cosine --smoothing 0.1"};
+                                       "--positions none --schedule cosine --smoothing 0.1",
+                                       "--positions learned"};
     char text[TEXT], options[512];
     FILE *f = create("p.tsv");
     for (int i = 0; i < 240; i++)
@@ -212,7 +213,7 @@ Test(examples, transformer, .init = begin, .fini = end)
     run(text, "printf 'abc\\n' | transformer translate --model a --attention-plot p.svg; "
               "grep -o '>a<' p.svg | sort -u; head -c 5 p.svg");
     cr_expect_str_eq(text, "cba\n>a<\n<?xml");
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 4; i++) {
         snprintf(options, sizeof options,
                  "--train p.tsv --valid p.tsv --size 16 --heads 2 --layers 2 --wide 16 --epochs 1 "
                  "--dropout 0.1 %s",
@@ -562,11 +563,13 @@ Test(examples, tree_sentiment, .init = begin, .fini = end)
     run(text, "tree_sentiment use --model a --text '(not (very Good))'");
     cr_expect(strstr(text, "o not\n") && strstr(text, "++ ┬ o very\n"), "%s", text);
     j = learn("tree_sentiment",
-              "--train t --valid t.gz --classes binary --hidden 16 --embed 16 --batch 8 --epochs 4 "
-              "--lr 0.02",
+              "--train t --valid t.gz --classes binary --cell child-sum --hidden 16 --embed 16 "
+              "--batch 8 --epochs 4 --lr 0.02",
               "--test t");
     cr_expect(number(j, "accuracy") > 90 && number(j, "trees") == 300 - neutral);
     json_decref(j);
+    run(text, "head -c 4096 a | grep -ao 'tree.uf' | head -1");
+    cr_expect_str_eq(text, "tree.uf\n", "a child-sum has a matrix of its own for F");
     MESSAGES(
         {"tree_sentiment train --train t", "--valid FILE"},
         {"tree_sentiment train --train t --valid absent", "absent"},
