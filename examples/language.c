@@ -160,11 +160,17 @@ void language_forget(language *m)
 
 sg_tensor *language_logits(language *m, const int32_t *x, int rows, int time)
 {
+    sg_push(m->g, "embedding", "");
     sg_tensor *h = sg_take(m->table, sg_input(m->g, SG_I32, SG_SHAPE(rows, time), x)); /* [B,T,E] */
+    sg_pop(m->g);
     h = sg_deep(m->c.layers, m->layer, NULL, h, .initial = m->state,
                 .final = m->state); /* [B,T,H] */
     sg_carry(m->c.layers, m->state);
-    return sg_apply(language_out(m), sg_dropout(h, m->c.dropout)); /* [B,T,V] */
+    h = sg_dropout(h, m->c.dropout);
+    sg_push(m->g, "output", "");
+    sg_tensor *logits = sg_apply(language_out(m), h); /* [B,T,V] */
+    sg_pop(m->g);
+    return logits;
 }
 
 sg_tensor *language_loss(language *m, const language_sampler *s)
@@ -173,7 +179,10 @@ sg_tensor *language_loss(language *m, const language_sampler *s)
         language_forget(m);
     sg_tensor *logits = language_logits(m, s->x, s->rows, s->length);
     sg_tensor *y = sg_input(m->g, SG_I32, SG_SHAPE(s->rows, s->length), s->y);
-    return sg_sum(sg_cross_entropy(logits, y), SG_ALL_AXES, false);
+    sg_push(m->g, "loss", "");
+    sg_tensor *loss = sg_sum(sg_cross_entropy(logits, y), SG_ALL_AXES, false);
+    sg_pop(m->g);
+    return loss;
 }
 
 /* Rows would each begin with a state of zeros, and drop a few tokens: one row is exact, more are

@@ -94,6 +94,10 @@ Test(examples, word_lm, .init = begin, .fini = end)
               "--test s");
     cr_expect(number(j, "tokens") > 2000);
     json_decref(j);
+    run(text, "word_lm train --train s --hidden 4 --epochs 1 --model c --profile p.json");
+    cr_expect(strstr(text, "  embedding\n") && strstr(text, "  unroll\n") &&
+                  strstr(text, "  output\n") && strstr(text, "  loss\n"),
+              "%s", text);
     MESSAGES(
         {"word_lm train", "word_lm: a file is needed: --train FILE"},
         {"word_lm train --train absent", "absent"},
