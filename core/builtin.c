@@ -410,7 +410,7 @@ static const sg_op add_n_op = {
 
 sg_tensor *sg_add_n(int n, sg_tensor *const *xs)
 {
-    return n == 1 && xs[0] ? xs[0] : sg_record(&add_n_op, NULL, n, xs);
+    return n == 1 && xs && xs[0] ? xs[0] : sg_record(&add_n_op, NULL, n, xs);
 }
 
 /* Made with ones in place of what was added: how often that was. */

@@ -46,6 +46,8 @@ sg_tensor *sg_checkpoint(sg_tensor *y, int n, sg_tensor *const *inputs)
 {
     sg_tensor *nil;
     sg_context *g = sg__together(1, &y, "checkpoint", &nil);
+    if (g && n > 0 && !inputs)
+        return sg_fail(g, SG_BAD_ARGUMENT, "checkpoint: no list of inputs");
     sg_tensor **in = g ? sg_room(g, ((size_t)(n > 0 ? n : 0) + 1) * sizeof *in) : NULL;
     if (!in)
         return nil;

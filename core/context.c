@@ -14,13 +14,18 @@ static sg_tensor failed_nil = {.g = &failed,
                                .generation = SG__FOREVER,
                                .flags = SG__FAILED};
 static sg_context failed = {.status = SG_NO_MEMORY,
-                            .message = "no memory to open a context",
+                            .message = "no context: none was given, or there was no memory for one",
                             .nil = &failed_nil,
                             .scope = &failed.root};
 
 sg_tensor *sg__nil(sg_context *g)
 {
     return g ? g->nil : &failed_nil;
+}
+
+sg_context *sg__given(const sg_context *g)
+{
+    return g ? (sg_context *)(uintptr_t)g : &failed;
 }
 
 static sg_context *open(sg__registry *shared)
@@ -71,7 +76,7 @@ sg_context *sg_open_(sg_open_options o)
 
 sg_context *sg_share(sg_context *g)
 {
-    if (g->status)
+    if (!sg_ok(g))
         return &failed;
     sg_context *h = open(g->registry);
     if (h == &failed)
@@ -96,7 +101,7 @@ sg__pool *sg__threads(sg_context *g)
 
 void sg_close(sg_context *g)
 {
-    if (!g || g == &failed)
+    if (sg__given(g) == &failed)
         return;
     sg__arena_free(&g->tape);
     for (int i = 0; i < SG__RESTING; i++)
@@ -184,7 +189,7 @@ static void rest(sg_context *g)
 
 void sg_reset(sg_context *g)
 {
-    if (g == &failed)
+    if (sg__given(g) == &failed)
         return;
     carry(g);
     g->wants.n = g->assigns.n = 0;
@@ -203,7 +208,7 @@ void sg_reset(sg_context *g)
 
 void sg_clear(sg_context *g)
 {
-    if (g == &failed)
+    if (sg__given(g) == &failed)
         return;
     sg_reset(g);
     g->scope = &g->root;
@@ -214,23 +219,24 @@ void sg_clear(sg_context *g)
 
 void sg_train(sg_context *g, bool on)
 {
-    if (g != &failed)
+    if (sg__given(g) != &failed)
         g->training = on;
 }
 
 bool sg_training(const sg_context *g)
 {
-    return g->training;
+    return sg__given(g)->training;
 }
 
 void sg_debug(sg_context *g, bool on)
 {
-    if (g != &failed)
+    if (sg__given(g) != &failed)
         g->debug = on;
 }
 
 sg_stat sg_stats(const sg_context *g)
 {
+    g = sg__given(g);
     sg_stat s = g->stat;
     s.nodes += g->serial;
     s.plans = g->cache ? sg__cache_count(g->cache) : 0;
@@ -242,12 +248,13 @@ sg_stat sg_stats(const sg_context *g)
 
 void sg_forget_plans(sg_context *g)
 {
-    if (g->cache)
+    if (g && g->cache)
         sg__cache_clear(g->cache);
 }
 
 sg_info sg_infos(const sg_context *g)
 {
+    g = sg__given(g);
     return (sg_info){SG_VERSION, sg__isa_name(g->isa), g->threads, g->seed};
 }
 
@@ -265,6 +272,7 @@ bool sg__list_add(sg_context *g, sg__list *l, sg_tensor *x)
 
 void *sg_room(sg_context *g, size_t bytes)
 {
+    g = sg__given(g);
     void *p = g->status ? NULL : sg__alloc(&g->tape, bytes ? bytes : 1);
     if (!p && !g->status)
         sg__no_memory(g, "the tape");
@@ -274,8 +282,11 @@ void *sg_room(sg_context *g, size_t bytes)
 /* The random stream: what draws depend on besides their site, as values outside of plan keys. */
 sg_tensor *sg_stream(sg_context *g)
 {
-    g->looked = g->looked || !g->status;
-    if (!g->status && !g->stream) {
+    g = sg__given(g);
+    if (g->status)
+        return g->nil;
+    g->looked = true;
+    if (!g->stream) {
         uint32_t key[4] = {(uint32_t)g->seed, (uint32_t)(g->seed >> 32), (uint32_t)g->draws,
                            (uint32_t)(g->draws >> 32)};
         sg_tensor *x = sg_input(g, SG_I32, SG_SHAPE(4), key);

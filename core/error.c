@@ -11,17 +11,17 @@ const char *sg_status_name(sg_status s)
 
 bool sg_ok(const sg_context *g)
 {
-    return g->status == SG_OK;
+    return sg__given(g)->status == SG_OK;
 }
 
 sg_status sg_error(const sg_context *g)
 {
-    return g->status;
+    return sg__given(g)->status;
 }
 
 const char *sg_errmsg(const sg_context *g)
 {
-    return g->message;
+    return sg__given(g)->message;
 }
 
 static void set(sg_context *g, sg_status s, const sg__scope *scope, const char *format,
@@ -38,6 +38,7 @@ static void set(sg_context *g, sg_status s, const sg__scope *scope, const char *
 sg_tensor *sg_fail(sg_context *g, sg_status s, const char *format, ...)
 {
     va_list args;
+    g = sg__given(g);
     va_start(args, format);
     set(g, s, g->scope, format, args);
     va_end(args);

@@ -229,7 +229,9 @@ void sg_vjp(sg_tensor *y, sg_tensor *seed, int n, sg_tensor *const *xs, sg_tenso
 {
     sg_tensor *nil;
     sg_context *g = sg__together(2, (sg_tensor *[]){y, seed}, "gradient", &nil);
-    g = g && sg__may_differ(y, n, xs, &nil) ? g : NULL;
+    if (g && n > 0 && (!xs || !grads))
+        sg_fail(g, SG_BAD_ARGUMENT, "gradient: no list of %s", xs ? "gradients" : "tensors");
+    g = g && !g->status && sg__may_differ(y, n, xs, &nil) ? g : NULL;
     if (g && (y->dims != seed->dims || y->dtype != seed->dtype || !sg__is_float(y->dtype)))
         sg__fail_node(g, SG_BAD_SHAPE, &(sg_op){.name = "gradient", .args = "y cotangent"},
                       g->scope, 2, (sg_tensor *[]){y, seed},
@@ -238,7 +240,7 @@ void sg_vjp(sg_tensor *y, sg_tensor *seed, int n, sg_tensor *const *xs, sg_tenso
         vjp(y, seed, n, xs, grads);
         return;
     }
-    for (int i = 0; i < n; i++)
+    for (int i = 0; grads && i < n; i++)
         grads[i] = nil;
 }
 
@@ -249,6 +251,8 @@ sg_tensor *sg_jvp(sg_tensor *y, int n, sg_tensor *const *xs, sg_tensor *const *v
     sg_context *g = sg__together(1, &y, "jvp", &nil);
     if (!g || n <= 0)
         return g ? sg_full(g, sg_type(y), sg_shape_of(y), 0) : nil;
+    if (!vs)
+        return sg_fail(g, SG_BAD_ARGUMENT, "jvp: no list of tangents");
     sg_tensor **d = sg__alloc(&g->tape, (size_t)n * sizeof *d);
     if (!d) {
         sg__no_memory(g, "a gradient");

@@ -220,9 +220,11 @@ sg_gradcheck_result sg_gradcheck_(sg_gradcheck_options o)
     sg_gradcheck_result result = {.element = -1};
     sg_tensor *nil, *y, **grads, **twice;
     sg_context *g = sg__together(1, &o.y, "gradcheck", &nil);
-    if (g && o.n > 0)
+    if (g && o.n > 0 && !o.xs)
+        sg_fail(g, SG_BAD_ARGUMENT, "gradcheck: no list of tensors");
+    else if (g && o.n > 0)
         g = sg__together(o.n, o.xs, "gradcheck", &nil);
-    if (!g)
+    if (!g || g->status)
         return result;
     if (o.n <= 0 || o.order < 0 || o.order > 2) {
         sg_fail(g, SG_BAD_ARGUMENT, "gradcheck: %d tensors, order %d", o.n, o.order);

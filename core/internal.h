@@ -182,6 +182,8 @@ static inline bool sg__is_float(int dtype)
  * and *nil is the tensor to return. */
 sg_context *sg__together(int n, sg_tensor *const *x, const char *what, sg_tensor **nil);
 sg_tensor *sg__nil(sg_context *g);
+/* g; where it is NULL, what a failed open returns: inert, and never written to */
+sg_context *sg__given(const sg_context *g);
 void sg__not_one(const sg_tensor *x, const char *what); /* raises that it has not one element */
 sg_tensor *sg__debug(sg_tensor *x);      /* computes a node just made; x, or the inert tensor */
 bool sg__fits(sg_dtype dtype, double v); /* integers must be in the type's range */

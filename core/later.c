@@ -99,11 +99,12 @@ void sg_grad(sg_tensor *y, int n, sg_tensor *const *xs, sg_tensor **grads)
     sg_context *g = sg__together(1, &y, "gradient", &nil);
     if (g && y->dims->size != 1)
         sg__not_one(y, "sg_grad");
-    if (!g || g->debug || n <= 0 || !sg__is_float(y->dtype) || !sg__may_differ(y, n, xs, &nil))
+    if (!g || g->debug || n <= 0 || !xs || !grads || !sg__is_float(y->dtype) ||
+        !sg__may_differ(y, n, xs, &nil))
         record_now(y, n, xs, grads);
     else
         record_later(y, n, xs, grads);
-    for (int i = 0; g && g->status && i < n; i++)
+    for (int i = 0; g && g->status && grads && i < n; i++)
         grads[i] = g->nil;
 }
 

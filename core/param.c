@@ -184,7 +184,7 @@ static bool agrees(sg_context *g, const sg__store *s, sg_dtype dtype, sg_shape s
 
 sg_tensor *sg_param_(sg_param_options o)
 {
-    sg_context *g = o.g;
+    sg_context *g = sg__given(o.g);
     char name[SG_MESSAGE / 2];
     if (g->status || !full_name(g, name, sizeof name, o.name))
         return g->nil;
@@ -216,6 +216,7 @@ sg_tensor *sg_param_(sg_param_options o)
 sg_tensor *sg_buffer(sg_context *g, const char *key, sg_dtype dtype, sg_shape shape, double v)
 {
     char name[SG_MESSAGE / 2];
+    g = sg__given(g);
     if (g->status || !full_name(g, name, sizeof name, key))
         return g->nil;
     if ((unsigned)dtype >= SG_DTYPES)
@@ -241,7 +242,7 @@ sg_tensor *sg_buffer(sg_context *g, const char *key, sg_dtype dtype, sg_shape sh
 
 sg_tensor *sg_next_param(sg_context *g, sg_tensor *after, bool buffers)
 {
-    if (g->status || !g->registry)
+    if (!sg_ok(g))
         return NULL;
     sg__param *p = after ? sg__param_of(after) : NULL;
     sg__store *s = !after ? g->registry->first : p ? p->store->next : NULL;
@@ -252,7 +253,7 @@ sg_tensor *sg_next_param(sg_context *g, sg_tensor *after, bool buffers)
 
 sg_tensor *sg_find(sg_context *g, const char *name)
 {
-    sg__store *s = g->status || !name ? NULL : sg__find_store(g, name);
+    sg__store *s = !sg_ok(g) || !name ? NULL : sg__find_store(g, name);
     return s ? sg__param_node(g, s) : NULL;
 }
 
@@ -311,7 +312,7 @@ bool sg__match(const char *pattern, const char *text)
 int sg_freeze(sg_context *g, const char *pattern, bool frozen)
 {
     int n = 0;
-    for (sg__store *s = g->status || !pattern ? NULL : g->registry->first; s; s = s->next)
+    for (sg__store *s = !sg_ok(g) || !pattern ? NULL : g->registry->first; s; s = s->next)
         if (!s->buffer && sg__match(pattern, s->name)) {
             s->frozen = frozen;
             n++;
@@ -326,7 +327,7 @@ int sg_group(sg_context *g, const char *pattern, double rate, double decay)
         sg_fail(g, SG_BAD_ARGUMENT, "sg_group \"%s\": rate %g, decay %g", pattern, rate, decay);
         return 0;
     }
-    for (sg__store *s = g->status || !pattern ? NULL : g->registry->first; s; s = s->next)
+    for (sg__store *s = !sg_ok(g) || !pattern ? NULL : g->registry->first; s; s = s->next)
         if (!s->buffer && sg__match(pattern, s->name)) {
             s->rate = rate;
             s->decay = decay;

@@ -24,7 +24,7 @@ static struct sg__text *text_of(sg__registry *r, const char *key)
 
 const char *sg_meta(const sg_context *g, const char *key)
 {
-    struct sg__text *t = g->registry && key ? text_of(g->registry, key) : NULL;
+    struct sg__text *t = g && g->registry && key ? text_of(g->registry, key) : NULL;
     return t ? t->text : NULL;
 }
 
@@ -44,7 +44,7 @@ static struct sg__text *new_text(sg__registry *r, const char *key)
 
 void sg_set_meta(sg_context *g, const char *key, const char *text)
 {
-    if (g->status)
+    if (!sg_ok(g))
         return;
     if (!key || !text) {
         sg_fail(g, SG_BAD_ARGUMENT, "sg_set_meta: no %s", key ? "text" : "key");
@@ -104,8 +104,8 @@ static bool listed(const char *lines, const char *name)
 
 sg_status sg_save(sg_context *g, const char *path)
 {
-    if (g->status)
-        return g->status;
+    if (!sg_ok(g))
+        return sg_error(g);
     const sg__registry *r = g->registry;
     int n = 0, m = 0;
     sg__file_tensor *tensors = malloc((r->count + 1) * sizeof *tensors);
@@ -143,7 +143,7 @@ static sg__safetensors *read_file(sg_context *g, const char *path, bool as_model
 {
     char message[SG_MESSAGE];
     sg_status status = SG_BAD_FILE;
-    if (g->status)
+    if (!sg_ok(g))
         return NULL;
     if (g->registry->contexts > 1) {
         sg_fail(g, SG_BAD_ARGUMENT, "%s: not loaded while several contexts share", path);
@@ -263,7 +263,7 @@ sg_status sg_load(sg_context *g, const char *path)
     }
     free(loaded);
     sg__safetensors_free(f);
-    return g->status;
+    return sg_error(g);
 }
 
 sg_status sg_load_tensors(sg_context *g, const char *path, const char *prefix)
@@ -273,5 +273,5 @@ sg_status sg_load_tensors(sg_context *g, const char *path, const char *prefix)
     if (f && make_stores(g, f, prefix, true))
         take_all(g, f, prefix);
     sg__safetensors_free(f);
-    return g->status;
+    return sg_error(g);
 }

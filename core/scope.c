@@ -59,7 +59,7 @@ static sg__scope *find(const sg_context *g, uint64_t hash, const char *kind, con
 
 void sg_push(sg_context *g, const char *kind, const char *name)
 {
-    if (!g->registry)
+    if (!sg__given(g)->registry)
         return; /* a failed open's, which several threads may hold */
     g->depth++; /* counted even after an error, so that pushes and pops stay paired */
     if (g->status || g->depth > DEEPEST) {
@@ -79,7 +79,7 @@ void sg_push(sg_context *g, const char *kind, const char *name)
 
 void sg_pop(sg_context *g)
 {
-    if (!g->registry)
+    if (!sg__given(g)->registry)
         return;
     if (g->depth == 0) {
         sg_fail(g, SG_BAD_ARGUMENT, "sg_pop without sg_push");
@@ -138,8 +138,11 @@ void sg__scopes_free(sg_context *g)
 
 uint64_t sg_site(sg_context *g)
 {
+    g = sg__given(g);
+    if (g->status)
+        return 0;
+    g->looked = true;
     sg__scope *s = g->scope;
-    g->looked = g->looked || !g->status;
     if (s->sites_of != g->generation) {
         s->sites_of = g->generation;
         s->sites = 0;

@@ -94,7 +94,7 @@ static sg_tensor *fail_on(sg_context *g, sg_status s, const char *what, const ch
 sg_context *sg__together(int n, sg_tensor *const *x, const char *what, sg_tensor **nil)
 {
     sg_context *g = NULL;
-    for (int i = 0; i < n && !g; i++)
+    for (int i = 0; x && i < n && !g; i++)
         g = x[i] ? x[i]->g : NULL;
     if (!g) {
         *nil = sg__nil(NULL);
@@ -205,9 +205,11 @@ static __attribute__((noinline)) sg_tensor *record(const sg_op *op, const void *
                                                    sg_tensor *const *in)
 {
     sg_tensor *nil;
-    sg_context *g = sg__together(n, in, op->name, &nil);
+    sg_context *g = sg__together(n, in, op ? op->name : "sg_record", &nil);
     if (!g)
         return nil;
+    if (!op)
+        return sg_fail(g, SG_BAD_ARGUMENT, "sg_record: no op");
     if (n == 0 || (op->arity >= 0 && n != op->arity))
         return sg_fail(g, SG_BAD_ARGUMENT, "%s: %d operands", op->name, n);
     sg_dtype dtype = (sg_dtype)in[0]->dtype;
@@ -227,7 +229,7 @@ static __attribute__((noinline)) sg_tensor *record(const sg_op *op, const void *
 /* Most nodes are by element, of one operand or two of one shape. */
 sg_tensor *sg_record(const sg_op *op, const void *attr, int n, sg_tensor *const *in)
 {
-    sg_tensor *x = n == 1 || n == 2 ? in[0] : NULL, *y = x ? in[n - 1] : NULL;
+    sg_tensor *x = op && in && (n == 1 || n == 2) ? in[0] : NULL, *y = x ? in[n - 1] : NULL;
     if (!y || x->dims != y->dims || !is_plain(op, n, x, y))
         return record(op, attr, n, in);
     sg_context *g = x->g;
@@ -247,6 +249,7 @@ sg_tensor *sg_record(const sg_op *op, const void *attr, int n, sg_tensor *const 
 /* `behind`: room for a small value, which follows the node. */
 static sg_tensor *leaf(sg_context *g, sg_dtype dtype, sg_shape shape, size_t behind)
 {
+    g = sg__given(g);
     if (g->status)
         return g->nil;
     if ((unsigned)dtype >= SG_DTYPES)
@@ -313,7 +316,7 @@ static sg_tensor *constant(sg_context *g, sg_dtype dtype, double v)
     int k = 0;
     while (k < SG__CONSTANTS && memcmp(&v, &common[k], sizeof v) != 0)
         k++;
-    if (k == SG__CONSTANTS || (unsigned)dtype >= SG_DTYPES || g->status)
+    if (k == SG__CONSTANTS || (unsigned)dtype >= SG_DTYPES || !sg_ok(g))
         return sg_scalar(g, dtype, v);
     sg_tensor **shared = &g->constants[dtype][k];
     if (!*shared && !sg_is_nil(*shared = sg_scalar(g, dtype, v)))

@@ -22,10 +22,10 @@ sg_tensor *sg_concat_(int axis, int n, sg_tensor *const *xs)
 {
     sg__concat_attr a;
     memset(&a, 0, sizeof a);
-    if (n > 0)
+    if (n > 0 && xs)
         a.axis = sg_axis(xs[0], axis, "concat");
     /* without a first operand, the record names what is wrong */
-    return a.axis < 0 && xs[0] ? sg__inert(xs[0]) : sg_record(&sg__concat_op, &a, n, xs);
+    return a.axis < 0 && xs && xs[0] ? sg__inert(xs[0]) : sg_record(&sg__concat_op, &a, n, xs);
 }
 
 /* What concat would say of operands and axes that are not the caller's own. */
@@ -51,7 +51,7 @@ static bool stackable(int axis, int n, sg_tensor *const *xs)
 
 sg_tensor *sg_stack_(int axis, int n, sg_tensor *const *xs)
 {
-    if (n < 1 || !xs[0])
+    if (n < 1 || !xs || !xs[0])
         return sg_concat_(axis, n, xs);
     if (!stackable(axis, n, xs))
         return sg__inert(xs[0]);

@@ -175,7 +175,9 @@ static void record(sg_optimizer *s, int n, sg_tensor **params, sg_tensor *loss)
 
 void sg_update(sg_optimizer *s, sg_tensor *loss)
 {
-    sg_context *g = s->o.g;
+    if (!s || !s->o.g)
+        sg_fail(sg_context_of(loss), SG_BAD_ARGUMENT, "sg_step: no optimizer");
+    sg_context *g = s ? s->o.g : NULL;
     if (!sg_ok(g))
         return;
     if (!loss || sg_is_nil(loss)) {

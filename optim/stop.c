@@ -15,6 +15,10 @@ static const char *best_of(sg_context *g, sg_tensor *p, char name[NAME])
 
 bool sg_stopper_done(sg_stopper *s, sg_context *g, double loss)
 {
+    if (!s) {
+        sg_fail(g, SG_BAD_ARGUMENT, "stopper: none was given");
+        return true;
+    }
     int64_t patience = s->patience ? s->patience : 3;
     char name[NAME];
     s->count++;
@@ -30,7 +34,7 @@ bool sg_stopper_done(sg_stopper *s, sg_context *g, double loss)
 sg_status sg_stopper_restore(const sg_stopper *s, sg_context *g)
 {
     char name[NAME];
-    for (sg_tensor *p = NULL; s->best_at && (p = sg_next_param(g, p, false));) {
+    for (sg_tensor *p = NULL; s && s->best_at && (p = sg_next_param(g, p, false));) {
         sg_tensor *best = sg_find(g, best_of(g, p, name) + 1);
         if (best) /* a parameter that was made later has none */
             sg_set(p, sg_data(best));

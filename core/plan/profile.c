@@ -29,8 +29,8 @@ static void drop(sg__profile *p)
 
 sg_status sg_profile(sg_context *g, bool on)
 {
-    if (g->status)
-        return g->status;
+    if (!sg_ok(g))
+        return sg_error(g);
     drop(g->profile);
     g->profile = on ? calloc(1, sizeof *g->profile) : NULL;
     if (on && !g->profile)

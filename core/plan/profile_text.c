@@ -93,8 +93,8 @@ static void print_table(FILE *f, const sg__profile *p, sg__row *rows, bool scope
 
 void sg_profile_print(FILE *f, const sg_context *g, double peak)
 {
-    const sg__profile *p = g->profile;
-    if (!p)
+    const sg__profile *p = sg__given(g)->profile;
+    if (!p || !f)
         return;
     double outside = sg__now() - p->begun - p->running;
     fprintf(f,
@@ -134,8 +134,10 @@ static void print_string(FILE *f, const char *s)
 
 void sg_profile_trace(FILE *f, const sg_context *g)
 {
-    const sg__profile *p = g->profile;
+    const sg__profile *p = sg__given(g)->profile;
     char scope[SG_MESSAGE];
+    if (!f)
+        return;
     fputs("{\"displayTimeUnit\": \"ns\", \"traceEvents\": [\n", f);
     for (int i = 0; p && i < p->threads; i++)
         fprintf(f,

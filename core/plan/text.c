@@ -180,9 +180,9 @@ void sg__plan_print(FILE *f, const sg__plan *p)
 
 void sg_dump_plan(FILE *f, int n, sg_tensor *const *x)
 {
-    const sg__plan *p = sg__plan_for(n, x, "sg_dump_plan");
+    const sg__plan *p = f ? sg__plan_for(n, x, "sg_dump_plan") : NULL;
     if (p)
         sg__plan_print(f, p);
-    else if (n > 0 && !sg_is_nil(x[0]) && !x[0]->g->status)
+    else if (f && x && n > 0 && !sg_is_nil(x[0]) && !x[0]->g->status)
         fputs("plan: nothing to compute\n", f);
 }

@@ -206,6 +206,8 @@ sg_attended sg_attend(const sg_attention *a, const sg_memory *m, sg_tensor *quer
     sg_context *g = sg_context_of(query);
     bool one = sg_rank(query) == 2;
     sg_push(g, "attention", "");
+    if (!a || !m)
+        sg_fail(g, SG_BAD_ARGUMENT, "no %s", a ? "memory" : "parameters");
     if (sg_ok(g) && !one && sg_rank(query) != 3)
         sg_fail(g, SG_BAD_SHAPE,
                 "the query has %d axes, not [batch, features] or [batch, "

@@ -245,8 +245,10 @@ static sg_tensor *transform(const sg_transform_options *o)
 
 sg_tensor *sg_transform_(sg_transform_options o)
 {
-    sg_context *g = o.model->o.g;
+    sg_context *g = o.model && o.model->o.g ? o.model->o.g : sg_context_of(o.x);
     sg_push(g, "transformer", "");
+    if (!o.model || !o.model->o.g)
+        sg_fail(g, SG_BAD_ARGUMENT, "no such model was made");
     if (o.weights)
         *o.weights = sg__nothing(g);
     sg_tensor *x = good_call(&o, g) ? transform(&o) : sg__nothing(g);

@@ -106,6 +106,10 @@ sg_state sg__step(const sg_cell *p, sg_tensor *xw, sg_state s)
 
 sg_state sg_cell_step(const sg_cell *p, sg_tensor *x, sg_state s)
 {
+    if (!p || !p->step) {
+        sg_tensor *nil = sg_fail(sg_context_of(x), SG_BAD_ARGUMENT, "sg_cell_step: no cell");
+        return (sg_state){nil, nil};
+    }
     x = sg__cell_input(p, x);
     return sg__step(p, p->wx ? sg_apply((sg_affine){p->wx, p->b}, x) : x, s);
 }

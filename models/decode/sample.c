@@ -112,7 +112,7 @@ static void run(const sg_sample_options *o, sg__paths *w, sg_hypotheses *h, int3
 sg_hypotheses sg_sample_(sg_sample_options o)
 {
     const sg_stepper *m = o.model;
-    sg_context *g = m->g;
+    sg_context *g = m ? m->g : NULL;
     sg__paths w;
     sg_hypotheses h = {0};
     sg_push(g, "sample", "");

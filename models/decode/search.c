@@ -338,7 +338,7 @@ static int *make_room(search *s, int most)
 
 sg_hypotheses sg_search_(sg_search_options o)
 {
-    search s = {.o = &o, .m = o.model, .g = o.model->g};
+    search s = {.o = &o, .m = o.model, .g = o.model ? o.model->g : NULL};
     sg_hypotheses h = {0};
     s.width = o.width ? o.width : 1;
     s.best = o.best ? o.best : 1;

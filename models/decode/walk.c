@@ -150,7 +150,9 @@ static void score_all(sg__paths *w, const int32_t *ids, int time, const int *len
 const double *sg_score_of(const sg_stepper *model, const int32_t *ids, int time, const int *lengths,
                           bool stop)
 {
-    sg_context *g = model->g;
+    sg_context *g = model ? model->g : NULL;
+    if (!sg_ok(g))
+        return NULL;
     sg__paths w;
     double *scores = NULL;
     sg_push(g, "score", "");

@@ -63,6 +63,8 @@ static bool good(const sg_fusion *f, sg_tensor *h, sg_tensor *z)
     sg_context *g = sg_context_of(h);
     if (!sg_ok(g) || sg_is_nil(h) || sg_is_nil(z))
         return false;
+    if (!f)
+        return sg_fail(g, SG_BAD_ARGUMENT, "no parameters") == NULL;
     int m = sg_rank(h), n = sg_rank(z);
     bool rows = m >= 2 && m <= 3 && n >= 2 && n <= m && sg_dim(h, 0) == sg_dim(z, 0);
     if ((unsigned)f->kind > SG_FUSE_MLP)

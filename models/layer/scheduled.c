@@ -6,6 +6,8 @@
 double sg_truth_rate(const sg_truth *s, int64_t step)
 {
     double i = (double)step;
+    if (!s)
+        return NAN;
     switch (s->kind) {
     case SG_TRUTH_LINEAR:
         return fmax(s->floor, s->k - s->slope * i);

@@ -276,6 +276,8 @@ static void fill(batches *d, const int32_t *chosen, sg_batch *b)
 
 bool sg_batch_next(sg_batches *head, sg_batch *b)
 {
+    if (!head || !b)
+        return false;
     if (b->next < 0 || b->next >= head->batches) {
         *b = (sg_batch){.seed = b->seed, .epoch = b->epoch + 1};
         return false;

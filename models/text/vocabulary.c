@@ -176,7 +176,7 @@ bool sg__text_encode(sg_context *g, const sg_vocabulary *v, const char *text, sg
 
 int sg_encode(const sg_vocabulary *v, const char *text, int max, int32_t *ids)
 {
-    if (!v->g || !sg_ok(v->g))
+    if (!v || !sg_ok(v->g))
         return -1;
     sg__bytes tokens = {0}, all = {0};
     int n = -1;
