@@ -201,5 +201,6 @@ void sg_update(sg_optimizer *s, sg_tensor *loss)
 sg_status sg_step(sg_optimizer *s, sg_tensor *loss)
 {
     sg_update(s, loss);
-    return sg_ok(s->o.g) ? sg_eval(loss) : sg_error(s->o.g);
+    sg_context *g = s && s->o.g ? s->o.g : sg_context_of(loss);
+    return sg_ok(g) ? sg_eval(loss) : sg_error(g);
 }
