@@ -17,6 +17,8 @@ sg_cell sg__begin(const sg_cell *p, sg_dtype dtype, int64_t batch, int64_t featu
 /* x [B,in] or [B,T,in] with the cell's dropout; one step from x wx + b. */
 sg_tensor *sg__cell_input(const sg_cell *p, sg_tensor *x);
 sg_state sg__step(const sg_cell *p, sg_tensor *xw, sg_state s);
+/* Whether a step, of whoever's making, gave states as the cell has; otherwise raises the error. */
+bool sg__good_step(const sg_cell *p, sg_tensor *xw, sg_state s);
 /* Size of the second state, if there is one. */
 static inline int sg__memory_of(const sg_cell *p)
 {

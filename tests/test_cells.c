@@ -416,6 +416,67 @@ Test(cells, of_ones_own_without_parameters)
 
 /* ---- errors --------------------------------------------------------------------------------- */
 
+/* Steps of one's own that do what they should not; `user` says which. */
+static sg_state wrong_step(const sg_cell *p, sg_tensor *x, sg_state s)
+{
+    const char *what = p->user;
+    sg_tensor *wide = sg_concat(-1, s.h, sg_slice(s.h, 1, 0, 1, 1));
+    if (strcmp(what, "nothing") == 0)
+        return (sg_state){0};
+    if (strcmp(what, "wide h") == 0)
+        return (sg_state){.h = wide};
+    if (strcmp(what, "few rows") == 0)
+        return (sg_state){.h = sg_slice(s.h, 0, 0, 1, 1)};
+    if (strcmp(what, "scalar") == 0)
+        return (sg_state){.h = sg_like(x, 0)};
+    if (strcmp(what, "wide c") == 0)
+        return (sg_state){s.h, wide};
+    for (int k = 0; strcmp(what, "gates") == 0 && k < 9; k++)
+        sg_show_gate(p, k == 8 ? "X" : "I", s.h);
+    if (strcmp(what, "once") == 0 && sg_data(s.h) && *(const float *)sg_data(s.h) == 0)
+        sg_show_gate(p, "I", s.h);
+    return (sg_state){.h = sg_add(s.h, sg_like(s.h, 1))};
+}
+
+Test(cells, of_ones_own_are_checked)
+{
+    static const struct {
+        const char *what;
+        int states;
+        sg_status status;
+        const char *message;
+    } rows[] = {
+        {"nothing", 1, SG_BAD_ARGUMENT, "the cell's step gave no h, though it has 1 state"},
+        {"wide h", 1, SG_BAD_SHAPE, "the cell's step gave h [2,6], not [2,5]"},
+        {"few rows", 1, SG_BAD_SHAPE, "the cell's step gave h [1,5], not [2,5]"},
+        {"scalar", 1, SG_BAD_SHAPE, "the cell's step gave h of 0 axes, not [2,5]"},
+        {"fine", 2, SG_BAD_ARGUMENT, "the cell's step gave no c, though it has 2 states"},
+        {"wide c", 2, SG_BAD_SHAPE, "the cell's step gave c [2,6], not [2,5]"},
+        {"fine", 0, SG_BAD_ARGUMENT, "a cell of 5 hidden units and 0 states, not 1 or 2"},
+        {"fine", 3, SG_BAD_ARGUMENT, "a cell of 5 hidden units and 3 states, not 1 or 2"},
+        {"gates", 1, SG_BAD_ARGUMENT, "sg_show_gate: \"X\" is one more than 8"},
+        {"once", 1, SG_BAD_ARGUMENT, "the cell's step shows 0 gates, and before it showed 1"},
+    };
+    char text[SG_MESSAGE];
+    sg_context *g = sg_open();
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        sg_cell p = {wrong_step, g, .hidden = 5, .states = rows[i].states, .user = rows[i].what};
+        sg_gates gates;
+        sg_tensor *x = sg_full(g, SG_F32, SG_SHAPE(2, 3, 4), 1);
+        cr_expect(sg_is_nil(sg_unroll(p, x, .gates = &gates)), "row %zu", i);
+        snprintf(text, sizeof text, "unroll: %s", rows[i].message);
+        expect_error(g, rows[i].status, text);
+        if (i >= 6)
+            continue;
+        sg_cell_step(&p, sg_full(g, SG_F32, SG_SHAPE(2, 4), 1), sg_zero_state(&p, 2));
+        expect_error(g, rows[i].status, rows[i].message);
+    }
+    sg_cell p = {wrong_step, g, .in = 3, .hidden = 5, .states = 1, .user = "fine"};
+    sg_unroll(p, sg_full(g, SG_F32, SG_SHAPE(2, 3, 4), 1));
+    expect_error(g, SG_BAD_SHAPE, "unroll: x has 4 features, the cell 3 inputs");
+    sg_close(g);
+}
+
 Test(cells, errors)
 {
     sg_context *g = sg_open();

@@ -104,6 +104,27 @@ sg_state sg__step(const sg_cell *p, sg_tensor *xw, sg_state s)
     return next;
 }
 
+static bool good_part(const sg_cell *p, sg_tensor *x, const char *name, int64_t batch, int size)
+{
+    if (sg_is_nil(x))
+        sg_fail(p->g, SG_BAD_ARGUMENT, "the cell's step gave no %s, though it has %d state%s", name,
+                p->states, p->states > 1 ? "s" : "");
+    else if (sg_rank(x) != 2)
+        sg_fail(p->g, SG_BAD_SHAPE, "the cell's step gave %s of %d axes, not [%lld,%d]", name,
+                sg_rank(x), (long long)batch, size);
+    else if (sg_dim(x, 0) != batch || sg_dim(x, 1) != size)
+        sg_fail(p->g, SG_BAD_SHAPE, "the cell's step gave %s [%lld,%lld], not [%lld,%d]", name,
+                (long long)sg_dim(x, 0), (long long)sg_dim(x, 1), (long long)batch, size);
+    return sg_ok(p->g);
+}
+
+bool sg__good_step(const sg_cell *p, sg_tensor *xw, sg_state s)
+{
+    int64_t batch = sg_dim(xw, 0);
+    return sg_ok(p->g) && good_part(p, s.h, "h", batch, p->hidden) &&
+           (p->states < 2 || good_part(p, s.c, "c", batch, sg__memory_of(p)));
+}
+
 sg_state sg_cell_step(const sg_cell *p, sg_tensor *x, sg_state s)
 {
     if (!p || !p->step) {
@@ -111,14 +132,22 @@ sg_state sg_cell_step(const sg_cell *p, sg_tensor *x, sg_state s)
         return (sg_state){nil, nil};
     }
     x = sg__cell_input(p, x);
-    return sg__step(p, p->wx ? sg_apply((sg_affine){p->wx, p->b}, x) : x, s);
+    sg_tensor *xw = p->wx ? sg_apply((sg_affine){p->wx, p->b}, x) : x;
+    s = sg__step(p, xw, s);
+    sg__good_step(p, xw, s);
+    return s;
 }
 
 void sg_show_gate(const sg_cell *p, const char *name, sg_tensor *value)
 {
     sg_gates *g = p->gates;
-    if (!g || g->n == SG_MAX_GATES)
+    if (!g)
         return;
+    if (g->n == SG_MAX_GATES) {
+        sg_fail(p->g, SG_BAD_ARGUMENT, "sg_show_gate: \"%s\" is one more than %d", name ? name : "",
+                SG_MAX_GATES);
+        return;
+    }
     g->name[g->n] = name;
     g->value[g->n++] = value;
 }

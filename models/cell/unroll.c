@@ -105,12 +105,23 @@ static bool good(const sg_unroll_options *o)
         sg_fail(p->g, SG_BAD_CONTEXT, "the cell and x are of two contexts");
     else if (sg_rank(o->x) != 3)
         sg_fail(p->g, SG_BAD_SHAPE, "x has %d axes, not [batch, time, features]", sg_rank(o->x));
-    else if (p->wx && sg_dim(o->x, 2) != p->in)
+    else if (p->states < 1 || p->states > 2 || p->hidden < 1)
+        sg_fail(p->g, SG_BAD_ARGUMENT, "a cell of %d hidden units and %d states, not 1 or 2",
+                p->hidden, p->states);
+    else if ((p->wx || p->in) && sg_dim(o->x, 2) != p->in)
         sg_fail(p->g, SG_BAD_SHAPE, "x has %lld features, the cell %d inputs",
                 (long long)sg_dim(o->x, 2), p->in);
     return sg_ok(p->g) && sg__good_lengths(p->g, sg_dim(o->x, 0), sg_dim(o->x, 1), o->lengths) &&
            good_state(o->initial.h, "h", p, sg_dim(o->x, 0), p->hidden) &&
            good_state(o->initial.c, "c", p, sg_dim(o->x, 0), p->memory ? p->memory : p->hidden);
+}
+
+static bool same_gates(const sg_cell *p, int before)
+{
+    if (p->gates->n != before)
+        sg_fail(p->g, SG_BAD_ARGUMENT, "the cell's step shows %d gates, and before it showed %d",
+                p->gates->n, before);
+    return sg_ok(p->g);
 }
 
 /* All steps from xw [B,T,G]: [B,T,H]. `steps` has room for three tensors a step, then for what the
@@ -126,7 +137,10 @@ static sg_tensor *run(const sg_unroll_options *o, sg_tensor *xw, sg_tensor **ste
     sg_state s = first;
     sg__cut_steps(xw, time, in);
     for (int64_t t = 0; t < time; t++) {
+        int shown = p->gates ? p->gates->n : 0;
         s = sg__step(p, in[t], s);
+        if (t == 0 ? !sg__good_step(p, in[t], s) : p->gates && !same_gates(p, shown))
+            return sg__nothing(p->g);
         h[t] = s.h;
         c[t] = s.c;
         for (int k = 0; p->gates && k < p->gates->n; k++)
