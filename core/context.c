@@ -187,22 +187,10 @@ static void rest(sg_context *g)
     g->tape = tape;
 }
 
-/* A forgotten sg_pop would give all names of the next step a longer prefix: new parameters. */
-static void close_scopes(sg_context *g)
-{
-    char open[SG_MESSAGE / 2];
-    sg__scope_text(open, sizeof open, g->scope);
-    g->scope = &g->root;
-    g->depth = 0;
-    sg_fail(g, SG_BAD_ARGUMENT, "sg_reset: scope %.*s is still open", (int)strlen(open) - 2, open);
-}
-
 void sg_reset(sg_context *g)
 {
     if (sg__given(g) == &failed)
         return;
-    if (g->depth && !g->status)
-        close_scopes(g);
     carry(g);
     g->wants.n = g->assigns.n = 0;
     g->stream = NULL;
@@ -222,9 +210,9 @@ void sg_clear(sg_context *g)
 {
     if (sg__given(g) == &failed)
         return;
+    sg_reset(g);
     g->scope = &g->root;
     g->depth = 0;
-    sg_reset(g);
     g->status = SG_OK;
     g->message[0] = 0;
 }

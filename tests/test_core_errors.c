@@ -112,13 +112,6 @@ static void pops(sg_context *g)
     sg_pop(g);
     sg_pop(g);
 }
-static void open_scope(sg_context *g)
-{
-    sg_push(g, "enc", "e");
-    sg_push(g, "lstm", NULL);
-    sg_reset(g);
-    sg_pop(g); /* none is open any more; the first error stays */
-}
 static void dim(sg_context *g)
 {
     cr_expect(sg_dim(x23(g), 2) == 0);
@@ -271,7 +264,6 @@ Test(core_errors, say_what_is_wrong)
         {group, SG_BAD_ARGUMENT, "sg_group \"*\": rate nan, decay 1"},
         {scopes, SG_BAD_ARGUMENT, NULL},
         {pops, SG_BAD_ARGUMENT, "sg_pop without sg_push"},
-        {open_scope, SG_BAD_ARGUMENT, "sg_reset: scope enc \"e\": lstm is still open"},
         {dim, SG_BAD_SHAPE, "sg_dim: axis 2 of a tensor of rank 2"},
         {borrow, SG_BAD_ARGUMENT, "sg_borrow: no array"},
         {set_leaf, SG_BAD_ARGUMENT, "sg_set: no parameter or buffer"},
