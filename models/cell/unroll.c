@@ -108,7 +108,7 @@ static bool good(const sg_unroll_options *o)
     else if (p->states < 1 || p->states > 2 || p->hidden < 1)
         sg_fail(p->g, SG_BAD_ARGUMENT, "a cell of %d hidden units and %d states, not 1 or 2",
                 p->hidden, p->states);
-    else if ((p->wx || p->in) && sg_dim(o->x, 2) != p->in)
+    else if (p->wx && sg_dim(o->x, 2) != p->in)
         sg_fail(p->g, SG_BAD_SHAPE, "x has %lld features, the cell %d inputs",
                 (long long)sg_dim(o->x, 2), p->in);
     return sg_ok(p->g) && sg__good_lengths(p->g, sg_dim(o->x, 0), sg_dim(o->x, 1), o->lengths) &&
