@@ -7,6 +7,8 @@
 /* Whether all of batch lengths (NULL: all are full) are in 0..time; otherwise raises the error. */
 bool sg__good_lengths(sg_context *g, int64_t batch, int64_t time, const int *lengths);
 bool sg__good_dropout(sg_context *g, double p);
+/* Layers without a name would be one and the same: raises that error. */
+void sg__need_name(sg_context *g, const char *name);
 /* lengths, or NULL where all sequences are full. */
 const int *sg__short_ones(const int *lengths, int64_t batch, int64_t time);
 /* What all cells of the library have: parameters of `gates` blocks of `units` columns for the

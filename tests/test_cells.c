@@ -477,6 +477,18 @@ Test(cells, of_ones_own_are_checked)
 Test(cells, errors)
 {
     sg_context *g = sg_open();
+    sg_lstm(g, .in = 4, .hidden = 5);
+    expect_error(g, SG_BAD_ARGUMENT, "lstm: a name is needed");
+    sg_linear(g, NULL, 4, 5);
+    expect_error(g, SG_BAD_ARGUMENT, "linear: a name is needed");
+    sg_make_norm(g, NULL, 4, SG_F32);
+    expect_error(g, SG_BAD_ARGUMENT, "norm: a name is needed");
+    sg_tree_lstm(g, .in = 4, .hidden = 5);
+    expect_error(g, SG_BAD_ARGUMENT, "tree lstm: a name is needed");
+    sg_make_heads(g, .size = 4, .heads = 2);
+    expect_error(g, SG_BAD_ARGUMENT, "heads: a name is needed");
+    sg_make_crf(g, NULL, 4, SG_F32);
+    expect_error(g, SG_BAD_ARGUMENT, "crf: a name is needed");
     sg_rnn(g, "a", .in = 3);
     expect_error(g, SG_BAD_ARGUMENT, "rnn \"a\": 3 inputs, 0 hidden units");
     sg_lstm(g, "b", .hidden = 3);

@@ -8,6 +8,7 @@ sg_heads sg_make_heads_(sg_heads_options o)
     sg_context *g = o.g;
     sg_heads a = {.heads = o.heads, .rotary = o.rotary, .dropout = o.dropout};
     sg_push(g, "heads", o.name);
+    sg__need_name(g, o.name);
     if (o.size <= 0 || o.heads <= 0 || o.size % o.heads || o.memory < 0)
         sg_fail(g, SG_BAD_ARGUMENT, "%d heads of %d features", o.heads, o.size);
     else if (o.rotary && (o.memory || o.size / o.heads % 2))

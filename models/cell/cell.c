@@ -82,6 +82,7 @@ sg_cell sg__make_cell(const sg_cell_options *o, int gates, int units, int blocks
     p.variational = o->variational;
     p.zoneout = o->zoneout;
     p.zoneout_c = o->zoneout_c;
+    sg__need_name(g, o->name);
     good(o);
     p.wx = sg_param(g, "wx", SG_SHAPE(o->in, (int64_t)gates * units), SG_XAVIER, .blocks = gates,
                     .dtype = o->dtype);

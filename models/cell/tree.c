@@ -6,6 +6,7 @@ sg_tree_cell sg_tree_lstm_(sg_tree_options o)
     sg_tree_cell p = {o.in, o.hidden, o.children};
     int64_t h = o.hidden, n = o.children;
     sg_push(o.g, "tree lstm", o.name);
+    sg__need_name(o.g, o.name);
     if (o.in <= 0 || h <= 0 || n < 0)
         sg_fail(o.g, SG_BAD_ARGUMENT, "%d inputs, %d hidden units, %d children", o.in, o.hidden,
                 o.children);

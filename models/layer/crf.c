@@ -9,6 +9,7 @@ sg_crf sg_make_crf(sg_context *g, const char *name, int classes, sg_dtype dtype)
 {
     sg_crf p;
     sg_push(g, "crf", name);
+    sg__need_name(g, name);
     if (classes <= 0)
         sg_fail(g, SG_BAD_ARGUMENT, "%d classes", classes);
     p.transition = sg_param(g, "transition", SG_SHAPE(classes, classes), SG_ZEROS, .dtype = dtype);

@@ -3,11 +3,18 @@
 
 #include <math.h>
 
+void sg__need_name(sg_context *g, const char *name)
+{
+    if (!name)
+        sg_fail(g, SG_BAD_ARGUMENT, "a name is needed");
+}
+
 /* y = x W + b */
 sg_affine sg_linear_(sg_linear_options o)
 {
     sg_affine a = {0};
     sg_push(o.g, "linear", o.name);
+    sg__need_name(o.g, o.name);
     if (o.in <= 0 || o.out <= 0)
         sg_fail(o.g, SG_BAD_ARGUMENT, "%d inputs, %d outputs", o.in, o.out);
     a.w = sg_param(o.g, "w", SG_SHAPE(o.in, o.out), o.init, o.gain, .dtype = o.dtype);
@@ -36,6 +43,7 @@ sg_norm sg_make_norm(sg_context *g, const char *name, int size, sg_dtype dtype)
 {
     sg_norm n = {NULL};
     sg_push(g, "norm", name);
+    sg__need_name(g, name);
     n.gain = sg_param(g, "gain", SG_SHAPE(size), SG_CONSTANT, .dtype = dtype);
     n.bias = sg_param(g, "bias", SG_SHAPE(size), SG_ZEROS, .dtype = dtype);
     sg_pop(g);
