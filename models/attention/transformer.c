@@ -147,9 +147,9 @@ static bool good_memory(const sg_transformer *m, sg_tensor *memory, const int *l
 
 static bool good_call(const sg_transform_options *o, sg_context *g)
 {
-    const sg_transformer_options *m = &o->model->o;
     if (!sg_ok(g))
         return false;
+    const sg_transformer_options *m = &o->model->o;
     if (sg_rank(o->x) != 3 || sg_dim(o->x, 2) != m->size)
         sg_fail(g, SG_BAD_SHAPE, "x is not [batch, time, %d]: %d axes, %lld features", m->size,
                 sg_rank(o->x), (long long)sg_dim(o->x, -1));
