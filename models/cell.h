@@ -54,6 +54,7 @@ typedef enum { SG_RESET_BEFORE, SG_RESET_AFTER } sg_gru_reset;
 /* What the update gate keeps: H = Z*h + (1-Z)*H~ (the notes, PyTorch), or H = (1-Z)*h + Z*H~. */
 typedef enum { SG_UPDATE_KEEP, SG_UPDATE_WRITE } sg_gru_update;
 
+/* What names a kind of cell is an error in another. */
 typedef struct sg_cell_options {
     sg_context *g;
     const char *name;

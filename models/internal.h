@@ -12,8 +12,9 @@ void sg__need_name(sg_context *g, const char *name);
 /* lengths, or NULL where all sequences are full. */
 const int *sg__short_ones(const int *lengths, int64_t batch, int64_t time);
 /* What all cells of the library have: parameters of `gates` blocks of `units` columns for the
- * input, of `blocks` for the state. */
-sg_cell sg__make_cell(const sg_cell_options *o, int gates, int units, int blocks, const void *bias);
+ * input, of `blocks` for the state. Options of another kind of cell are an error. */
+sg_cell sg__make_cell(const sg_cell_options *o, const char *kind, int gates, int units, int blocks,
+                      const void *bias);
 sg_state sg__zero_state(const sg_cell *p, int64_t batch, sg_dtype dtype);
 sg_cell sg__begin(const sg_cell *p, sg_dtype dtype, int64_t batch, int64_t features);
 /* x [B,in] or [B,T,in] with the cell's dropout; one step from x wx + b. */

@@ -58,7 +58,7 @@ typedef struct sg_seq2seq_options {
     bool post;          /* Luong: attend from h_t; else Bahdanau: from h_{t-1}, into the cell */
     bool input_feeding; /* the attentional state of the step before is an input, too */
     double dropout;
-    sg_gru_reset reset;
+    sg_gru_reset reset; /* where the cell is a GRU */
     sg_dtype dtype;
     bool coverage; /* as in sg_attention_options, like window, heads, monotonic */
     int window, heads;

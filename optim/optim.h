@@ -34,6 +34,7 @@ SG_API double sg_schedule_rate(const sg_schedule *s, double rate, int64_t t);
 
 typedef enum { SG_SGD, SG_ADAM, SG_ADAMW } sg_optimizer_kind;
 
+/* What names an optimizer is an error in another. */
 typedef struct sg_optimizer_options {
     sg_context *g;
     sg_optimizer_kind kind;

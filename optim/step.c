@@ -9,8 +9,21 @@ static double or_else(double x, double standard)
     return x == SG_ZERO ? 0 : x == 0 ? standard : x;
 }
 
+/* What another optimizer has, and what does nothing alone. */
+static void good_kind(const sg_optimizer_options *o)
+{
+    if (o->kind != SG_SGD && (o->momentum != 0 || o->nesterov))
+        sg_fail(o->g, SG_BAD_ARGUMENT, "optimizer: momentum and nesterov are options of sg_sgd");
+    if (o->kind == SG_SGD && (o->beta1 != 0 || o->beta2 != 0 || o->epsilon != 0))
+        sg_fail(o->g, SG_BAD_ARGUMENT,
+                "optimizer: beta1, beta2 and epsilon are options of sg_adam and sg_adamw");
+    if (o->nesterov && o->momentum == 0)
+        sg_fail(o->g, SG_BAD_ARGUMENT, "optimizer: nesterov needs a momentum");
+}
+
 sg_optimizer sg_make_optimizer(sg_optimizer_options o)
 {
+    good_kind(&o);
     o.rate = or_else(o.rate, o.kind == SG_SGD ? 0.01 : 0.001);
     o.beta1 = or_else(o.beta1, 0.9);
     o.beta2 = or_else(o.beta2, 0.999);

@@ -64,11 +64,11 @@ static sg_tensor *train(node *n)
                               .kind = adam ? SG_ADAM : SG_SGD,
                               .rate = sg_item(n->in[0]),
                               .decay = attr_float(n, "norm_coefficient", 0),
-                              .momentum = attr_float(n, "alpha", 0),
+                              .momentum = adam ? 0 : attr_float(n, "alpha", 0),
                               .nesterov = strcmp(attr_text(n, "mode", ""), "nesterov") == 0,
                               .beta1 = adam ? attr_float(n, "alpha", 0.9) : 0,
                               .beta2 = adam ? attr_float(n, "beta", 0.999) : 0,
-                              .epsilon = attr_float(n, "epsilon", 1e-6)};
+                              .epsilon = adam ? attr_float(n, "epsilon", 1e-6) : 0};
     sg_optimizer optimizer = sg_make_optimizer(o);
     /* a step so late that nothing is left of the bias */
     sg_buffer(own, "optim.steps", SG_I32, SG_SCALAR, 1e6);

@@ -499,6 +499,12 @@ Test(cells, errors)
     expect_error(g, SG_BAD_ARGUMENT, "rnn \"d\": no such activation (9), reset (0) or update (0)");
     sg_gru(g, "e", 2, 3, .dropout = 1);
     expect_error(g, SG_BAD_ARGUMENT, "gru \"e\": dropout: a probability of 1 is not in [0, 1)");
+    sg_gru(g, "f", 2, 3, .peephole = true);
+    expect_error(g, SG_BAD_ARGUMENT, "gru \"f\": peephole is an option of sg_lstm");
+    sg_lstm(g, "f", 2, 3, .activation = SG_RELU);
+    expect_error(g, SG_BAD_ARGUMENT, "lstm \"f\": activation is an option of sg_rnn");
+    sg_mgu(g, "f", 2, 3, .reset = SG_RESET_AFTER);
+    expect_error(g, SG_BAD_ARGUMENT, "mgu \"f\": reset is an option of sg_gru");
     sg_activate(sg_scalar(g, SG_F32, 1), (sg_activation)-1);
     expect_error(g, SG_BAD_ARGUMENT, "no such activation (-1)");
 

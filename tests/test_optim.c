@@ -273,6 +273,16 @@ Test(optim, errors)
     cr_expect_str_eq(sg_errmsg(g),
                      "optimizer: an option is out of its range (rate 0.001, decay 0)");
     sg_clear(g);
+    sg_adam(g, .momentum = 0.9);
+    cr_expect_str_eq(sg_errmsg(g), "optimizer: momentum and nesterov are options of sg_sgd");
+    sg_clear(g);
+    sg_sgd(g, .beta2 = 0.9);
+    cr_expect_str_eq(sg_errmsg(g),
+                     "optimizer: beta1, beta2 and epsilon are options of sg_adam and sg_adamw");
+    sg_clear(g);
+    sg_sgd(g, .nesterov = true);
+    cr_expect_str_eq(sg_errmsg(g), "optimizer: nesterov needs a momentum");
+    sg_clear(g);
     char name[260];
     memset(name, 'n', sizeof name);
     name[252] = 0;

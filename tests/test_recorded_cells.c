@@ -84,7 +84,7 @@ static void check_layers(sg_dtype d, bool gru)
                                         .name = (const char *[]){"0f", "0b", "1f", "1b"}[i],
                                         .in = i < 2 ? IN : 2 * HIDDEN,
                                         .hidden = HIDDEN,
-                                        .reset = SG_RESET_AFTER,
+                                        .reset = gru ? SG_RESET_AFTER : 0,
                                         .dtype = d});
     sg_tensor *x = leaf(&t, SG_SHAPE(BATCH, TIME, IN));
     leaf_parameters(&t);

@@ -64,7 +64,7 @@ static sg_cell cell(sg_context *g, sg_dtype d, size_t row, const char *name, con
                                              .in = IN,
                                              .hidden = HIDDEN,
                                              .activation = torch_layer[row].relu ? SG_RELU : 0,
-                                             .reset = SG_RESET_AFTER,
+                                             .reset = kind == 1 ? SG_RESET_AFTER : 0,
                                              .dtype = d});
     xs[(*n)++] = p.wx = next(g, d, SG_SHAPE(IN, columns), at);
     xs[(*n)++] = p.wh = next(g, d, SG_SHAPE(HIDDEN, columns), at);

@@ -2,6 +2,8 @@
  * step is for all of them. */
 #include "models/internal.h"
 
+#include <string.h>
+
 /* H = f(x Wx + b + h Wh) */
 static sg_state rnn_step(const sg_cell *p, sg_tensor *xw, sg_state s)
 {
@@ -58,6 +60,24 @@ static sg_state mgu_step(const sg_cell *p, sg_tensor *xw, sg_state s)
 
 /* ---- making them ---------------------------------------------------------------------------- */
 
+/* What only one kind of cell has: of another it would do nothing, so it is a mistake. */
+static void good_kind(const sg_cell_options *o, const char *kind)
+{
+    const struct {
+        const char *name, *kind;
+        bool set;
+    } special[] = {
+        {"activation", "rnn", o->activation != 0}, {"forget_bias", "lstm", o->forget_bias != 0},
+        {"peephole", "lstm", o->peephole},         {"coupled", "lstm", o->coupled},
+        {"projection", "lstm", o->projection},     {"norm", "lstm", o->norm},
+        {"reset", "gru", o->reset != 0},           {"update", "gru", o->update != 0},
+    };
+    for (size_t i = 0; i < sizeof special / sizeof *special; i++)
+        if (special[i].set && strcmp(special[i].kind, kind) != 0)
+            sg_fail(o->g, SG_BAD_ARGUMENT, "%s is an option of sg_%s", special[i].name,
+                    special[i].kind);
+}
+
 static bool good(const sg_cell_options *o)
 {
     const double p[] = {o->dropout, o->state_dropout, o->candidate_dropout, o->zoneout,
@@ -73,7 +93,8 @@ static bool good(const sg_cell_options *o)
     return sg_ok(o->g);
 }
 
-sg_cell sg__make_cell(const sg_cell_options *o, int gates, int units, int blocks, const void *bias)
+sg_cell sg__make_cell(const sg_cell_options *o, const char *kind, int gates, int units, int blocks,
+                      const void *bias)
 {
     sg_context *g = o->g;
     sg_cell p = {.g = g, .in = o->in, .hidden = o->hidden, .states = 1, .dropout = o->dropout};
@@ -83,6 +104,7 @@ sg_cell sg__make_cell(const sg_cell_options *o, int gates, int units, int blocks
     p.zoneout = o->zoneout;
     p.zoneout_c = o->zoneout_c;
     sg__need_name(g, o->name);
+    good_kind(o, kind);
     good(o);
     p.wx = sg_param(g, "wx", SG_SHAPE(o->in, (int64_t)gates * units), SG_XAVIER, .blocks = gates,
                     .dtype = o->dtype);
@@ -96,7 +118,7 @@ sg_cell sg__make_cell(const sg_cell_options *o, int gates, int units, int blocks
 sg_cell sg_rnn_(sg_cell_options o)
 {
     sg_push(o.g, "rnn", o.name);
-    sg_cell p = sg__make_cell(&o, 1, o.hidden, 1, NULL);
+    sg_cell p = sg__make_cell(&o, "rnn", 1, o.hidden, 1, NULL);
     if (o.candidate_dropout > 0)
         sg_fail(o.g, SG_BAD_ARGUMENT, "candidate_dropout: there is no candidate, all is written");
     sg_pop(o.g);
@@ -115,7 +137,7 @@ sg_cell sg_gru_(sg_cell_options o)
 {
     bool after = o.reset == SG_RESET_AFTER;
     sg_push(o.g, "gru", o.name);
-    sg_cell p = sg__make_cell(&o, 3, o.hidden, after ? 3 : 2, NULL);
+    sg_cell p = sg__make_cell(&o, "gru", 3, o.hidden, after ? 3 : 2, NULL);
     if (after)
         p.bh = sg_param(o.g, "bh", SG_SHAPE(3 * (int64_t)o.hidden), SG_ZEROS, .dtype = o.dtype);
     else
@@ -129,7 +151,7 @@ sg_cell sg_gru_(sg_cell_options o)
 sg_cell sg_mgu_(sg_cell_options o)
 {
     sg_push(o.g, "mgu", o.name);
-    sg_cell p = sg__make_cell(&o, 2, o.hidden, 1, NULL);
+    sg_cell p = sg__make_cell(&o, "mgu", 2, o.hidden, 1, NULL);
     p.extra = apart(&o);
     sg_pop(o.g);
     p.step = mgu_step;

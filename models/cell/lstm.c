@@ -98,7 +98,7 @@ sg_cell sg_lstm_(sg_cell_options o)
         sg_fail(o.g, SG_BAD_ARGUMENT, "a projection of %d features", o.projection);
     void *bias = bias_of(&o, o.coupled);
     o.hidden = o.projection ? o.projection : units;
-    sg_cell p = sg__make_cell(&o, n, units, n, bias);
+    sg_cell p = sg__make_cell(&o, "lstm", n, units, n, bias);
     o.hidden = units;
     if (o.peephole)
         p.peep =

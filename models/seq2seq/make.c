@@ -69,7 +69,7 @@ static sg_cell make_cell(const sg_seq2seq_options *o, const char *name, int laye
                          .name = numbered,
                          .in = in,
                          .hidden = hidden,
-                         .reset = o->reset,
+                         .reset = o->make || o->cell == SG_CELL_GRU ? o->reset : 0,
                          .state_dropout = o->state_dropout,
                          .variational = o->variational,
                          .zoneout = o->zoneout,
