@@ -39,6 +39,33 @@ static const struct row {
     {RECORDING(seq2seq_two_sources), {.cell = SG_CELL_GRU, .score = SG_GENERAL, .sources = 2}},
     {RECORDING(seq2seq_two_summaries),
      {.no_attention = true, .one_way = true, .summary = SG_SUMMARY_MEAN, .sources = 2}},
+    {RECORDING(seq2seq_merged),
+     {.cell = SG_CELL_LSTM, .score = SG_SCALED_DOT, .merge = SG_FUSE_MLP}},
+    {RECORDING(seq2seq_merged_added),
+     {.cell = SG_CELL_GRU, .score = SG_GENERAL, .merge = SG_FUSE_ADD, .layers = 2}},
+    {RECORDING(seq2seq_moving_window),
+     {.score = SG_GENERAL, .post = true, .window = WINDOW, .monotonic = true}},
+    {RECORDING(seq2seq_moving_window_pre),
+     {.cell = SG_CELL_GRU, .score = SG_SCALED_DOT, .window = WINDOW, .monotonic = true}},
+    {RECORDING(seq2seq_extra_input),
+     {.cell = SG_CELL_GRU, .score = SG_GENERAL, .token_out = true, .extra = EXTRA}},
+    {RECORDING(seq2seq_extra_added),
+     {.score = SG_SCALED_DOT, .post = true, .extra = EXTRA, .fuse = SG_FUSE_ADD}},
+    {RECORDING(seq2seq_extra_state),
+     {.cell = SG_CELL_LSTM,
+      .score = SG_SCALED_DOT,
+      .layers = 2,
+      .extra = EXTRA,
+      .fuse = SG_FUSE_MLP,
+      .fuse_at = SG_FUSE_STATE}},
+    {RECORDING(seq2seq_extra_output),
+     {.cell = SG_CELL_GRU,
+      .no_attention = true,
+      .extra = EXTRA,
+      .fuse = SG_FUSE_RESTORED,
+      .fuse_at = SG_FUSE_OUTPUT}},
+    {RECORDING(seq2seq_extra_wide_output),
+     {.score = SG_SCALED_DOT, .extra = EXTRA, .fuse_at = SG_FUSE_OUTPUT}},
 };
 
 static sg_seq2seq make(tape *t, sg_seq2seq_options o)
@@ -58,10 +85,12 @@ static sg_seq2seq make(tape *t, sg_seq2seq_options o)
 static void check_logits(sg_dtype d, const struct row *row)
 {
     tape t = open_tape(d, row->r);
+    sg_tensor *z = row->o.extra ? leaf(&t, SG_SHAPE(BATCH, EXTRA)) : NULL;
     sg_seq2seq m = make(&t, row->o);
     sg_source source[] = {{seq2seq_source, SOURCE, seq2seq_lengths},
                           {seq2seq_other, OTHER, seq2seq_other_lengths}};
     sg_encoded e = sg_seq2seq_encode_all(&m, BATCH, source);
+    e.z = z;
     all_agree(&t, sg_seq2seq_decode(&m, &e, seq2seq_in, BATCH, TARGET, NULL));
 }
 
@@ -73,10 +102,10 @@ Test(recorded_seq2seq, logits)
 }
 
 /* The true word before each, or always the model's own. */
-static void check_loss(sg_dtype d, recording r, bool sampled, double truth)
+static void check_loss(sg_dtype d, recording r, sg_seq2seq_options o, bool sampled, double truth)
 {
     tape t = open_tape(d, r);
-    sg_seq2seq m = make(&t, rows[0].o);
+    sg_seq2seq m = make(&t, o);
     const sg_batch b = {.size = BATCH,
                         .source_time = SOURCE,
                         .target_time = TARGET,
@@ -94,8 +123,13 @@ static void check_loss(sg_dtype d, recording r, bool sampled, double truth)
 Test(recorded_seq2seq, losses)
 {
     for (int d = SG_F32; d <= SG_F64; d++) {
-        check_loss((sg_dtype)d, (recording)RECORDING(seq2seq_teacher), false, 1);
-        check_loss((sg_dtype)d, (recording)RECORDING(seq2seq_teacher), true, 1);
-        check_loss((sg_dtype)d, (recording)RECORDING(seq2seq_free), true, 0);
+        check_loss((sg_dtype)d, (recording)RECORDING(seq2seq_teacher), rows[0].o, false, 1);
+        check_loss((sg_dtype)d, (recording)RECORDING(seq2seq_teacher), rows[0].o, true, 1);
+        check_loss((sg_dtype)d, (recording)RECORDING(seq2seq_free), rows[0].o, true, 0);
+        sg_seq2seq_options covering = rows[1].o;
+        covering.coverage_loss = seq2seq_lambda;
+        for (int sampled = 0; sampled < 2; sampled++)
+            check_loss((sg_dtype)d, (recording)RECORDING(seq2seq_coverage_loss), covering, sampled,
+                       1);
     }
 }

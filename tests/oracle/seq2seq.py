@@ -11,51 +11,78 @@ from torch.nn import functional
 
 from recording import array, head, named, record
 
-BATCH, SOURCE, OTHER, TARGET, WORDS, EMBED, HIDDEN, WINDOW = 2, 3, 2, 3, 5, 2, 2, 1
+BATCH, SOURCE, OTHER, TARGET, WORDS, EMBED, HIDDEN, WINDOW, EXTRA = 2, 3, 2, 3, 5, 2, 2, 1, 3
 LENGTHS, OTHER_LENGTHS, TARGET_LENGTHS, SMOOTHING = [3, 2], [1, 2], [3, 2], 0.125
+COVERAGE_LOSS = 0.75
 IDS = [[4, 1, 3], [2, 4, 0]]
 OTHER_IDS = [[3, 0], [4, 2]]  # of a second source
 INPUTS, LABELS = [[1, 4, 3], [1, 2, 0]], [[4, 3, 2], [2, 3, 0]]
 GATES = {"rnn": 1, "gru": 3, "lstm": 4}
 
 
+def fusion_shapes(name, kind, h, z):
+    weights = {"add": {"wz": (z, h)} if z != h else {}, "restored": {"wc": (h + z, h)},
+               "mlp": {"wh": (h, h), "wz": (z, h), "b": (h,)}}  # fmt: skip
+    return {f"{name}.{key}": shape for key, shape in weights.get(kind, {}).items()}
+
+
+def fuse(p, name, kind, h, z):
+    """h + z or h + z Wz; [h; z]; [h; z] Wc; tanh(h Wh + z Wz + b)"""
+    if kind == "add":
+        return h + (z @ p[name + ".wz"] if name + ".wz" in p else z)
+    if kind == "mlp":
+        return torch.tanh(h @ p[name + ".wh"] + z @ p[name + ".wz"] + p[name + ".b"])
+    both = torch.cat([h, z], -1)
+    return both @ p[name + ".wc"] if kind == "restored" else both
+
+
 class Model:
     def __init__(self, cell, score=None, layers=1, context="both", bridge="state", summary="last",
-                 sources=1, **flags):  # fmt: skip
+                 sources=1, merge="concat", extra=None, at=None, **flags):  # fmt: skip
         self.cell, self.score, self.layers, self.context = cell, score, layers, context
-        self.bridge, self.summary = bridge, summary
+        self.bridge, self.summary, self.merge = bridge, summary, merge
+        self.extra, self.at = extra, at  # how z is fused, and to what
         self.encoders = ["", "encoder1."][:sources]
-        for flag in ["post", "feed", "coverage", "window", "one_way", "token_out", "tied"]:
+        for flag in ["post", "feed", "coverage", "window", "monotonic", "one_way", "token_out", "tied"]:
             setattr(self, flag, flags.get(flag, False))
 
     def shapes(self):
-        h, square, joined = HIDDEN, (HIDDEN, HIDDEN), len(self.encoders) * HIDDEN
+        h, joined = HIDDEN, len(self.encoders) * HIDDEN
+        widened = lambda size, at: size + (self.extra == "concat" and self.at == at) * EXTRA
+        token = widened(EMBED, "input")
         shapes = {"target": (WORDS, EMBED), "out.b": (WORDS,)}
         for encoder in self.encoders:
             shapes |= {encoder + key: shape for key, shape in self.encoder_shapes().items()}
-        first = EMBED + (0 if self.post or self.context == "state" else joined) + self.feed * h
+        first = token + (0 if self.post or self.context == "state" else joined) + self.feed * h
         for l in range(self.layers):
             shapes |= self.cell_shapes(f"decoder{l}", h if l else first, h)
             for state in "hc" if self.cell == "lstm" else "h":
                 if self.context != "input" and self.bridge != "none":
                     shapes |= {f"bridge{l}{state}.w": (joined, h), f"bridge{l}{state}.b": (h,)}
-        size = h + (0 if self.context == "state" else joined) + self.token_out * EMBED
+        size = widened(h, "output") + (0 if self.context == "state" else joined)
+        size += self.token_out * token
+        met = EMBED if self.at == "input" else h
+        shapes |= fusion_shapes("fusion", self.extra, met, EXTRA)
         shapes |= {"readout.w": (size, h), "readout.b": (h,)}
         return shapes if self.tied else shapes | {"out.w": (h, WORDS)}
 
     def encoder_shapes(self):
         h, square = HIDDEN, (HIDDEN, HIDDEN)
-        shapes, units = {"source": (WORDS, EMBED)}, h if self.one_way else h // 2
+        halves = not self.one_way and self.merge == "concat"
+        shapes, units = {"source": (WORDS, EMBED)}, h // 2 if halves else h
         for l in range(self.layers):
             for way in ["forward"] + ["backward"] * (not self.one_way):
                 shapes |= self.cell_shapes(f"{way}{l}", h if l else EMBED, units)
+            for state in "hc" if self.cell == "lstm" else "h":
+                shapes |= fusion_shapes(f"merge{l}{state}", self.merge, h, h)
             if self.summary == "attention":
                 shapes |= {f"pool{l}.w": square, f"pool{l}.b": (h,), f"pool{l}.v": (h, 1)}
         shapes |= {"attention.wa": square} if self.score == "general" else {}
         if self.score == "concat":
             shapes |= {"attention.wq": square, "attention.wk": square, "attention.v": (h, 1)}
             shapes |= {"attention.wc": (1, h)} if self.coverage else {}
-        return shapes | ({"attention.wp": square, "attention.vp": (h, 1)} if self.window else {})
+        moves = self.window and not self.monotonic
+        return shapes | ({"attention.wp": square, "attention.vp": (h, 1)} if moves else {})
 
     def cell_shapes(self, name, size, units):
         n = GATES[self.cell] * units
@@ -82,14 +109,17 @@ class Model:
             ways += [] if self.one_way else [("backward", reversed(range(len(x))))]
             made, last = [], []
             for way, order in ways:
-                state, out = self.zeros(HIDDEN // len(ways)), [None] * len(x)
+                units = HIDDEN // len(ways) if self.merge == "concat" else HIDDEN
+                state, out = self.zeros(units), [None] * len(x)
                 for t in order:
                     state = self.step(f"{encoder}{way}{l}", x[t][None], state)
                     out[t] = state[0]
                 made.append(torch.cat(out))
                 last.append(state)
-            x = torch.cat(made, -1)
-            h, *c = [torch.cat(parts, -1) for parts in zip(*last)]
+            merge = lambda s, x: x[0] if self.one_way else fuse(
+                self.p, f"{encoder}merge{l}{s}", self.merge, *x)  # fmt: skip
+            x = merge("h", made)
+            h, *c = [merge(s, parts) for s, parts in zip("hc", zip(*last))]
             said.append([self.summarize(x, h, f"{encoder}pool{l}."), *c])
         return x, said
 
@@ -106,12 +136,12 @@ class Model:
             return x
         return torch.tanh(x @ self.p[f"bridge{l}{state}.w"] + self.p[f"bridge{l}{state}.b"])
 
-    def attend(self, h, memories, covered):
+    def attend(self, t, h, memories, covered):
         """h [1,H]: the contexts of all sources, joined, the weights of the first."""
-        all_ = [self.attend_one(e, h, m, covered) for e, m in zip(self.encoders, memories)]
+        all_ = [self.attend_one(e, t, h, m, covered) for e, m in zip(self.encoders, memories)]
         return torch.cat([context for context, _ in all_], -1), all_[0][1]
 
-    def attend_one(self, encoder, h, memory, covered):
+    def attend_one(self, encoder, t, h, memory, covered):
         p = lambda name: self.p[f"{encoder}attention.{name}"]
         keys = memory
         if self.score == "concat":  # Bahdanau et al. 2015; See et al. 2017
@@ -122,7 +152,10 @@ class Model:
             scores = (h @ p("wa") @ keys.T)[0]
         else:  # Vaswani et al. 2017
             scores = (h @ keys.T)[0] / HIDDEN**0.5
-        if self.window:  # Luong's local-p
+        if self.monotonic:  # Luong's local-m
+            off = torch.arange(len(memory)) - t
+            weights = scores.masked_fill(off.abs() > WINDOW, -torch.inf).softmax(-1)
+        elif self.window:  # Luong's local-p
             at = len(memory) * torch.sigmoid(torch.tanh(h @ p("wp")) @ p("vp"))[0]
             off = torch.arange(len(memory)) - at
             weights = scores.masked_fill(off.abs() > WINDOW, -torch.inf).softmax(-1)
@@ -131,9 +164,11 @@ class Model:
             weights = scores.softmax(-1)
         return weights[None] @ memory, weights
 
-    def write(self, words, memories, said, truth):
-        """Logits of one sentence; without truth each word but the first is the likeliest one."""
-        p, logits = self.p, []
+    def write(self, words, memories, said, truth, z):
+        """Logits of one sentence, and the weights of all steps; without truth each word but the
+        first is the likeliest one."""
+        p, logits, looked = self.p, [], []
+        fused = lambda at, x: fuse(p, "fusion", self.extra, x, z) if at == self.at else x
         if self.context == "input":
             states = [self.zeros(HIDDEN) for _ in said]
         else:
@@ -144,41 +179,63 @@ class Model:
         feed, covered = torch.zeros(1, HIDDEN), torch.zeros(len(memories[0]))
         for t, word in enumerate(words):
             word = word if truth or t == 0 else int(logits[-1].argmax())
-            y = p["target"][word][None]
+            y = fused("input", p["target"][word][None])
             context = fixed  # without attention
             if self.score and not self.post:
-                context, weights = self.attend(states[-1][0], memories, covered)
+                context, weights = self.attend(t, states[-1][0], memories, covered)
             inputs = [y] + [context] * (not self.post and self.context != "state")
             x = torch.cat(inputs + [feed] * self.feed, -1)
             for l in range(self.layers):
-                states[l] = self.step(f"decoder{l}", x, states[l])
+                h, *c = states[l]
+                h = h if l else fused("state", h)
+                states[l] = self.step(f"decoder{l}", x, (h, *c))
                 x = states[l][0]
             if self.score and self.post:
-                context, weights = self.attend(x, memories, covered)
-            covered = covered + weights if self.score else covered
-            seen = [y] * self.token_out + [context] * (self.context != "state") + [x]
+                context, weights = self.attend(t, x, memories, covered)
+            if self.score:
+                covered = covered + weights
+                looked.append(weights)
+            seen = [y] * self.token_out + [context] * (self.context != "state")
+            seen.append(fused("output", x))
             feed = torch.tanh(torch.cat(seen, -1) @ p["readout.w"] + p["readout.b"])
             out = p["target"].T if self.tied else p["out.w"]
             logits.append(feed @ out + p["out.b"])
-        return torch.cat(logits)
+        return torch.cat(logits), looked
 
-    def logits(self, p, truth=True):
+    def logits(self, *inputs, truth=True):
+        return torch.stack([logits for logits, _ in self.run(*inputs, truth=truth)])
+
+    def run(self, *inputs, truth=True):
+        """Of z, where there is any, and parameters by name: what `write` says of each sentence."""
+        *z, p = inputs
         self.p, rows = {key.removeprefix("m."): value for key, value in p.items()}, []
         for b, words in enumerate(INPUTS):
             sources = [IDS[b][: LENGTHS[b]], OTHER_IDS[b][: OTHER_LENGTHS[b]]]
             read = [self.read(ids, encoder) for ids, encoder in zip(sources, self.encoders)]
             memories, said = zip(*read)
             joined = [[torch.cat(x, -1) for x in zip(*layer)] for layer in zip(*said)]
-            rows.append(self.write(words, memories, joined, truth))
-        return torch.stack(rows)
+            own = z[0][b][None] if z else None
+            rows.append(self.write(words, memories, joined, truth, own))
+        return rows
 
 
-def loss(logits):
+def loss(rows):
+    logits = torch.stack([logits for logits, _ in rows])
     labels = torch.tensor(LABELS)
     for row, n in zip(labels, TARGET_LENGTHS):
         row[n:] = -100
     options = {"ignore_index": -100, "label_smoothing": SMOOTHING}
     return functional.cross_entropy(logits.transpose(1, 2), labels, **options)
+
+
+def coverage_loss(rows):
+    """See et al. 2017, of real words: the sum over steps of min(a, what was looked at before)."""
+    total = 0
+    for (_, looked), n in zip(rows, TARGET_LENGTHS):
+        for t in range(n):
+            before = sum(looked[:t], torch.zeros_like(looked[t]))
+            total = total + torch.minimum(looked[t], before).sum()
+    return COVERAGE_LOSS * total / sum(TARGET_LENGTHS)
 
 
 def models():
@@ -198,26 +255,45 @@ def models():
         ("pooled", Model("lstm", "scaled", summary="attention")),
         ("two_sources", Model("gru", "general", sources=2)),
         ("two_summaries", Model("rnn", sources=2, summary="mean", one_way=True)),
+        ("merged", Model("lstm", "scaled", merge="mlp")),
+        ("merged_added", Model("gru", "general", merge="add", layers=2)),
+        ("moving_window", Model("rnn", "general", post=True, window=True, monotonic=True)),
+        ("moving_window_pre", Model("gru", "scaled", window=True, monotonic=True)),
+        ("extra_input", Model("gru", "general", token_out=True, extra="concat", at="input")),
+        ("extra_added", Model("rnn", "scaled", post=True, extra="add", at="input")),
+        ("extra_state", Model("lstm", "scaled", extra="mlp", at="state", layers=2)),
+        ("extra_output", Model("gru", extra="restored", at="output")),
+        ("extra_wide_output", Model("rnn", "scaled", extra="concat", at="output")),
     ]
     for name, m in table:
         shapes = {"m." + key: shape for key, shape in m.shapes().items()}
-        record(f"seq2seq_{name}", named(shapes, lambda p: [m.logits(p)]), [], shapes)
+        z = [(BATCH, EXTRA)] * (m.extra is not None)
+        record(f"seq2seq_{name}", named(shapes, lambda *x: [m.logits(*x)]), z, shapes)
     m = table[0][1]
     shapes = {"m." + key: shape for key, shape in m.shapes().items()}
     for truth in [True, False]:
-        f = lambda p: [loss(m.logits(p, truth))]
+        f = lambda p: [loss(m.run(p, truth=truth))]
         record(f"seq2seq_{'teacher' if truth else 'free'}", named(shapes, f), [], shapes)
+    m = table[1][1]
+    shapes = {"m." + key: shape for key, shape in m.shapes().items()}
+
+    def covering(p):
+        rows = m.run(p)
+        return [loss(rows) + coverage_loss(rows)]
+
+    record("seq2seq_coverage_loss", named(shapes, covering), [], shapes)
 
 
 def main():
     head("seq2seq.py", [torch], BATCH=BATCH, SOURCE=SOURCE, TARGET=TARGET, OTHER=OTHER, WORDS=WORDS,
-         EMBED=EMBED, HIDDEN=HIDDEN, WINDOW=WINDOW)  # fmt: skip
+         EMBED=EMBED, HIDDEN=HIDDEN, WINDOW=WINDOW, EXTRA=EXTRA)  # fmt: skip
     ids = [("source", IDS), ("lengths", LENGTHS), ("other", OTHER_IDS),
            ("other_lengths", OTHER_LENGTHS), ("in", INPUTS), ("out", LABELS),
            ("target_lengths", TARGET_LENGTHS)]  # fmt: skip
     for name, values in ids:
         array(f"seq2seq_{name}", [torch.tensor(values)], "int")
     print(f"static const double seq2seq_smoothing = {SMOOTHING};")
+    print(f"static const double seq2seq_lambda = {COVERAGE_LOSS};")
     models()
 
 
