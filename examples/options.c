@@ -259,8 +259,12 @@ static void describe(const option *o, char *s, size_t room)
     } else if (*o->text != NULL) {
         snprintf(now, sizeof now, "\"%s\"", *o->text);
     }
-    if (bounded(o))
+    if (bounded(o)) {
+        double value = o->integer != NULL ? *o->integer : *o->number;
         snprintf(list, sizeof list, "%.10g..%.10g", o->low, o->high);
+        if (value < o->low || value > o->high) /* what it is, the command says */
+            *now = '\0';
+    }
     snprintf(s, room, "%s%s%s%s%s%s", o->help, *list != '\0' ? ": " : "", list,
              *now != '\0' ? " (" : "", now, *now != '\0' ? ")" : "");
 }

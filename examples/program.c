@@ -266,6 +266,8 @@ void program_shuffle(uint64_t *state, int n, int *x)
 sg_vectors *program_vectors_open(sg_context *g, const program_vectors *o, int *size)
 {
     sg_vectors *v = o->file ? sg_vectors_read(g, o->file, (sg_vectors_format)o->format) : NULL;
+    if (o->freeze && !o->file)
+        sg_fail(g, SG_BAD_ARGUMENT, "--freeze: that of the word vectors of --vectors FILE");
     if (v && sg_ok(g))
         *size = v->size;
     return v;

@@ -89,6 +89,9 @@ static void make_model(attending *n, const settings *s)
     if (extra && s->sources < 2)
         sg_fail(g, SG_BAD_ARGUMENT, "--fuse-at %s: that of the last of --sources 2 or more",
                 places[s->at]);
+    if (extra && s->at - 1 == SG_FUSE_STATE && s->fuse == SG_FUSE_CONCAT)
+        sg_fail(g, SG_BAD_ARGUMENT, "--fuse-at hidden: a state keeps its size, so not --fuse %s",
+                cells_fusions[s->fuse]);
     if (!sg_ok(g))
         return;
     n->model = sg_make_seq2seq(
@@ -174,8 +177,7 @@ static void without_attention(sg_context *g, const program *p)
     program_close_part(g, h);
 }
 
-/* ---- two sources: stories and questions 故事与问题 --------------------------------------------
- */
+/* ---- two sources: stories and questions 故事与问题 ------------------------------------------- */
 
 static void run_stories(sg_context *g, const program *p)
 {
@@ -239,8 +241,7 @@ static void run_default(sg_context *g, const program *p)
         run_dates(g, p);
 }
 
-/* ---- the commands 命令 -------------------------------------------------------------------------
- */
+/* ---- the commands 命令 ----------------------------------------------------------------------- */
 
 static void run_train(sg_context *g, const program *p)
 {

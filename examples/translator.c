@@ -60,8 +60,6 @@ sg_batches *translator_batches(const translator *t, const sg_corpus *c, int size
 
 /* ---- decoding ------------------------------------------------------------------------------- */
 
-enum { MOST_PREFIX = 256 };
-
 static const char *token_text(const void *vocabulary, int32_t id)
 {
     return sg_vocabulary_text(vocabulary, id);
@@ -70,12 +68,13 @@ static const char *token_text(const void *vocabulary, int32_t id)
 /* The same prefix for all rows of a batch, as ids that live until the reset. */
 static const int32_t *prefixes(const translator *t, const char *text, int rows, int *time)
 {
-    int32_t ids[MOST_PREFIX];
-    int n = text ? sg_encode(t->target, text, MOST_PREFIX, ids) : 0;
-    *time = n < MOST_PREFIX ? n : MOST_PREFIX;
-    int32_t *all = *time > 0 ? sg_room(t->g, sizeof *all * (size_t)rows * (size_t)*time) : NULL;
-    for (int i = 0; all && i < rows * *time; i++)
-        all[i] = ids[i % *time];
+    int n = *time = text ? sg_encode(t->target, text, 0, NULL) : 0;
+    int32_t *all = n > 0 ? sg_room(t->g, sizeof *all * (size_t)rows * (size_t)n) : NULL;
+    if (!all)
+        return NULL;
+    sg_encode(t->target, text, n, all);
+    for (int i = n; i < rows * n; i++)
+        all[i] = all[i - n];
     return all;
 }
 

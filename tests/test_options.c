@@ -167,6 +167,12 @@ Test(options, help)
                      "\n"
                      "  --help                  this text\n");
     free(buffer);
+    hidden = 0; /* as if it were up to the command */
+    f = open_memstream(&buffer, &size);
+    options_help(f, "program", "", table);
+    fclose(f);
+    cr_expect(strstr(buffer, "units of the hidden state: 1..4096\n"));
+    free(buffer);
 }
 
 Test(options, read_for_main, .init = cr_redirect_stderr)

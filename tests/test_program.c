@@ -137,6 +137,9 @@ Test(program, reads_formats_and_decodes_as_told, .init = begin, .fini = end)
     cr_expect(!strstr(text, "I_run I_run") && strstr(text, "I_walk I_walk I_walk\n") &&
                   strstr(text, "\n3\n"),
               "%s", text);
+    run(again, "echo run twice | seq2seq translate --model m --most 300 --prefix \"$(yes I_walk | "
+               "head -299 | tr '\\n' ' ')\" | wc -w");
+    cr_expect(atoi(again) >= 299, "a prefix of any length: %s", again);
     run(text, "echo run twice | seq2seq translate --model m --sample --top-k 1; echo run twice | "
               "seq2seq translate --model m --sample --top-p 0.2 --temperature 0.5");
     cr_expect_str_eq(text, "I_run I_run\nI_run I_run\n");
@@ -213,6 +216,9 @@ Test(program, says_what_is_wrong, .init = begin, .fini = end)
         {"seq2seq train --train pairs.tsv --wrap highway --embed 8",
          "--wrap: no cell has inputs of the", 1},
         {"seq2seq train --train pairs.tsv --window-at step", "a monotonic window of 0", 1},
+        {"seq2seq train --train pairs.tsv --freeze", "--freeze: that of the word vectors", 1},
+        {"seq2seq train --train pairs.tsv --sources 2 --fuse-at hidden",
+         "a state keeps its size, so not --fuse concat", 1},
         {"seq2seq train --train pairs.tsv --fuse-at input", "--fuse-at input: that of the last", 1},
         {"seq2seq train --train pairs.tsv --vectors absent", "absent", 1},
         {"seq2seq paint", "seq2seq: no command \"paint\"; see seq2seq --help", 2},
