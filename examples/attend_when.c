@@ -122,8 +122,7 @@ static double blind(const examples *e)
     return right;
 }
 
-/* ---- the decoder 解码器 -----------------------------------------------------------------------
- */
+/* ---- the decoder 解码器 ---------------------------------------------------------------------- */
 
 typedef struct net {
     sg_context *g;
@@ -210,8 +209,7 @@ static void train(net *m, const settings *s, int task, uint64_t random)
     }
 }
 
-/* ---- measures 度量 ----------------------------------------------------------------------------
- */
+/* ---- measures 度量 --------------------------------------------------------------------------- */
 
 typedef struct measured {
     double accuracy, nats, spread;                /* percent, exp(entropy) */

@@ -136,8 +136,7 @@ static double best_possible(const walks *w, bool told, float *accuracy)
     return nats;
 }
 
-/* ---- the decoder 解码器 -----------------------------------------------------------------------
- */
+/* ---- the decoder 解码器 ---------------------------------------------------------------------- */
 
 typedef struct net {
     sg_context *g;
@@ -201,8 +200,7 @@ static void train(net *m, const settings *s, const struct way *way, uint64_t ran
     free(w.move);
 }
 
-/* ---- measures 度量 ----------------------------------------------------------------------------
- */
+/* ---- measures 度量 --------------------------------------------------------------------------- */
 
 typedef struct measured {
     float accuracy[MOST_TIME]; /* by step, percent */

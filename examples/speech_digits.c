@@ -291,8 +291,7 @@ static net learn(sg_context *g, const program *p, const recordings *d, int below
     return k.m;
 }
 
-/* ---- how one is read 逐帧读出 -----------------------------------------------------------------
- */
+/* ---- how one is read 逐帧读出 ---------------------------------------------------------------- */
 
 /* The letters' probabilities at each frame, and below them the most probable path. */
 static void tell(const net *m, const recordings *d, int place)

@@ -56,8 +56,7 @@ static sg_cell make_cell(sg_context *g, const struct kind *k, int in, int hidden
     return cell;
 }
 
-/* ---- lengths over time 随时间变化的范数
- * -------------------------------------------------------------- */
+/* ---- lengths over time 随时间变化的范数 ------------------------------------------------------ */
 
 enum { MOST_TIME = 1000, BATCH = 16, IN = 8 };
 

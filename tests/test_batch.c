@@ -9,8 +9,7 @@
 
 enum { SIZE = 5, WORDS = 11, CLASSES = 3, MOST = 40, LONGEST = 16 };
 
-/* ---- programs: the losses of some sentences or trees, each for itself -------------------------
- */
+/* ---- programs: the losses of some sentences or trees, each for itself ------------------------ */
 
 static const int32_t numbers[LONGEST] = {3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8, 9, 7, 9, 3};
 

@@ -18,8 +18,7 @@ void *sg__batch_alloc(const sg__batcher *b, size_t n, size_t size)
     return p;
 }
 
-/* ---- numbers ----------------------------------------------------------------------------------
- */
+/* ---- numbers --------------------------------------------------------------------------------- */
 
 uint64_t *sg__batch_words(sg__batcher *b, size_t n)
 {
