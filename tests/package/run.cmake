@@ -28,7 +28,8 @@ endif()
 execute_process(COMMAND pkg-config ${options} --cflags --libs seqgrad OUTPUT_VARIABLE flags
                 COMMAND_ERROR_IS_FATAL ANY)
 separate_arguments(flags UNIX_COMMAND "${flags}")
-run(${CC} ${link} ${CMAKE_CURRENT_LIST_DIR}/main.c -o ${work}/by_hand ${flags})
+run(${CC} ${link} ${CMAKE_CURRENT_LIST_DIR}/main.c ${CMAKE_CURRENT_LIST_DIR}/own_op.c
+    -o ${work}/by_hand ${flags} -lm)
 execute_process(COMMAND pkg-config --variable=libdir seqgrad OUTPUT_VARIABLE libdir
                 OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
 set(ENV{LD_LIBRARY_PATH} ${libdir})
