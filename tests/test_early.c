@@ -74,6 +74,7 @@ static int first_to_make(sg_tensor *x, const char *array)
 static result train(sg_open_options o)
 {
     result r;
+    o.threads = 1; /* of which scratch is part of the workspace */
     sg_context *g = sg_open_(o);
     sg_tensor *loss = training(g);
     r.workspace = sg_plan_infos(1, &loss).workspace;

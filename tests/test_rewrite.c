@@ -277,7 +277,7 @@ Test(rewrite, products_behind_one_view_are_joined)
 Test(rewrite, long_products_are_not_joined)
 {
     for (int rows = 1023; rows <= 1024; rows++) {
-        sg_context *g = sg_open();
+        sg_context *g = sg_open(.threads = 1);
         sg_tensor *w = sg_param(g, "w", SG_SHAPE(2, 2)), *d;
         sg_tensor *x = sg_full(g, SG_F32, SG_SHAPE(rows, 2), 0.5);
         sg_grad(total_of_squares(sg_matmul(sg_tanh(sg_matmul(x, w)), w)), 1, &w, &d);
