@@ -6,6 +6,7 @@
 #define MODELS_TEST_H
 
 #include "tests/model_leaves.h"
+#include "tests/error_test.h"
 
 #include <stdarg.h>
 
@@ -131,15 +132,6 @@ static inline void same_states(sg_state x, sg_state y, const char *label)
     cr_assert((x.c == NULL) == (y.c == NULL), "%s: one has no second state", label);
     if (x.c)
         same_bits(x.c, y.c, label);
-}
-
-/* Whether the context has this error, under this message; clears it. */
-static inline void expect_error(sg_context *g, sg_status s, const char *message)
-{
-    cr_expect(sg_error(g) == s, "status %s, not %s: %s", sg_status_name(sg_error(g)),
-              sg_status_name(s), sg_errmsg(g));
-    cr_expect_str_eq(sg_errmsg(g), message);
-    sg_clear(g);
 }
 
 /* ---- cells ---------------------------------------------------------------------------------- */

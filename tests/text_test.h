@@ -5,20 +5,13 @@
 #define SG_TEXT_TEST_H
 
 #include "models/text.h"
+#include "tests/error_test.h"
 
 #include <criterion/criterion.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-/* Checks that an error was raised, by its text, and takes it back. */
-static inline void expect_error(sg_context *g, sg_status s, const char *message)
-{
-    cr_expect_str_eq(sg_errmsg(g), message);
-    cr_expect_eq(sg_error(g), s, "%s: %s", message, sg_status_name(sg_error(g)));
-    sg_clear(g);
-}
 
 typedef struct folder {
     char old[PATH_MAX], name[32];
