@@ -90,8 +90,8 @@ static void make_model(attending *n, const settings *s)
         sg_fail(g, SG_BAD_ARGUMENT, "--fuse-at %s: that of the last of --sources 2 or more",
                 places[s->at]);
     if (extra && s->at - 1 == SG_FUSE_STATE && s->fuse == SG_FUSE_CONCAT)
-        sg_fail(g, SG_BAD_ARGUMENT, "--fuse-at hidden: a state keeps its size, so not --fuse %s",
-                cells_fusions[s->fuse]);
+        sg_fail(g, SG_BAD_ARGUMENT,
+                "--fuse-at hidden: a state keeps its size, so not --fuse concat");
     if (!sg_ok(g))
         return;
     n->model = sg_make_seq2seq(

@@ -8,8 +8,9 @@
 `peer_torch.py WORKLOAD --mode MODE --threads N --seconds S`, prints a line of JSON like ours);
 --python has PyTorch. --shim is preloaded into further runs of it. --compile adds torch.compile.
 --anew adds ours with all plans made anew in every step, where the batches differ in shape.
-DyNet is not run: where it was the fastest of all, its rate is that of PyTorch's first mode here, times
-how much faster it was than that elsewhere (one thread, Zen 5, its own AVX-512 kernels and PyTorch's).
+DyNet is not run: where it was the fastest of all, its rate is that of PyTorch's first mode here,
+times how much faster it was than that elsewhere (one thread, Zen 5, its own AVX-512 kernels and
+PyTorch's).
 Each competitor is a process of its own; rounds alternate between them, as the speed of a machine
 drifts.
 """
