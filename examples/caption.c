@@ -198,9 +198,13 @@ static void make_model(net *n, const settings *s, int features)
     n->fusion = sg_make_fusion(g, "fusion", (sg_fusion_kind)s->fuse, size, s->embed,
                                .project = size != s->embed);
     int fused = cells_fused_size((sg_fusion_kind)s->fuse, size, s->embed);
-    if (s->at == HIDDEN && (fused != s->hidden || s->feed == FIRST_STEP))
-        sg_fail(g, SG_BAD_ARGUMENT, "a state of %d with features at every step stays one of %d",
-                s->hidden, s->hidden);
+    if (s->at == HIDDEN && s->feed == FIRST_STEP)
+        sg_fail(g, SG_BAD_ARGUMENT,
+                "--fuse-at hidden joins them to the state of every step, not --feed first");
+    if (s->at == HIDDEN && fused != s->hidden)
+        sg_fail(g, SG_BAD_SHAPE,
+                "--fuse-at hidden: a state of %d features with %d of the picture has %d", s->hidden,
+                s->embed, fused);
     sg_cell_options o = {g, "cell", s->at == INPUT ? fused : s->embed, s->hidden,
                          .dropout = s->dropout};
     n->cell = cells_make(&s->cell, o);

@@ -288,13 +288,20 @@ typedef struct learner {
     int64_t step;
 } learner;
 
+static sg_truth truth_of(const translator_training *o)
+{
+    static const double usual[] = {1, 0.9999, 1000};
+    int kind = o->sampling > 0 ? o->sampling - 1 : 0;
+    return (sg_truth){(sg_truth_kind)kind, o->k > 0 ? o->k : usual[kind], o->slope, o->floor};
+}
+
 static bool next(void *user, program_loss *l)
 {
     learner *k = user;
     const translator_training *o = &k->too;
     if (!sg_batch_next(k->d, &k->b))
         return false;
-    sg_truth truth = {(sg_truth_kind)(o->sampling - 1), o->k, o->slope, o->floor};
+    sg_truth truth = truth_of(o);
     double rate = o->sampling ? sg_truth_rate(&truth, k->step++) : 1;
     sg_loss loss = k->t->loss(k->t->model, &k->b, o->smoothing, rate);
     l->loss = loss.mean;
@@ -322,6 +329,12 @@ void translator_train(const translator *t, const training *how, translator_train
 {
     static const char *const names[] = {"valid_loss", "valid_inexact", "valid_100-bleu"};
     learner k = {.t = t, .how = how, .too = too, .s = s, .valid = valid};
+    sg_truth truth = truth_of(&too);
+    if (isnan(sg_truth_rate(&truth, 0)))
+        sg_fail(t->g, SG_BAD_ARGUMENT,
+                "--truth %g: exponential takes less than 1, inverse-sigmoid "
+                "1 or more",
+                too.k);
     k.d = translator_batches(t, train, how->batch, too.max_length, false);
     k.b.seed = (uint64_t)how->seed;
     program_train(t->g, how,

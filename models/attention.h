@@ -12,6 +12,8 @@ extern "C" {
 
 /* ---- attention ------------------------------------------------------------------------------ */
 
+/* c = sum over time of a_t v_t with a = softmax over time of score(q, k_t), where keys k and values
+ * are the same unless said otherwise. Scores, of vectors of n features: */
 typedef enum {
     SG_DOT,        /* q . k (Luong et al. 2015) */
     SG_SCALED_DOT, /* q . k / sqrt(n) (Vaswani et al. 2017) */
@@ -94,7 +96,8 @@ SG_API sg_attended sg_pool_by_attention(const sg_attention_pool *a, sg_tensor *h
 
 /* ---- many heads ----------------------------------------------------------------------------- */
 
-/* softmax(q k' / sqrt(d)) v of each head, joined, times Wo (Vaswani et al. 2017). */
+/* softmax(q k' / sqrt(d)) v of each head, of d = size / heads features, joined, times Wo (Vaswani
+ * et al. 2017). */
 typedef struct sg_heads {
     int heads;
     sg_affine qkv;   /* [size, 3 size]: of attention of a sequence to itself; */

@@ -19,8 +19,11 @@ typedef struct sg_state {
 
 /* A cell is a pure function of its parameters, an input and a state. wx and b are applied to the
  * inputs of all time steps at once: step gets xw = x_t wx + b (x_t itself where wx is NULL). Fill
- * in such a struct to have a cell of your own, with step, g, hidden and states at least; everything
- * below works with it, and whatever stands behind `user` may be set for it, too. */
+ * in such a struct to have a cell of your own, with step, g, hidden and states at least (sg_begin
+ * wants `in`, too); everything below works with it, and whatever stands behind `user` may be set
+ * for it, too. States of zeros are of the type of the first there is of wh, wx, b, extra, bh, else
+ * f32.
+ */
 typedef struct sg_cell sg_cell;
 typedef struct sg_gates sg_gates;
 struct sg_cell {
@@ -48,8 +51,8 @@ struct sg_cell {
     sg_gates *gates;                                                    /* who asks for them */
 };
 
-/* Where the reset gate acts: on the state before its product, R*h Whh (the notes, ONNX), or on the
- * product, R*(h Whh + bhh) (PyTorch, cuDNN). */
+/* Where the reset gate acts: on the state before its product, (R*h) Whn (the notes, ONNX), or on
+ * the product, R*(h Whn + bhn) (PyTorch, cuDNN). */
 typedef enum { SG_RESET_BEFORE, SG_RESET_AFTER } sg_gru_reset;
 /* What the update gate keeps: H = Z*h + (1-Z)*H~ (the notes, PyTorch), or H = (1-Z)*h + Z*H~. */
 typedef enum { SG_UPDATE_KEEP, SG_UPDATE_WRITE } sg_gru_update;
@@ -84,12 +87,15 @@ typedef struct sg_cell_options {
 SG_API sg_cell sg_rnn_(sg_cell_options o);
 /* I, F, O = sigmoid, G = tanh of x Wx + b + h Wh, in the order I F G O (PyTorch's), coupled F G O;
  * C = F*c + I*G, H = O*tanh(C) (Hochreiter & Schmidhuber 1997, Gers et al. 2000). Options add
- * NAME.peep (I F O, or F O), .wr, .norm_x.gain, .norm_h.gain, .norm_c.gain and .bias. */
+ * NAME.peep (I F O, or F O), .wr, .norm_x.gain, .norm_h.gain, .norm_c.gain and .bias. With
+ * peepholes I, F = sigmoid(… + peep*c), O = sigmoid(… + peep*C). */
 #define sg_lstm(...) sg_lstm_((sg_cell_options){__VA_ARGS__, .end_ = 0})
 SG_API sg_cell sg_lstm_(sg_cell_options o);
-/* R, Z = sigmoid(x Wx + b + h Wh), in the order R Z N (PyTorch's); N = H~ = tanh(…) by `reset`, H
- * by `update` (Cho et al. 2014). SG_RESET_BEFORE has N's weights of the state apart, as NAME.whn;
- * SG_RESET_AFTER has a second bias, NAME.bh. */
+/* In the order R Z N (PyTorch's), H by `update` (Cho et al. 2014): with SG_RESET_BEFORE, which has
+ * the parameter NAME.whn, R, Z = sigmoid(x Wx + b + h Wh), N = H~ = tanh(x Wxn + bn + (R*h) Whn);
+ * with SG_RESET_AFTER, where Whn is a part of wh, and a second bias NAME.bh, R, Z = sigmoid(x Wx +
+ * b
+ * + h Wh + bh), N = tanh(x Wxn + bn + R*(h Whn + bhn)). */
 #define sg_gru(...) sg_gru_((sg_cell_options){__VA_ARGS__, .end_ = 0})
 SG_API sg_cell sg_gru_(sg_cell_options o);
 /* The minimal gated unit (Zhou et al. 2016): F = sigmoid(x Wxf + bf + h Wh), N = tanh(x Wxn + bn +

@@ -71,8 +71,9 @@ typedef struct sg_search_options {
     int least; /* no stop token before so many */
     int width; /* of the beam; 0 means 1: greedy */
     int best;  /* how many to return; 0 means 1 */
-    /* Wu et al. 2016: log p / ((5 + n) / 6)^length, n with the stop token, + coverage * sum over
-     * the source of log min(sum of weights, 1) */
+    /* Wu et al. 2016: log p / ((5 + n) / 6)^length, n with the stop token, + coverage * sum of log
+     * min(sum of weights, 1), over elements that had a weight at all: not of padding, nor of what
+     * no window came to */
     double length_penalty, coverage_penalty;
     int no_repeat;         /* n-grams of so many tokens are not repeated; 0: they may be */
     const int32_t *prefix; /* [rows, prefix_time]: how sequences begin */

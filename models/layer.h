@@ -37,8 +37,9 @@ SG_API sg_tensor *sg_apply(sg_affine a, sg_tensor *x); /* [..., in] -> [..., out
 typedef enum { SG_TANH, SG_RELU, SG_IDENTITY, SG_SIGMOID, SG_GELU } sg_activation;
 SG_API sg_tensor *sg_activate(sg_tensor *x, sg_activation f);
 
-/* Layer normalization over the last axis (Ba et al. 2016), with an epsilon of 1e-5: parameters
- * NAME.gain, of 1, and NAME.bias, of 0. */
+/* Layer normalization over the last axis (Ba et al. 2016): (x - mean) / sqrt(variance + 1e-5) *
+ * gain
+ * + bias, with parameters NAME.gain, of 1, and NAME.bias, of 0. */
 typedef struct sg_norm {
     sg_tensor *gain, *bias; /* [size] */
 } sg_norm;
@@ -53,7 +54,9 @@ typedef struct sg_embedding_options {
     sg_dtype dtype;
     int end_;
 } sg_embedding_options;
-/* A table NAME [count, size]; sg_take(table, ids) looks rows up. */
+/* A table E, the parameter NAME [count, size]: sg_take(E, ids) looks rows up, the same as one-hot
+ * rows times E. sg_freeze leaves it as it is, sg_vectors_fill begins with the vectors of others.
+ */
 #define sg_embedding(...) sg_embedding_((sg_embedding_options){__VA_ARGS__, .end_ = 0})
 SG_API sg_tensor *sg_embedding_(sg_embedding_options o);
 /* An output layer that shares its weights with a table [count, size] (Press & Wolf 2017): y = x E'
@@ -67,7 +70,7 @@ SG_API sg_tensor *sg_dropout(sg_tensor *x, double p);
 /* ---- fusion of extra information ------------------------------------------------------------ */
 
 typedef enum {
-    SG_FUSE_CONCAT,   /* [h; z] */
+    SG_FUSE_CONCAT,   /* [h; z]: of more features, so not for the state */
     SG_FUSE_ADD,      /* h + z, of one size; with `project`: h + z Wz */
     SG_FUSE_MEAN,     /* (h + z) / 2 */
     SG_FUSE_RESTORED, /* [h; z] Wc, back to h's size */
@@ -125,7 +128,7 @@ SG_API sg_loss sg_label_loss_(sg_label_loss_options o);
 /* ---- scheduled sampling --------------------------------------------------------------------- */
 
 /* How probable true tokens are as inputs at a step i of training (Bengio et al. 2015): max(floor, k
- * - slope i); k^i, k < 1; k / (k + exp(i / k)), k >= 1. */
+ * - slope i), 1 at most; k^i, k < 1; k / (k + exp(i / k)), k >= 1. NaN with another k. */
 typedef enum { SG_TRUTH_LINEAR, SG_TRUTH_EXPONENTIAL, SG_TRUTH_INVERSE_SIGMOID } sg_truth_kind;
 typedef struct sg_truth {
     sg_truth_kind kind;

@@ -15,14 +15,14 @@ extern "C" {
 
 typedef enum {
     SG_CONSTANT_RATE, /* rate */
-    SG_STEPS,         /* rate * factor^floor(t / period) */
-    SG_EXPONENTIAL,   /* rate * factor^(t / period) */
-    SG_INVERSE_SQRT,  /* rate * sqrt(warmup / t) after the warm-up (Vaswani et al. 2017) */
+    SG_STEPS,         /* rate * factor^floor(n / period) */
+    SG_EXPONENTIAL,   /* rate * factor^(n / period) */
+    SG_INVERSE_SQRT,  /* rate * sqrt(max(warmup, 1) / t) (Vaswani et al. 2017) */
     SG_COSINE         /* from rate to floor over period steps (Loshchilov & Hutter 2017) */
 } sg_schedule_kind;
 
 /* A learning rate over steps t = 1, 2, …. During the first `warmup` steps it rises linearly to
- * `rate`; the schedule counts from the end of that. */
+ * `rate`; then n = t - warmup - 1 = 0, 1, … */
 typedef struct sg_schedule {
     sg_schedule_kind kind;
     double factor; /* 0 means 0.5 */

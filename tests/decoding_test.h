@@ -39,12 +39,12 @@ static inline sg_seq2seq_options configuration(int k, const char **name)
         return other_options(k - REGULAR, WORDS, 3, 4);
     }
     sg_seq2seq_options o = small_options();
-    o.post = k & 1;
     o.input_feeding = k >> 1 & 1;
     o.no_attention = k >> 2 & 1;
+    o.post = k & 1 && !o.no_attention;
     o.cell = (sg_cell_kind)(k / WAYS % 3);
     o.layers = 1 + k / WAYS / 3;
-    o.score = (sg_score)((k + k / WAYS) % 4);
+    o.score = o.no_attention ? SG_DOT : (sg_score)((k + k / WAYS) % 4);
     o.reset = (sg_gru_reset)(k / WAYS % 2);
     *name = named("%s, %d layers, %s, %s, %s", cells[o.cell], o.layers, o.post ? "post" : "pre",
                   o.input_feeding ? "feeding" : "not feeding",

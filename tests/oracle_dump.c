@@ -139,8 +139,8 @@ static sg_seq2seq dump_model(translator *t, const settings *s, const sg_corpus *
     m = sg_make_seq2seq(
         t->g, "seq2seq", sg_vocabulary_size(t->source), sg_vocabulary_size(t->target), s->c.embed,
         s->c.hidden, s->c.layers, (sg_cell_kind)s->c.cell, .no_attention = s->c.attention == 3,
-        .score = score[s->c.attention], .post = s->c.attend == 1, .input_feeding = s->c.feed,
-        .dropout = s->c.dropout, .reset = SG_RESET_AFTER);
+        .score = score[s->c.attention], .post = s->c.attend == 1 && s->c.attention != 3,
+        .input_feeding = s->c.feed, .dropout = s->c.dropout, .reset = SG_RESET_AFTER);
     char *text = config_text(&s->c);
     sg_set_meta(t->g, "translator", text ? text : "");
     sg_set_meta(t->g, "source_vocabulary", sg_vocabulary_json(t->source));

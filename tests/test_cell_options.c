@@ -72,6 +72,27 @@ Test(cell_options, a_loop_of_ones_own_begins)
     sg_close(g);
 }
 
+/* Weights may be in any place: states of zeros are of their type. */
+Test(cell_options, own_cells_in_double)
+{
+    sg_context *g = sg_open();
+    sg_tensor *x = sequences(g, SG_F64, B, .size = H, .flat = true);
+    for (int place = 0; place < 4; place++) {
+        sg_cell p = {show_step, g, H, H, 1, .state_dropout = 0.5, .variational = true};
+        sg_tensor **weights[] = {&p.wh, &p.b, &p.extra, &p.bh};
+        *weights[place] = sg_full(g, SG_F64, SG_SHAPE(H), 0);
+        sg_train(g, true);
+        sg_cell now = sg_begin(&p, B);
+        cr_expect(now.mask_h && sg_type(now.mask_h) == SG_F64, "place %d", place);
+        sg_train(g, false);
+        sg_cell wrapped = sg_highway(p, "gate");
+        sg_state s = sg_cell_step(&wrapped, x, sg_zero_state(&wrapped, B));
+        sg_tensor *y = sg_output(&wrapped, x, s.h);
+        cr_expect(sg_type(y) == SG_F64 && sg_ok(g), "place %d: %s", place, sg_errmsg(g));
+    }
+    sg_close(g);
+}
+
 /* With all of them on, draws are part of the function: gradients of every kind of cell. */
 Test(cell_options, gradients_with_all_kinds_of_dropout)
 {
@@ -371,5 +392,9 @@ Test(cell_options, errors)
         g, sg_cell_step(&p, sequences(g, SG_F32, 2, .size = 2, .flat = true), sg_zero_state(&p, 2)),
         "h of 3 features with z of 5 has 8, the cell 3");
     REFUSES(g, sg_residual(sg_residual(q)), "residual: the cell is wrapped already");
+    REFUSES(g, sg_highway(q, NULL), "a name is needed");
+    sg_cell own = {show_step, g, .hidden = 3, .states = 1}; /* inputs of whatever size */
+    REFUSES(g, sg_unroll(sg_residual(own), sequences(g, SG_F32, 2, 2, 1)),
+            "inputs of 1 features do not add to states of 3");
     sg_close(g);
 }

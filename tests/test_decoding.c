@@ -160,6 +160,9 @@ Test(decoding, coins_and_their_schedules)
     cr_expect(sg_truth_rate(&linear, 3000) == 0.2 && sg_truth_rate(&power, 0) == 1);
     cr_expect(fabs(sg_truth_rate(&power, 50) - pow(0.99, 50)) < 1e-15);
     cr_expect(fabs(sg_truth_rate(&sigmoid, 20) - 10 / (10 + exp(2))) < 1e-15);
+    cr_expect(sg_truth_rate(&(sg_truth){SG_TRUTH_LINEAR, 3, 0.01}, 30) == 1);
+    cr_expect(isnan(sg_truth_rate(&(sg_truth){SG_TRUTH_EXPONENTIAL, 1}, 3)));
+    cr_expect(isnan(sg_truth_rate(&(sg_truth){SG_TRUTH_INVERSE_SIGMOID, 0.5}, 0)));
     sg_close(g);
 }
 

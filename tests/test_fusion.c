@@ -10,7 +10,7 @@ static sg_fusion make_fusion(sg_context *g, int kind)
     bool alike = kind == SG_FUSE_MEAN;
     return sg_make_fusion(g, "f", (sg_fusion_kind)kind, HF, alike ? HF : ZF,
                           .out = kind == SG_FUSE_MLP ? OUT : 0, .project = kind == SG_FUSE_ADD,
-                          .activation = SG_SIGMOID, .dtype = SG_F64);
+                          .activation = kind == SG_FUSE_MLP ? SG_SIGMOID : 0, .dtype = SG_F64);
 }
 
 static double expected_fusion(const sg_fusion *f, const double *h, const double *z, int nz, int j)

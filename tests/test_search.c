@@ -56,7 +56,9 @@ static sg_stepper stepper(models *m, int kind, int rows, int first, sg_dtype dty
     if (kind >= SEQ2SEQ)
         m->seq2seq = sg_make_seq2seq(g, "s", WORDS, WORDS, 3, H, 1 + kind % 2, SG_CELL_LSTM,
                                      .no_attention = kind == SEQ2SEQ_PLAIN,
-                                     .score = kind == SEQ2SEQ_HEADS ? SG_HEADS : SG_CONCAT,
+                                     .score = kind == SEQ2SEQ_PLAIN   ? SG_DOT
+                                              : kind == SEQ2SEQ_HEADS ? SG_HEADS
+                                                                      : SG_CONCAT,
                                      .heads = kind == SEQ2SEQ_HEADS ? 2 : 0,
                                      .coverage = kind == SEQ2SEQ_COVERED || kind == SEQ2SEQ_TWO,
                                      .sources = kind == SEQ2SEQ_TWO ? 2 : 1,
@@ -71,6 +73,9 @@ static sg_stepper stepper(models *m, int kind, int rows, int first, sg_dtype dty
     if (kind == DEEP) {
         sg_state s[LAYERS] = {
             {sequences(g, dtype, rows, .size = H, .flat = true, .first = first), NULL}};
+        m->cells[1].fusion = (sg_fusion){SG_FUSE_MEAN};
+        m->cells[1].z =
+            sequences(g, dtype, rows, .size = H, .flat = true, .first = first, .seed = 9);
         return sg_deep_stepper(&m->deep, rows, s);
     }
     if (kind <= DECODER)
@@ -191,13 +196,19 @@ Test(search, ends_do_not_keep_a_better_one_from_going_on)
     sg_close(g);
 }
 
-static sg_hypotheses search_with(const sg_stepper *s, int way, int first)
+static bool attends(int kind)
 {
+    return kind == DECODER || (kind >= SEQ2SEQ && kind != SEQ2SEQ_PLAIN);
+}
+
+static sg_hypotheses search_with(const sg_stepper *s, int kind, int way, int first)
+{
+    double coverage = attends(kind) ? 0.3 : 0;
     const uint64_t *seeds = (const uint64_t[]){7, 8, 9} + first;
     return way == 0 ? sg_search(s, 8, .width = 3, .best = 3)
            : way == 1
                ? sg_search(s, 8, .width = 2, .best = 2, .length_penalty = 0.6, .no_repeat = 2)
-           : way == 2 ? sg_search(s, 8, 4, 3, 2, .coverage_penalty = 0.3)
+           : way == 2 ? sg_search(s, 8, 4, 3, 2, .coverage_penalty = coverage)
            : way == 3
                ? sg_sample(s, 8, .seeds = seeds)
                : sg_sample(s, 8, .temperature = 0.7, .top_k = 4, .top_p = 0.9, .seeds = seeds);
@@ -210,13 +221,13 @@ Test(search, a_row_does_not_depend_on_the_rows_beside_it)
         for (int way = 0; way < 5; way++) {
             models m, one;
             sg_stepper s = stepper(&m, kind, ROWS, 0, SG_F32);
-            sg_hypotheses all = search_with(&s, way, 0);
+            sg_hypotheses all = search_with(&s, kind, way, 0);
             cr_assert(all.ids, "kind %d: %s", kind, sg_errmsg(m.g));
             cr_expect(sg_stats(m.g).recomputed == 0, "kind %d, way %d: %d nodes computed twice",
                       kind, way, (int)sg_stats(m.g).recomputed);
             for (int b = 0; b < ROWS; b++) {
                 sg_stepper alone = stepper(&one, kind, 1, b, SG_F32);
-                sg_hypotheses h = search_with(&alone, way, b);
+                sg_hypotheses h = search_with(&alone, kind, way, b);
                 for (int k = 0; k < h.best; k++) {
                     int at = b * all.best + k;
                     cr_assert(h.lengths[k] == all.lengths[at], "kind %d, way %d", kind, way);
@@ -483,6 +494,8 @@ Test(search, errors)
     wrong.step = wrong_step;
     REFUSES(g, sg_search(&s, 3, .width = 2, .best = 3),
             "search: the best 3 of a beam of 2, 0 to 3 tokens, no repeated 0-grams");
+    REFUSES(g, sg_search(&s, 3, .width = 2, .coverage_penalty = 1),
+            "search: a coverage penalty, but the model attends to nothing");
     REFUSES(g, sg_search(&none, 3),
             "a stepper of 2 rows, 6 classes, 0 states of which 0 are fixed, without a step");
     REFUSES(g, sg_search(&far, 3), "tokens 2 and 6 for start and stop are not of 6 classes");

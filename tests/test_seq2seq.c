@@ -43,10 +43,10 @@ static configuration configure(int k)
                              .embed = EMBED,
                              .hidden = HIDDEN,
                              .layers = 1 + (k / 4 + k) % 3}};
-    c.o.post = k % 2;
     c.o.input_feeding = k / 2 % 2;
     c.o.cell = (sg_cell_kind)(k / 4 % 3);
     c.o.no_attention = k / 12 == 4;
+    c.o.post = k % 2 && !c.o.no_attention;
     c.o.score = c.o.no_attention ? SG_DOT : (sg_score)(k / 12);
     c.o.reset = k / 12 % 2 ? SG_RESET_AFTER : SG_RESET_BEFORE;
     snprintf(c.name, sizeof c.name, "%s, attention %s, %s, %s, %d layers", cells[c.o.cell],
@@ -429,6 +429,30 @@ Test(seq2seq, what_makes_cells_has_its_own_options)
     sg_close(g);
 }
 
+/* What is asked of all cells is done to one's own, too, whatever its maker knows of it. */
+Test(seq2seq, zoneout_of_own_cells)
+{
+    sg_context *g = sg_open();
+    configuration c = configure(REGULAR);
+    c.o.make = make_own;
+    c.o.zoneout = 0.25;
+    c.o.state_dropout = 0.5;
+    c.o.variational = true;
+    sg_seq2seq m = make(g, c, SG_F32);
+    const sg_cell *cells[] = {&m.encoder[0].forward[0], &m.encoder[0].backward[0], &m.decoder[0]};
+    for (int i = 0; i < 3; i++)
+        cr_expect(cells[i]->zoneout == 0.25 && cells[i]->state_dropout == 0.5 &&
+                      cells[i]->variational,
+                  "cell %d", i);
+    double kept = sg_item(loss_of(&m, &batch, 0).sum);
+    for (int i = 0; i < c.o.layers; i++)
+        m.encoder[0].forward[i].zoneout = m.encoder[0].backward[i].zoneout = m.decoder[i].zoneout =
+            0;
+    double mixed = sg_item(loss_of(&m, &batch, 0).sum);
+    cr_expect(fabs(kept - mixed) > 1e-3, "%g, %g: %s", kept, mixed, sg_errmsg(g));
+    sg_close(g);
+}
+
 /* A kind is nothing but a function that makes it. */
 Test(seq2seq, a_kind_is_what_makes_it)
 {
@@ -451,9 +475,9 @@ Test(seq2seq, errors)
 #define MAKE(...) sg_make_seq2seq(g, "m", .source_count = 9, .target_count = 9, __VA_ARGS__)
     REFUSES(g, sg_make_seq2seq(g, "m", .source_count = 9),
             "seq2seq \"m\": vocabularies of 9 and 0 tokens");
-    REFUSES(
-        g, MAKE(.hidden = 5),
-        "seq2seq \"m\": embeddings of 128 features, 5 hidden units: must be positive, hidden even");
+    REFUSES(g, MAKE(.hidden = 5),
+            "seq2seq \"m\": embeddings of 128 features, 5 hidden units, half "
+            "of them of each direction");
     REFUSES(g, MAKE(.embed = -1), "seq2seq \"m\": embeddings of -1 features, 256 hidden units");
     REFUSES(g, MAKE(.layers = 9), "seq2seq \"m\": 9 layers are not in 1..8");
     REFUSES(g, MAKE(.cell = (sg_cell_kind)3), "seq2seq \"m\": no such cell (3)");
@@ -463,7 +487,13 @@ Test(seq2seq, errors)
     REFUSES(g, MAKE(.summary = (sg_summary)4), "seq2seq \"m\": no such summary (4) or bridge (0)");
     REFUSES(g, MAKE(.bridge = (sg_bridge)3), "seq2seq \"m\": no such summary (0) or bridge (3)");
     REFUSES(g, MAKE(.coverage_loss = -1), "seq2seq \"m\": a coverage loss of -1 times");
-    REFUSES(g, MAKE(.coverage_loss = 1, .no_attention = true), "1 times, without attention");
+    REFUSES(g, MAKE(.coverage_loss = 1, .no_attention = true), "coverage_loss without attention");
+    REFUSES(g, MAKE(.post = true, .no_attention = true), "seq2seq \"m\": post without attention");
+    REFUSES(g, MAKE(.score = SG_GENERAL, .no_attention = true), "score without attention");
+    REFUSES(g, MAKE(.merge = SG_FUSE_ADD, .one_way = true), "merge without two directions");
+    REFUSES(g, MAKE(.join = SG_FUSE_ADD), "join without several sources");
+    REFUSES(g, MAKE(.fuse = SG_FUSE_ADD), "fuse without extra information");
+    REFUSES(g, sg_make_seq2seq(g, NULL, 9, 9), "a name is needed");
     REFUSES(g, MAKE(.merge = (sg_fusion_kind)5), "no such way to merge directions (5)");
     REFUSES(g, sg_make_seq2seq(g, "w", 9, 9, .make = make_wrong),
             "the cell \"forward0\" has 129 units and 1 states, not 128");

@@ -374,6 +374,16 @@ Test(sequences, errors)
     REFUSES(g, sg_make_fusion(g, "c", (sg_fusion_kind)7, 3, 3), "fusion \"c\": no such kind (7)");
     REFUSES(g, sg_make_fusion(g, "d", SG_FUSE_CONCAT, 3, 4, .out = 5),
             "only an MLP has a size of its own, not kind 0");
+    REFUSES(g, sg_make_fusion(g, "g", SG_FUSE_CONCAT, 3, 3, .activation = SG_RELU),
+            "fusion \"g\": activation is an option of another kind than 0");
+    REFUSES(g, sg_make_fusion(g, "h", SG_FUSE_MLP, 3, 3, .project = true),
+            "fusion \"h\": project is an option of another kind than 4");
+    REFUSES(g, sg_make_fusion(g, NULL, SG_FUSE_MLP, 3, 3), "a name is needed");
+    for (int kind = SG_FUSE_RESTORED; kind <= SG_FUSE_MLP; kind++) {
+        sg_fusion unmade = {(sg_fusion_kind)kind};
+        flat = sequences(g, SG_F32, B, .size = IN, .flat = true);
+        REFUSES(g, sg_fuse(&unmade, flat, flat), "has parameters: sg_make_fusion");
+    }
     sg_fusion f = sg_make_fusion(g, "f", SG_FUSE_RESTORED, 3, 4);
     flat = sequences(g, SG_F32, B, .size = IN, .flat = true);
     REFUSES(g, sg_fuse(&f, flat, flat), "fusion: h has 3 features and z 3, not 3 and 4");

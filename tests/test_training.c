@@ -35,7 +35,8 @@ static sg_seq2seq make(sg_context *g, int kind, int way, double dropout)
 {
     return sg_make_seq2seq(g, "m", WORDS, WORDS, .embed = 8, .hidden = 16,
                            .cell = (sg_cell_kind)kind, .post = way == 1, .no_attention = way == 2,
-                           .score = (sg_score)((kind + way) % 4), .dropout = dropout);
+                           .score = (sg_score)(way == 2 ? 0 : (kind + way) % 4),
+                           .dropout = dropout);
 }
 
 static const char *const cells[] = {"rnn", "gru", "lstm"};

@@ -370,6 +370,8 @@ Test(transformer, errors)
     REFUSES(g, sg_make_attention(g, "e", SG_DOT, 3, 3, .coverage = true),
             "coverage is a part of the concat score only");
     REFUSES(g, sg_make_attention(g, "f", SG_DOT, 3, 3, .window = -1), "a window of -1 elements");
+    REFUSES(g, sg_make_attention(g, NULL, SG_DOT, 3, 3), "a name is needed");
+    REFUSES(g, sg_make_transformer(g, NULL, 8, 2, 1), "a name is needed");
     sg_heads cross = sg_make_heads(g, "g", D, 2, .memory = M);
     sg_tensor *x = sequences(g, SG_F32, B, T, D);
     REFUSES(g, sg_attend_heads(&cross, x, NULL, NULL),

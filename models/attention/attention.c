@@ -9,6 +9,7 @@ sg_attention sg_make_attention_(sg_attention_options o)
     int hidden = o.hidden ? o.hidden : o.key, heads = o.heads ? o.heads : 1;
     bool dot = o.score == SG_DOT || o.score == SG_SCALED_DOT;
     sg_push(o.g, "attention", o.name);
+    sg__need_name(o.g, o.name);
     if ((unsigned)o.score > SG_HEADS)
         sg_fail(o.g, SG_BAD_ARGUMENT, "no such score (%d)", (int)o.score);
     if (o.query <= 0 || o.key <= 0 || hidden <= 0 || (dot && o.query != o.key))

@@ -3,6 +3,7 @@
 
 static bool good(const sg_transformer_options *o)
 {
+    sg__need_name(o->g, o->name);
     if (o->layers < 1 || o->layers > SG_MAX_BLOCKS)
         sg_fail(o->g, SG_BAD_ARGUMENT, "%d layers are not in 1..%d", o->layers, SG_MAX_BLOCKS);
     if ((unsigned)o->positions > SG_NO_POSITIONS || (o->positions == SG_LEARNED && o->most < 1))

@@ -13,9 +13,14 @@ sg_state sg__zero_state(const sg_cell *p, int64_t batch, sg_dtype dtype)
     return s;
 }
 
+/* That of the first weights there are. */
 static sg_dtype type_of(const sg_cell *p)
 {
-    return p->wh ? sg_type(p->wh) : SG_F32;
+    sg_tensor *weights[] = {p->wh, p->wx, p->b, p->extra, p->bh};
+    for (size_t i = 0; i < sizeof weights / sizeof *weights; i++)
+        if (weights[i])
+            return sg_type(weights[i]);
+    return SG_F32;
 }
 
 sg_state sg_zero_state(const sg_cell *p, int64_t batch)
@@ -162,7 +167,9 @@ sg_tensor *sg_output(const sg_cell *p, sg_tensor *x, sg_tensor *h)
 /* y = h + x */
 static sg_tensor *residual(const sg_cell *p, sg_tensor *x, sg_tensor *h)
 {
-    (void)p;
+    if (sg_ok(p->g) && sg_dim(x, -1) != p->hidden)
+        return sg_fail(p->g, SG_BAD_SHAPE, "inputs of %lld features do not add to states of %d",
+                       (long long)sg_dim(x, -1), p->hidden);
     return sg_add(h, x);
 }
 
@@ -195,6 +202,7 @@ sg_cell sg_residual(sg_cell p)
 sg_cell sg_highway(sg_cell p, const char *name)
 {
     sg_push(p.g, "highway", name);
+    sg__need_name(p.g, name);
     p = wrap(p, highway);
     p.gate.w = sg_param(p.g, "w", SG_SHAPE(p.hidden, p.hidden), .dtype = type_of(&p));
     p.gate.b = sg_param(p.g, "b", SG_SHAPE(p.hidden), SG_CONSTANT, -1, .dtype = type_of(&p));

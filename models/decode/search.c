@@ -181,8 +181,11 @@ static void step_row(search *s, int b, int *next)
 /* What was attended to by each hypothesis that goes on. */
 static bool cover(search *s, bool before)
 {
-    if (!s->w.weights || s->o->coverage_penalty == 0)
+    if (s->o->coverage_penalty == 0)
         return true;
+    if (!s->w.weights)
+        return sg_fail(s->g, SG_BAD_ARGUMENT,
+                       "a coverage penalty, but the model attends to nothing") == NULL;
     size_t rows = (size_t)s->w.rows;
     s->time = sg_dim(s->w.weights, 1);
     size_t n = rows * (size_t)s->time;

@@ -16,16 +16,27 @@ static sg_tensor *all_seen(sg_context *g, sg_shape s)
 
 /* ---- layers of cells ------------------------------------------------------------------------ */
 
+static int states_of(const sg_deep_model *m)
+{
+    int n = 0;
+    for (int l = 0; l < m->layers; l++)
+        n += m->cells[l].states;
+    return n;
+}
+
+/* States: h and c of each layer; fixed, what is beside a layer's state, z. */
 static sg_tensor *deep_step(const void *model, sg_tensor *tokens, sg_tensor **states,
                             sg_tensor **weights)
 {
     const sg_deep_model *m = model;
-    sg_tensor *x = sg_take(m->table, tokens);
+    sg_tensor *x = sg_take(m->table, tokens), **fixed = states + states_of(m);
     for (int l = 0; l < m->layers; l++) {
-        bool two = m->cells[l].states > 1;
+        sg_cell cell = m->cells[l];
+        bool two = cell.states > 1;
+        cell.z = cell.z ? *fixed++ : NULL;
         sg_state s = {states[0], two ? states[1] : NULL};
-        s = sg_cell_step(&m->cells[l], x, s);
-        x = sg_output(&m->cells[l], x, s.h);
+        s = sg_cell_step(&cell, x, s);
+        x = sg_output(&cell, x, s.h);
         *states++ = s.h;
         if (two)
             *states++ = s.c;
@@ -45,6 +56,11 @@ sg_stepper sg_deep_stepper(const sg_deep_model *m, int rows, const sg_state *ini
         if (m->cells[l].states > 1)
             add_state(&s, initial && initial[l].c ? initial[l].c : zero.c);
     }
+    for (int l = 0; l < m->layers; l++)
+        if (m->cells[l].z) {
+            add_state(&s, m->cells[l].z);
+            s.fixed++;
+        }
     return s;
 }
 

@@ -7,6 +7,7 @@ sg_fusion sg_make_fusion_(sg_fusion_options o)
     int out = o.out ? o.out : o.h;
     sg_fusion f = {o.kind, o.activation, o.h, o.z};
     sg_push(g, "fusion", o.name);
+    sg__need_name(g, o.name);
     bool alike = (o.kind == SG_FUSE_ADD && !o.project) || o.kind == SG_FUSE_MEAN;
     if ((unsigned)o.kind > SG_FUSE_MLP)
         sg_fail(g, SG_BAD_ARGUMENT, "no such kind (%d)", (int)o.kind);
@@ -16,6 +17,9 @@ sg_fusion sg_make_fusion_(sg_fusion_options o)
         sg_fail(g, SG_BAD_SHAPE, "h has %d features, z %d: they do not add", o.h, o.z);
     if (o.out && o.kind != SG_FUSE_MLP)
         sg_fail(g, SG_BAD_ARGUMENT, "only an MLP has a size of its own, not kind %d", (int)o.kind);
+    if ((o.activation && o.kind != SG_FUSE_MLP) || (o.project && o.kind != SG_FUSE_ADD))
+        sg_fail(g, SG_BAD_ARGUMENT, "%s is an option of another kind than %d",
+                o.project ? "project" : "activation", (int)o.kind);
     if (o.kind == SG_FUSE_ADD && o.project)
         f.wz = sg_param(g, "wz", SG_SHAPE(o.z, o.h), .dtype = o.dtype);
     if (o.kind == SG_FUSE_RESTORED)
@@ -66,9 +70,12 @@ static bool good(const sg_fusion *f, sg_tensor *h, sg_tensor *z)
     if (!f)
         return sg_fail(g, SG_BAD_ARGUMENT, "no parameters") == NULL;
     int m = sg_rank(h), n = sg_rank(z);
+    bool made = f->wh && (f->kind == SG_FUSE_RESTORED || (f->wz && f->b));
     bool rows = m >= 2 && m <= 3 && n >= 2 && n <= m && sg_dim(h, 0) == sg_dim(z, 0);
     if ((unsigned)f->kind > SG_FUSE_MLP)
         sg_fail(g, SG_BAD_ARGUMENT, "no such kind (%d)", (int)f->kind);
+    else if (f->kind >= SG_FUSE_RESTORED && !made)
+        sg_fail(g, SG_BAD_ARGUMENT, "kind %d has parameters: sg_make_fusion", (int)f->kind);
     else if (!rows || (n == 3 && sg_dim(z, 1) != sg_dim(h, 1)))
         sg_fail(g, SG_BAD_SHAPE,
                 "h is [batch, h] or [batch, time, h], z [batch, z] or as h: their axes are %d and "

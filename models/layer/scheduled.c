@@ -10,11 +10,11 @@ double sg_truth_rate(const sg_truth *s, int64_t step)
         return NAN;
     switch (s->kind) {
     case SG_TRUTH_LINEAR:
-        return fmax(s->floor, s->k - s->slope * i);
+        return fmin(fmax(s->floor, s->k - s->slope * i), 1);
     case SG_TRUTH_EXPONENTIAL:
-        return pow(s->k, i);
+        return s->k < 1 ? pow(s->k, i) : NAN;
     case SG_TRUTH_INVERSE_SIGMOID:
-        return s->k / (s->k + exp(i / s->k));
+        return s->k >= 1 ? s->k / (s->k + exp(i / s->k)) : NAN;
     }
     return NAN;
 }

@@ -138,5 +138,5 @@ sg_loss sg_seq2seq_sampled_loss(const sg_seq2seq *m, const sg_batch *b, double s
 sg_loss sg_seq2seq_loss_from(const sg_seq2seq *m, const sg_encoded *e, const sg_batch *b,
                              double smoothing, double truth)
 {
-    return truth < 1 ? sampled(m, e, b, smoothing, truth) : forced(m, e, b, smoothing);
+    return truth == 1 ? forced(m, e, b, smoothing) : sampled(m, e, b, smoothing, truth);
 }

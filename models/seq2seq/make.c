@@ -5,21 +5,52 @@
  */
 #include "models/internal.h"
 
+/* What would do nothing, for want of what it is about, is a mistake. */
+static void good_needs(const sg_seq2seq_options *o)
+{
+    const bool attention = !o->no_attention;
+    const struct {
+        const char *name, *needed;
+        bool set, there;
+    } needs[] = {
+        {"score", "attention", o->score != 0, attention},
+        {"post", "attention", o->post, attention},
+        {"heads", "attention", o->heads != 0, attention},
+        {"coverage", "attention", o->coverage, attention},
+        {"coverage_loss", "attention", o->coverage_loss != 0, attention},
+        {"window", "attention", o->window != 0, attention},
+        {"monotonic", "attention", o->monotonic, attention},
+        {"merge", "two directions", o->merge != 0, !o->one_way},
+        {"join", "several sources", o->join != 0, o->sources > 1},
+        {"fuse", "extra information", o->fuse != 0, o->extra != 0},
+        {"fuse_at", "extra information", o->fuse_at != 0, o->extra != 0},
+    };
+    for (size_t i = 0; i < sizeof needs / sizeof *needs; i++)
+        if (needs[i].set && !needs[i].there)
+            sg_fail(o->g, SG_BAD_ARGUMENT, "%s without %s", needs[i].name, needs[i].needed);
+}
+
+/* Whether both directions of the encoder have `hidden` units together. */
+static bool is_halved(const sg_seq2seq_options *o)
+{
+    return !o->one_way && o->merge == SG_FUSE_CONCAT;
+}
+
 static bool good(const sg_seq2seq_options *o)
 {
     sg_context *g = o->g;
+    sg__need_name(g, o->name);
+    good_needs(o);
     if (o->source_count <= 0 || o->target_count <= 0)
         sg_fail(g, SG_BAD_ARGUMENT, "vocabularies of %d and %d tokens", o->source_count,
                 o->target_count);
-    if (o->embed <= 0 || o->hidden <= 0 || o->hidden % 2)
-        sg_fail(g, SG_BAD_ARGUMENT,
-                "embeddings of %d features, %d hidden units: must be positive, hidden even",
-                o->embed, o->hidden);
+    if (o->embed <= 0 || o->hidden <= 0 || (is_halved(o) && o->hidden % 2))
+        sg_fail(g, SG_BAD_ARGUMENT, "embeddings of %d features, %d hidden units%s", o->embed,
+                o->hidden, is_halved(o) ? ", half of them of each direction" : "");
     if (o->layers < 1 || o->layers > SG_MAX_LAYERS)
         sg_fail(g, SG_BAD_ARGUMENT, "%d layers are not in 1..%d", o->layers, SG_MAX_LAYERS);
-    if (!(o->coverage_loss >= 0) || (o->coverage_loss > 0 && o->no_attention))
-        sg_fail(g, SG_BAD_ARGUMENT, "a coverage loss of %g times%s", o->coverage_loss,
-                o->no_attention ? ", without attention" : "");
+    if (!(o->coverage_loss >= 0))
+        sg_fail(g, SG_BAD_ARGUMENT, "a coverage loss of %g times", o->coverage_loss);
     if ((unsigned)o->merge > SG_FUSE_MLP)
         sg_fail(g, SG_BAD_ARGUMENT, "no such way to merge directions (%d)", (int)o->merge);
     if ((unsigned)o->cell > SG_CELL_LSTM)
@@ -77,6 +108,10 @@ static sg_cell make_cell(const sg_seq2seq_options *o, const char *name, int laye
                          .user = o->user,
                          .dtype = o->dtype};
     sg_cell p = o->make ? o->make(c) : kinds[o->cell](c);
+    p.state_dropout = p.state_dropout != 0 ? p.state_dropout : o->state_dropout;
+    p.variational = p.variational || o->variational;
+    p.zoneout = p.zoneout != 0 ? p.zoneout : o->zoneout;
+    p.zoneout_c = p.zoneout_c != 0 ? p.zoneout_c : o->zoneout;
     good_cell(o, numbered, &p, hidden);
     return p;
 }
@@ -120,9 +155,8 @@ static sg_fusion make_join(const sg_seq2seq_options *o, const char *name, int n,
 /* Features of h, or of c, that a layer of an encoder ends with. */
 static int ends_with(const sg_seq2seq_options *o, const sg_encoder *n, int layer, int of)
 {
-    bool both = !o->one_way && o->merge == SG_FUSE_CONCAT;
     int c = sg__memory_of(&n->forward[layer]);
-    return of == 0 ? o->hidden : both ? c + sg__memory_of(&n->backward[layer]) : c;
+    return of == 0 ? o->hidden : is_halved(o) ? c + sg__memory_of(&n->backward[layer]) : c;
 }
 
 static void make_bridge(sg_seq2seq *m, int layer)
@@ -149,8 +183,7 @@ static void make_encoder_layer(sg_seq2seq *m, int number, int layer)
     const sg_seq2seq_options *o = &m->o;
     sg_encoder *n = &m->encoder[number];
     int in = layer ? o->hidden : o->embed;
-    bool both = !o->one_way && o->merge == SG_FUSE_CONCAT;
-    int units = both ? o->hidden / 2 : o->hidden;
+    int units = is_halved(o) ? o->hidden / 2 : o->hidden;
     char name[32];
     n->forward[layer] = make_cell(o, "forward", layer, in, units);
     if (!o->one_way)
@@ -162,7 +195,7 @@ static void make_encoder_layer(sg_seq2seq *m, int number, int layer)
     for (int s = 0; s < n->forward[layer].states; s++) {
         int size = ends_with(o, n, layer, s);
         snprintf(name, sizeof name, "merge%d%c", layer, s ? 'c' : 'h');
-        if (!o->one_way && !both && (s == 0 || is_state(o)))
+        if (!o->one_way && !is_halved(o) && (s == 0 || is_state(o)))
             n->merge[layer][s] =
                 sg_make_fusion(o->g, name, o->merge, size, size, .dtype = o->dtype);
         snprintf(name, sizeof name, "join%d%c", layer, s ? 'c' : 'h');
@@ -218,7 +251,7 @@ static void make_fusion(sg_seq2seq *m)
     int size = o->fuse_at == SG_FUSE_INPUT ? o->embed : o->hidden;
     if (o->extra)
         m->fusion = sg_make_fusion(o->g, "fusion", o->fuse, size, o->extra, .dtype = o->dtype,
-                                   .project = o->extra != size);
+                                   .project = o->fuse == SG_FUSE_ADD && o->extra != size);
 }
 
 static void make_parts(sg_seq2seq *m)
