@@ -353,7 +353,7 @@ static void run_use(sg_context *g, const program *p)
     make_model(&n, s, e.size);
     n.seen[0] = &e;
     if (sg_ok(g))
-        translator_decode(&n.t, e.captions, s->t.batch, &s->search, translator_line, NULL);
+        translator_decode(&n.t, e.captions, s->t.batch, &s->search, translator_line, &s->search);
     translator_free(&n.t);
     free_examples(&e);
 }

@@ -237,7 +237,7 @@ static void run_evaluate(sg_context *g, const program *p)
     attending n = {.t = {.g = g}};
     load(&n, p);
     sg_corpus *c = read(g, s->t.test, "test");
-    if (sg_ok(g))
+    if (program_some(g, p, program_full(c)))
         print_json(&n, s, c, 0);
     sg_corpus_free(c);
     translator_free(&n.t);

@@ -139,6 +139,8 @@ static void write_names(const net *m, const char *class_name, FILE *f)
         w.state[w.n++] = zero.c;
     w.state[w.n++] = sg_take(m->class_table, sg_full(g, SG_I32, SG_SHAPE(s->count), k)); /* [n,E] */
     sg_hypotheses h = sg_sample(&w, LETTERS, s->temperature, s->top_k, s->top_p);
+    if (!sg_ok(g))
+        return;
     for (int i = 0; i < h.rows; i++) {
         char text[NAME];
         sg_decode(m->letters, h.lengths[i], h.ids + i * LETTERS, sizeof text, text);
@@ -197,7 +199,7 @@ static bool next(void *user, program_loss *l)
 
 typedef struct result {
     sg_nll nll;
-    int names, right;
+    int names, right, unknown; /* whose class the model does not know */
     float *confusion; /* [classes, classes]: of each class's names, how many were told as which */
 } result;
 
@@ -216,6 +218,7 @@ static result evaluate(const net *m, sg_batches *d)
         for (int i = 0; told && m->s.task == CLASSIFY && i < b.size; i++) {
             int32_t label = b.target_out[i * b.target_time];
             r.right += told[i] == label;
+            r.unknown += label == SG_UNK;
             r.confusion[(size_t)label * k + (size_t)told[i]]++;
         }
         r.names += b.size;
@@ -263,6 +266,8 @@ static void print_json(const net *m, const sg_corpus *c)
     sg_batches *d = batches_of(m, c, true);
     result r = evaluate(m, d);
     double nats = r.nll.sum / (double)r.nll.tokens;
+    if (r.unknown)
+        fprintf(stderr, "%d names of classes that the model does not know\n", r.unknown);
     if (sg_ok(m->g) && m->s.task == CLASSIFY)
         printf("{\"accuracy\": %.4f, \"nats\": %.6g, \"names\": %d}\n", 100.0 * r.right / r.names,
                nats, r.names);
@@ -336,7 +341,11 @@ static sg_corpus *read_names(sg_context *g, const void *unused, const char *path
 {
     (void)unused;
     program_given(g, path, option_name);
-    return sg_corpus_read(g, path, .source_column = 1, .target_column = 0);
+    sg_corpus *c = sg_corpus_read(g, path, .source_column = 1, .target_column = 0);
+    for (int i = 0; i < c->size && sg_ok(g); i++)
+        if (!*c->source[i])
+            sg_fail(g, SG_BAD_FILE, "%s: no name behind the class \"%s\"", path, c->target[i]);
+    return c;
 }
 
 static void run_train(sg_context *g, const program *p)
@@ -363,7 +372,7 @@ static void run_evaluate(sg_context *g, const program *p)
 {
     net m = load(g, p);
     sg_corpus *c = read_names(g, NULL, p->t->test, "test");
-    if (sg_ok(g))
+    if (program_some(g, p, program_full(c)))
         print_json(&m, c);
     sg_corpus_free(c);
     free_net(&m);

@@ -441,7 +441,7 @@ static void run_evaluate(sg_context *g, const program *p)
     program_load(g, p);
     net m = make_net(g, p->settings, sg_vocabulary_parse(g, sg_meta(g, "letters")));
     sg_corpus *c = read_words(g, NULL, p->t->test, "test");
-    if (sg_ok(g))
+    if (program_some(g, p, program_full(c)))
         print_json(&m, c);
     sg_corpus_free(c);
     sg_vocabulary_free(m.letters);

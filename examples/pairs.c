@@ -80,6 +80,9 @@ static sg_corpus *inflection(sg_context *g, pairs_file f)
     sg_corpus *tags = sg_corpus_read(g, f.path, .source_column = 0, .target_column = 1);
     sg_corpus *forms =
         f.sources_only ? tags : sg_corpus_read(g, f.path, .source_column = 0, .target_column = 2);
+    if (sg_ok(g) && forms->size != tags->size) /* both are read of one path, which may be a pipe */
+        sg_fail(g, SG_BAD_FILE, "%s: gave %d lines, then %d: not a file", f.path, tags->size,
+                forms->size);
     maker m = begin(g, f.path, tags);
     for (int i = 0; i < m.size && sg_ok(g); i++) {
         m.pair[i] = m.to;

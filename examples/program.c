@@ -1,5 +1,5 @@
 /* See program.h. */
-#define _DEFAULT_SOURCE /* access */
+#define _DEFAULT_SOURCE /* access, sigaction */
 #include "examples/program.h"
 #include "examples/profile.h"
 
@@ -7,8 +7,10 @@
 #include <jansson.h>
 #include <math.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 const char *const program_optimizers[] = {"sgd", "adam", NULL};
@@ -19,15 +21,36 @@ const char *const program_vectors_formats[] = {"glove", "word2vec", "binary", NU
 
 static volatile sig_atomic_t interrupted;
 
-static void interrupt(int signal)
+/* The first Ctrl-C asks; the next one ends the program, as it does where nobody looks. */
+static void interrupt(int number)
 {
-    (void)signal;
+    static const char told[] = "\nends when it can; Ctrl-C again: at once 再按一次立即退出\n";
     interrupted = 1;
+    signal(number, SIG_DFL);
+    if (write(STDERR_FILENO, told, sizeof told - 1) < 0)
+        return;
 }
 
 bool program_interrupted(void)
 {
+    static bool asked;
+    if (!asked)
+        signal(SIGINT, interrupt);
+    asked = true;
     return interrupted;
+}
+
+/* What went wrong beside the model, such as the writing of a curve: told at the end, when the model
+ * is saved. */
+static char beside[512];
+
+static void fail_beside(const char *format, ...)
+{
+    va_list a;
+    va_start(a, format);
+    if (!*beside)
+        vsnprintf(beside, sizeof beside, format, a);
+    va_end(a);
 }
 
 int program_main(int argc, char **argv, const program *p)
@@ -55,10 +78,13 @@ int program_main(int argc, char **argv, const program *p)
                 p->name);
         return 2;
     }
-    signal(SIGINT, interrupt);
     sg_context *g = sg_open(.seed = (uint64_t)p->t->seed, .threads = p->t->threads);
     if (sg_ok(g))
         c->run(g, p);
+    if (*beside)
+        sg_fail(g, SG_IO, "%s", beside);
+    if (fflush(stdout) != 0 || ferror(stdout))
+        sg_fail(g, SG_IO, "what is printed could not be written");
     bool ok = sg_ok(g);
     if (!ok)
         fprintf(stderr, "%s: %s\n", p->name, sg_errmsg(g));
@@ -125,18 +151,30 @@ static void recall(sg_context *g, const option *o, const char *file)
     }
 }
 
+/* The rows below "Model", ended by {0}: all that the file of a model may set. */
+static void model_options(const option *all, option rows[MODEL_OPTIONS + 1])
+{
+    int n = 0;
+    bool model = false;
+    for (const option *o = all; o->name || o->help; o++) {
+        if (!o->name)
+            model = strcmp(o->help, "Model") == 0;
+        else if (model && !o->text && n < MODEL_OPTIONS)
+            rows[n++] = *o;
+    }
+    rows[n] = (option){0};
+}
+
 void program_save(sg_context *g, const program *p)
 {
     json_t *list = json_array();
-    bool model = false;
-    for (const option *o = p->options; o->name || o->help; o++) {
-        if (!o->name)
-            model = strcmp(o->help, "Model") == 0;
-        else if (model)
-            json_array_append_new(list, written(o));
-        else if (o->given)
+    option model[MODEL_OPTIONS + 1];
+    model_options(p->options, model);
+    for (const option *o = model; o->name; o++)
+        json_array_append_new(list, written(o));
+    for (const option *o = p->options; o->name || o->help; o++)
+        if (o->given)
             keep(g, o);
-    }
     char *text = json_dumps(list, JSON_COMPACT);
     json_decref(list);
     if (!text)
@@ -160,7 +198,9 @@ void program_load(sg_context *g, const program *p)
     size_t i;
     json_array_foreach(list, i, item) if (argc <= MODEL_OPTIONS && json_is_string(item))
         argv[argc++] = (char *)(uintptr_t)json_string_value(item);
-    if (sg_ok(g) && (!list || options_parse(&argc, argv, p->options, message) != OPTIONS_READ))
+    option model[MODEL_OPTIONS + 1];
+    model_options(p->options, model);
+    if (sg_ok(g) && (!list || options_parse(&argc, argv, model, message) != OPTIONS_READ))
         sg_fail(g, SG_BAD_FILE, "%s: %s", p->t->model, list ? message : "its options are damaged");
     for (const option *o = p->options; sg_ok(g) && (o->name || o->help); o++)
         if (o->given)
@@ -169,6 +209,21 @@ void program_load(sg_context *g, const program *p)
 }
 
 /* ---- data ----------------------------------------------------------------------------------- */
+
+bool program_some(sg_context *g, const program *p, int64_t count)
+{
+    if (sg_ok(g) && count <= 0)
+        sg_fail(g, SG_BAD_FILE, "%s: there is nothing to evaluate in it", p->t->test);
+    return sg_ok(g);
+}
+
+int program_full(const sg_corpus *c)
+{
+    int n = 0;
+    for (int i = 0; i < c->size; i++)
+        n += *c->source[i] != '\0';
+    return n;
+}
 
 bool program_given(sg_context *g, const char *path, const char *name)
 {
@@ -346,7 +401,7 @@ static bool epoch(run *r, int e)
     if (t->schedule == PROGRAM_DECAY)
         r->optimizer.o.rate = t->lr * pow(t->decay, e > t->decay_after ? e - t->decay_after : 0);
     sg_train(g, true);
-    while (!interrupted && sg_ok(g) && r->l.next(r->l.user, &l)) {
+    while (!program_interrupted() && sg_ok(g) && r->l.next(r->l.user, &l)) {
         if (sg_step(&r->optimizer, l.loss) == SG_OK) {
             double mean = sg_item(l.loss) / (l.factor > 0 ? l.factor : 1);
             progress_step(&r->p, mean, l.tokens);
@@ -363,9 +418,14 @@ static void draw_curves(run *r)
 {
     const sg_curve curves[] = {{"train", r->train.n, r->train.x, r->train.y},
                                {r->l.score_name, r->valid.n, r->valid.x, r->valid.y}};
-    if (r->t->plot && r->train.n && !interrupted)
-        sg_plot_curves(r->g, r->valid.n ? 2 : 1, curves, .x_name = "step", .y_name = "loss",
+    sg_context *g =
+        sg_open(); /* of its own, so that an error does not keep the model from a file */
+    if (r->t->plot && r->train.n)
+        sg_plot_curves(g, r->valid.n ? 2 : 1, curves, .x_name = "step", .y_name = "loss",
                        .svg = r->t->plot);
+    if (!sg_ok(g))
+        fail_beside("%s", sg_errmsg(g));
+    sg_close(g);
     curve *both[] = {&r->train, &r->valid};
     for (int i = 0; i < 2; i++) {
         free(both[i]->x);
@@ -374,8 +434,11 @@ static void draw_curves(run *r)
 }
 
 /* What cannot be written is told before hours of training, and not after them. */
-static void expect_writable(sg_context *g, const char *path)
+static void expect_writable(sg_context *g, const char *path, bool regular)
 {
+    struct stat is;
+    if (regular && stat(path, &is) == 0 && !S_ISREG(is.st_mode))
+        sg_fail(g, SG_IO, "%s: cannot be written: it is not a regular file", path);
     char folder[4096] = ".";
     const char *end = strrchr(path, '/');
     FILE *f = fopen(path, "r+"); /* it stays as it is */
@@ -395,7 +458,10 @@ void program_train(sg_context *g, const training *t, lesson l)
     const char *const paths[] = {t->model, t->log, t->plot, t->profile};
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++)
         if (paths[i])
-            expect_writable(g, paths[i]);
+            expect_writable(g, paths[i], i == 0);
+    if (l.steps <= 0)
+        sg_fail(g, SG_BAD_ARGUMENT, "there is nothing to learn from%s%s", t->train ? ": " : "",
+                t->train ? t->train : "");
     if (!sg_ok(g))
         return;
     r.l.score_name = l.score_name ? l.score_name : "valid_loss";
@@ -414,7 +480,7 @@ void program_train(sg_context *g, const training *t, lesson l)
             add_point(g, &r.valid, (double)r.steps, score);
         }
         progress_end_epoch(&r.p);
-        if (!whole || (l.score && sg_stopper_done(&stopper, g, score)))
+        if (!whole || interrupted || (l.score && sg_stopper_done(&stopper, g, score)))
             break;
     }
     if (interrupted)
@@ -422,8 +488,8 @@ void program_train(sg_context *g, const training *t, lesson l)
     else if (l.score)
         sg_stopper_restore(&stopper, g);
     if (!progress_close(&r.p))
-        sg_fail(g, SG_IO, "%s: the log could not be written", t->log);
+        fail_beside("%s: the log could not be written", t->log);
     draw_curves(&r);
     if (t->profile && sg_ok(g) && !profile_write(g, t->profile))
-        sg_fail(g, SG_IO, "%s: could not be written", t->profile);
+        fail_beside("%s: could not be written", t->profile);
 }

@@ -121,6 +121,9 @@ void program_load(sg_context *g, const program *p);
 
 /* ---- data ----------------------------------------------------------------------------------- */
 
+/* Whether there were so many examples in the file of --test, more than 0; it is an error if not. */
+bool program_some(sg_context *g, const program *p, int64_t count);
+int program_full(const sg_corpus *c); /* how many examples have a source that is not empty */
 /* Whether the file of option `name` was given; it is an error if not. */
 bool program_given(sg_context *g, const char *path, const char *name);
 /* The lines of a file that is to be given, as they are, plain or gzip, as sources of a corpus. */
@@ -180,7 +183,7 @@ typedef struct program_loss {
 
 typedef struct lesson {
     void *user;
-    int64_t steps;   /* in an epoch; 0: unknown */
+    int64_t steps;   /* in an epoch */
     bool perplexity; /* the loss is one of which it can be told */
     /* Records the loss of the next batch; false at the end of an epoch, from where on it begins
      * anew. */
@@ -194,6 +197,6 @@ typedef struct lesson {
 /* Trains until the last epoch, or until the score has stopped falling, or Ctrl-C; leaves the best
  * parameters. Files that could not be written at the end are an error at the beginning. */
 void program_train(sg_context *g, const training *t, lesson l);
-bool program_interrupted(void);
+bool program_interrupted(void); /* from when it is asked first on, Ctrl-C only says so, once */
 
 #endif

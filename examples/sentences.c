@@ -52,25 +52,30 @@ sg_corpus *sentences_opinions(sg_context *g, int n, uint64_t seed)
 
 /* ---- files ---------------------------------------------------------------------------------- */
 
-enum { CLASS_NAME = 32 };
-
 /* "3 How far is it": the class and the sentence. */
 static sg_corpus *read_labelled(sg_context *g, const char *path)
 {
     sg_corpus *c = sg_corpus_read(g, path, path, .replace_invalid = true);
-    size_t n = (size_t)c->size;
-    char(*class_name)[CLASS_NAME] = malloc(n * sizeof *class_name + 1);
+    size_t n = (size_t)c->size, room = 1, count = 0;
+    for (size_t i = 0; i < n; i++)
+        room += strcspn(c->source[i], " \t") + 1;
+    char *classes = malloc(room), *to = classes;
     const char **text = malloc(2 * n * sizeof *text + 1);
-    for (size_t i = 0; class_name && text && i < n; i++) {
+    if (!classes || !text)
+        sg_fail(g, SG_NO_MEMORY, "no memory for %zu sentences", n);
+    for (size_t i = 0; i < n && sg_ok(g); i++) {
         const char *line = c->source[i];
         size_t end = strcspn(line, " \t");
-        snprintf(class_name[i], CLASS_NAME, "%.*s", (int)end, line);
-        text[i] = line + end + (line[end] != '\0');
-        text[n + i] = class_name[i];
+        if (!*line)
+            continue;
+        text[count] = line + end + strspn(line + end, " \t");
+        text[n + count] = to;
+        to += sprintf(to, "%.*s", (int)end, line) + 1;
+        if (!*text[count++])
+            sg_fail(g, SG_BAD_FILE, "%s:%zu: no sentence behind the class", path, i + 1);
     }
-    sg_corpus *made =
-        sg_corpus_of(g, class_name && text ? (int)n : 0, text, text ? text + n : NULL);
-    free(class_name);
+    sg_corpus *made = sg_corpus_of(g, sg_ok(g) ? (int)count : 0, text, text ? text + n : NULL);
+    free(classes);
     free(text);
     sg_corpus_free(c);
     return made;
@@ -83,7 +88,12 @@ static sg_corpus *read_files(sg_context *g, const char *paths)
     static const char *const names[FILES] = {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"};
     sg_corpus *part[FILES];
     size_t files = 0, n = 0;
-    for (const char *s = paths; *s && files < FILES; s += strcspn(s, ","), s += *s == ',') {
+    int commas = 0;
+    for (const char *s = paths; *s; s++)
+        commas += *s == ',';
+    if (commas >= FILES)
+        sg_fail(g, SG_BAD_ARGUMENT, "%s: more than %d files", paths, FILES);
+    for (const char *s = paths; *s && sg_ok(g); s += strcspn(s, ","), s += *s == ',') {
         char path[PATH];
         snprintf(path, sizeof path, "%.*s", (int)strcspn(s, ","), s);
         part[files] = sg_corpus_read(g, path, path, .replace_invalid = true);

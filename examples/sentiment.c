@@ -183,7 +183,7 @@ static bool next(void *user, program_loss *l)
 
 typedef struct result {
     sg_nll nll;
-    int right;
+    int right, unknown; /* whose class the model does not know */
 } result;
 
 static result evaluate(const net *m, data *t)
@@ -195,8 +195,11 @@ static result evaluate(const net *m, data *t)
         sg_tensor *best = sg_want(sg_argmax(logits, -1, false));
         sg_nll_add(&r.nll, sg_item(sum), b->size);
         const int32_t *told = sg_data(best);
-        for (int i = 0; told && i < b->size; i++)
-            r.right += told[i] == b->target_out[i * b->target_time];
+        for (int i = 0; told && i < b->size; i++) {
+            int32_t label = b->target_out[i * b->target_time];
+            r.right += told[i] == label;
+            r.unknown += label == SG_UNK;
+        }
         sg_reset(m->g);
     }
     return r;
@@ -252,6 +255,8 @@ static void print_json(const net *m, const sg_corpus *c)
 {
     data t = batches_of(m, c, true);
     result r = evaluate(m, &t);
+    if (r.unknown)
+        fprintf(stderr, "%d sentences of classes that the model does not know\n", r.unknown);
     if (sg_ok(m->g))
         printf("{\"accuracy\": %.4f, \"nats\": %.6g, \"sentences\": %lld}\n",
                100 * r.right / (double)r.nll.tokens, r.nll.sum / (double)r.nll.tokens,
@@ -338,7 +343,7 @@ static void run_evaluate(sg_context *g, const program *p)
 {
     net m = load(g, p);
     sg_corpus *c = sentences_read(g, NULL, p->t->test, "test");
-    if (sg_ok(g))
+    if (program_some(g, p, program_full(c)))
         print_json(&m, c);
     sg_corpus_free(c);
     free_net(&m);

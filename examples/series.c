@@ -274,8 +274,6 @@ static void learn(sg_context *g, const program *p, series_file *f, FILE *picture
     learner k = {.e = &e, .random = (uint64_t)s->t.seed};
     k.m = make_net(g, s, f->features, forecast ? 1 : f->classes);
     hold_out(g, &k, train);
-    if (sg_ok(g) && k.trained == 0)
-        sg_fail(g, SG_BAD_ARGUMENT, "there is nothing to learn from");
     int64_t steps = (k.trained + s->t.batch - 1) / s->t.batch;
     fprintf(stderr, "%d %s, %d held out\n", k.trained, forecast ? "windows" : "series", k.held);
     program_train(g, &s->t, (lesson){&k, steps, false, next, k.held ? score : NULL, NULL});
@@ -341,7 +339,7 @@ static void run_evaluate(sg_context *g, const program *p)
         int *order = malloc((size_t)e.count * sizeof *order + 1);
         for (int i = 0; order && i < e.count; i++)
             order[i] = i;
-        if (order) {
+        if (order && program_some(g, p, e.count)) {
             result r = evaluate(&m, &e, e.count, order);
             print_json(&m, &r);
             draw(&m, &r, NULL);

@@ -413,7 +413,7 @@ static void run_evaluate(sg_context *g, const program *p)
     settings *s = p->settings;
     net m = load(g, p);
     sg_corpus *c = read_tags(g, s, s->t.test, "test");
-    if (sg_ok(g))
+    if (program_some(g, p, program_full(c)))
         print_json(&m, c);
     sg_corpus_free(c);
     free_net(&m);

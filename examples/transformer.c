@@ -388,7 +388,7 @@ static void run_translate(sg_context *g, const program *p)
     if (sg_ok(g) && s->task == TEXT)
         sg_fail(g, SG_BAD_ARGUMENT, "a language model does not translate: transformer write");
     if (sg_ok(g))
-        translator_decode(&n.t, c, s->t.batch, &s->search, translator_line, NULL);
+        translator_decode(&n.t, c, s->t.batch, &s->search, translator_line, &s->search);
     if (sg_ok(g) && s->picture && c->size)
         draw_first(&n, c);
     sg_corpus_free(c);

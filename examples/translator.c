@@ -256,7 +256,8 @@ translator_score translator_evaluate(const translator *t, const sg_corpus *c, in
     sg_nll nll = losses(t, c, batch);
     return (translator_score){.bleu = sg_bleu_score(&j.bleu).score,
                               .exact = sg_exact_percent(&j.exact),
-                              .token_error = 100.0 * (double)j.wrong / (double)j.tokens,
+                              .token_error =
+                                  j.tokens ? 100.0 * (double)j.wrong / (double)j.tokens : 0,
                               .perplexity = sg_perplexity(&nll),
                               .tokens = nll.tokens};
 }

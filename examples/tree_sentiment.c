@@ -347,7 +347,7 @@ static void run_evaluate(sg_context *g, const program *p)
     net m = load(g, p);
     trees t = trees_read(g, s->t.test, "test");
     keep_labelled(&m, &t);
-    if (sg_ok(g))
+    if (program_some(g, p, t.count))
         print_json(&m, &t);
     trees_free(&t);
     free_net(&m);

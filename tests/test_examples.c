@@ -346,6 +346,19 @@ Test(examples, names, .init = begin, .fini = end)
         run(text, "names use --model a --class Odd --count 3 --temperature 0.1");
         cr_expect(strstr(text, "vna"), "%s", text);
     }
+    run(text, "printf 'Klingon\\tWorf\\n' > w.tsv; names train --train n.tsv --epochs 1 --model b "
+              "2>/dev/null; names evaluate --model b --test w.tsv");
+    cr_expect(strstr(text, "1 names of classes that the model does not know"), "%s", text);
+    char path[64];
+    snprintf(path, sizeof path, "%s/b", folder);
+    sg_context *g = sg_open(); /* a model's file sets what is a model's */
+    sg_load(g, path);
+    sg_set_meta(g, "options", "[\"--test=n.tsv\"]");
+    cr_assert(sg_save(g, path) == SG_OK, "%s", sg_errmsg(g));
+    sg_close(g);
+    MESSAGES({"names evaluate --model b --test n.tsv", "b: unknown option --test"},
+             {"printf 'x\\t\\n' > e.tsv; names evaluate --model a --test e.tsv",
+              "e.tsv: no name behind the class \"x\""});
     MESSAGES({"names use --model a --class Strange", "no class \"Strange\""},
              {"names use --model a", "needs a --class"}, {"names train", "--train FILE"},
              {"names train --train n.tsv --task read", "read"});
@@ -379,7 +392,10 @@ Test(examples, sentiment, .init = begin, .fini = end)
                       "--test no,yes.gz"));
     MESSAGES({"sentiment train", "--train FILE"}, {"sentiment train --train s,absent", "absent"},
              {"sentiment use --model a", "a sentence of 0 words"},
-             {"sentiment train --train s --pooling sum", "sum"});
+             {"sentiment train --train s --pooling sum", "sum"},
+             {"sentiment train --train 0,1,2,3,4,5,6,7,8,9,10", "more than 10 files"},
+             {"printf '1 so it is\\n\\n2 \\n' > e; sentiment train --train e",
+              "e:3: no sentence behind the class"});
 }
 
 Test(examples, series, .init = begin, .fini = end)
@@ -708,6 +724,67 @@ Test(examples, what_cannot_be_written_is_told_before_training, .init = begin, .f
     }
     run(text, "ls");
     cr_expect_str_eq(text, "n.tsv\n", "%s", text);
+}
+
+/* What fails beside the model does not keep it from being saved, and is told all the same. */
+Test(examples, what_cannot_be_written_in_the_end_costs_no_model, .init = begin, .fini = end)
+{
+    static const char *const options[] = {"log", "plot", "profile"};
+    char text[TEXT];
+    run(text, "printf 'Bo\\tx\\nAnn\\ty\\n' > n.tsv");
+    for (int i = 0; i < 3; i++) {
+        int status = run(text, "rm -f m; names train --train n.tsv --epochs 1 --model m --%s %s",
+                         options[i], "/dev/full");
+        cr_expect(status == 1 && strstr(text, "saved") && strstr(text, "/dev/full"), "--%s: %s",
+                  options[i], text);
+        status = run(text, "names evaluate --model m --test n.tsv");
+        cr_expect(status == 0 && *text == '{', "--%s: %s", options[i], text);
+        status = run(text, "names evaluate --model m --test n.tsv > /dev/full");
+        cr_expect(status == 1 && strstr(text, "what is printed could not be written"), "%s", text);
+    }
+}
+
+/* Of a file without examples there is nothing to be learnt, nor to be told. */
+Test(examples, empty_files, .init = begin, .fini = end)
+{
+    static const struct {
+        const char *train, *evaluate, *line;
+    } rows[] = {{"sentiment train --hidden 4 --embed 4", "sentiment evaluate", "x how are you"},
+                {"names train --hidden 4", "names evaluate", "x\\tyou"},
+                {"names train --hidden 4 --task write", "names evaluate", "x\\tyou"},
+                {"g2p train --hidden 4 --embed 4", "g2p evaluate", "you\\tj u"},
+                {"own_cell train --hidden 4", "own_cell evaluate", "you"},
+                {"tagger train --hidden 4 --letters 0", "tagger evaluate", "you X"},
+                {"tree_sentiment train --hidden 4 --embed 4 --valid f", "tree_sentiment evaluate",
+                 "(1 you)"}};
+    char text[TEXT];
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        run(text, "rm -f m; : > e; printf '\\n\\n' > n; printf '%s\\n' > f", rows[i].line);
+        for (int blank = 0; blank < 2; blank++) {
+            int status = run(text, "%s --train %c --epochs 1 --model m; ls", rows[i].train,
+                             blank ? 'n' : 'e');
+            cr_expect(status == 0 && strstr(text, "to learn from") && !strstr(text, "\nm\n"),
+                      "%s: %s", rows[i].train, text);
+        }
+        int status = run(text, "%s --train f --epochs 1 --model m", rows[i].train);
+        cr_expect(status == 0, "%s: %s", rows[i].train, text);
+        for (int blank = 0; blank < 2; blank++) {
+            status = run(text, "%s --test %c --model m", rows[i].evaluate, blank ? 'n' : 'e');
+            cr_expect(status == 1 && strstr(text, "there is nothing to evaluate in it"), "%s: %s",
+                      rows[i].evaluate, text);
+        }
+    }
+}
+
+/* Who waits for input, or computes something else than a training, ends at once. */
+Test(examples, an_interrupt_ends, .init = begin, .fini = end)
+{
+    char text[TEXT];
+    run(text, "printf 'Bo\\tx\\nAnn\\ty\\n' > n.tsv; mkfifo q; "
+              "seq2seq train --train n.tsv --epochs 1 --hidden 4 --embed 4 --model m");
+    int status = run(text, "sleep 6 > q 2>&1 & "
+                           "timeout -s INT -k 3 1 seq2seq translate --model m < q");
+    cr_expect_eq(status, 124, "%d: %s", status, text);
 }
 
 /* The line of a log that has a text in it, as JSON. */

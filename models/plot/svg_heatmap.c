@@ -10,7 +10,7 @@
 static const sg__rgb paper_stops[SG__STOPS] = {
     {245, 247, 251}, {190, 214, 238}, {100, 166, 214}, {34, 102, 172}, {10, 36, 90}};
 
-enum { MARGIN = 20, TITLE = 30, SCALE = 92, TICK = 6 };
+enum { MARGIN = 20, TITLE = 30, SCALE = 104, TICK = 6 };
 
 typedef enum { UPRIGHT, SLANTED, STANDING } turn;
 
