@@ -2,7 +2,8 @@
  * seqgrad text: from files and strings to padded batches of ids and back, and metrics of text.
  *
  * A tokenizer cuts a text into tokens; a vocabulary, which carries its tokenizer, numbers them; a
- * corpus holds pairs of sentences; batches hold them as ids, padded and grouped by length.
+ * corpus holds pairs of sentences; batches hold them as ids, padded and grouped by length. For
+ * language models, a corpus is one sequence of ids, and batches are subsequences of it.
  *
  * All text is UTF-8, ended by NUL; what is not valid UTF-8 is an error. Nothing here is part of a
  * graph: objects are made over a context only to report errors to it, live until their own free
@@ -209,6 +210,61 @@ typedef struct sg_batch {
  * An epoch shuffles all pairs, sorts each pool of them by lengths, and shuffles the batches. */
 SG_API bool sg_batch_next(sg_batches *d, sg_batch *b);
 
+/* ---- subsequences ------------------------------------------------------------------------- */
+
+/* A text as ids, one after the other. A part of one is a sequence, too, which is not freed:
+ * (sg_sequence){.count = 1001, .ids = s->ids + 500} */
+typedef struct sg_sequence {
+    int64_t count;
+    const int32_t *ids; /* [count] */
+} sg_sequence;
+
+/* The sources of a corpus: <stop>, then each of them with a <stop> at its end, as where a line
+ * ends. All tokens but the first are to be predicted. */
+SG_API sg_sequence *sg_sequence_of(sg_context *g, const sg_corpus *c, const sg_vocabulary *v);
+SG_API void sg_sequence_free(sg_sequence *s);
+
+/* What is learnt from at once of a sequence that is too long for that: as many subsequences as a
+ * batch has rows.
+ * Sequential: the sequence is cut into that many rows, and the subsequences of a row follow each
+ * other. The state at the end of one, kept as a number, is the beginning of the next: sg_carry
+ * (truncated backpropagation through time, Williams & Peng 1990; rows as in Zaremba et al. 2014).
+ * What is left of the sequence, fewer tokens than rows, is not used.
+ * Random: from an offset that each epoch has of its own, the sequence is cut into pieces, which are
+ * shuffled. What is before the offset, or fills no piece or no batch, waits for another epoch. */
+typedef struct sg_subsequences {
+    int64_t batches; /* in an epoch */
+} sg_subsequences;
+
+typedef struct sg_subsequences_options {
+    sg_context *g;
+    const sg_sequence *sequence;
+    int rows, time; /* of a batch, both needed */
+    bool random;
+    int end_;
+} sg_subsequences_options;
+
+/* Borrows the sequence's ids: they must live as long. A sequence too short for one batch is an
+ * error: sequential rows need a token to predict each, random ones (rows + 1) * time - 1 in all.
+ * sg_subsequences_make(g, text, 20, 35, .random = true) */
+#define sg_subsequences_make(...)                                                                  \
+    sg_subsequences_make_((sg_subsequences_options){__VA_ARGS__, .end_ = 0})
+SG_API sg_subsequences *sg_subsequences_make_(sg_subsequences_options o);
+SG_API void sg_subsequences_free(sg_subsequences *d);
+
+typedef struct sg_subsequence {
+    uint64_t seed; /* where the iteration stands, as in sg_batch */
+    int64_t epoch, next;
+
+    int rows, time;          /* time is less at the end of sequential rows */
+    bool first;              /* from a state of zeros, not from the last one's: always if random */
+    const int32_t *in, *out; /* [rows, time]: tokens, and after each the one to be predicted */
+    int64_t tokens;          /* rows * time: what a mean loss is divided by */
+} sg_subsequence;
+
+/* Fills in the next batch, and ends an epoch, as sg_batch_next does. */
+SG_API bool sg_subsequence_next(sg_subsequences *d, sg_subsequence *b);
+
 /* ---- word vectors --------------------------------------------------------------------------- */
 
 /* GloVe: lines of a word and its numbers. word2vec: the same after a line "count size"; binary:
@@ -266,7 +322,8 @@ typedef struct sg_nll {
     int64_t tokens;
 } sg_nll;
 SG_API void sg_nll_add(sg_nll *n, double sum, int64_t tokens);
-SG_API double sg_perplexity(const sg_nll *n); /* exp(sum / tokens); NaN of nothing */
+SG_API double sg_perplexity(const sg_nll *n);     /* exp(sum / tokens); NaN of nothing */
+SG_API double sg_bits_per_token(const sg_nll *n); /* sum / tokens / ln 2; NaN of nothing */
 
 #ifdef __cplusplus
 }

@@ -113,3 +113,14 @@ Test(metrics, perplexity_divides_by_real_tokens)
     sg_nll_add(&n, log(100), 1);
     cr_expect(fabs(sg_perplexity(&n) - pow(10, (3 * 4 + 2) / 4.0)) < 1e-9);
 }
+
+Test(metrics, bits_are_logarithms_of_base_two)
+{
+    sg_nll n = {0};
+    cr_expect(isnan(sg_bits_per_token(&n)));
+    sg_nll_add(&n, 3 * log(8), 3);
+    cr_expect(fabs(sg_bits_per_token(&n) - 3) < 1e-12);
+    sg_nll_add(&n, log(32), 1);
+    cr_expect(fabs(sg_bits_per_token(&n) - 3.5) < 1e-12);
+    cr_expect(fabs(exp2(sg_bits_per_token(&n)) - sg_perplexity(&n)) < 1e-9);
+}

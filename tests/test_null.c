@@ -61,11 +61,30 @@ static void layers(sg_context *g)
     cr_expect(!sg_score_of(&(sg_stepper){0}, NULL, 0, NULL, false));
     cr_expect(!sg_score_of(NULL, NULL, 0, NULL, false));
     cr_expect(sg_encode(NULL, "a", 1, NULL) == -1 && !sg_batch_next(NULL, NULL));
+    cr_expect(!sg_sequence_of(NULL, NULL, NULL)->ids && !sg_subsequence_next(NULL, NULL));
+    cr_expect(sg_subsequences_make(NULL, NULL, 1, 1)->batches == 0);
     sg_encoded e = sg_seq2seq_encode(&(sg_seq2seq){0}, (int32_t[]){1}, 1, 1, NULL);
     cr_expect(sg_is_nil(e.context));
     sg_seq2seq_stepper(&(sg_seq2seq){0}, &(sg_encoded){0});
     cr_expect(!sg_seq2seq_greedy(&(sg_seq2seq){0}, NULL, 1, 1, NULL, 3).ids);
     cr_expect(sg_is_nil(sg_seq2seq_loss(&(sg_seq2seq){0}, &(sg_batch){0}, 0).mean));
+}
+
+static void text(sg_context *g)
+{
+    sg_sequence_free(sg_sequence_of(g, NULL, NULL));
+    sg_sequence_free(NULL);
+}
+static void empty_text(sg_context *g)
+{
+    sg_subsequences *d = sg_subsequences_make(g, &(sg_sequence){0}, 1, 1);
+    cr_expect(!sg_subsequence_next(d, NULL) && !sg_subsequence_next(d, &(sg_subsequence){0}));
+    sg_subsequences_free(d);
+}
+static void no_text(sg_context *g)
+{
+    sg_subsequences_free(sg_subsequences_make(g, NULL, 1, 1));
+    sg_subsequences_free(NULL);
 }
 
 static void lists(sg_context *g)
@@ -154,6 +173,9 @@ Test(null, ends_no_process)
         {context, ""},
         {parameters, ""},
         {layers, ""},
+        {text, "sequence: no corpus"},
+        {empty_text, "subsequences: 0 tokens to predict are too few for 1 rows of 1"},
+        {no_text, "subsequences: no sequence, or rows (1) or time (1) that are not positive"},
         {lists, ""},
         {no_op, "sg_record: no op"},
         {no_inputs, "checkpoint: no list of inputs"},

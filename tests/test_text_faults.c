@@ -19,6 +19,8 @@ static bool whole_run(sg_context *g)
     sg_vocabulary *w = sg_vocabulary_parse(g, sg_ok(g) ? sg_vocabulary_json(v) : "{}");
     sg_corpus *part = sg_corpus_of(g, c->size, c->target, c->source);
     sg_batches *d = sg_batches_make(g, part, v, w, .size = 2);
+    sg_sequence *sequence = sg_sequence_of(g, c, v);
+    sg_subsequences *p = sg_subsequences_make(g, sequence, 2, 1, .random = true);
     sg_tokens *t = sg_tokenize(g, &(sg_tokenizer){.casing = SG_CASE_FOLD}, "A B c");
     sg_bleu bleu = {0};
     sg_batch b = {.seed = 1};
@@ -27,11 +29,15 @@ static bool whole_run(sg_context *g)
     int32_t ids[4];
     while (sg_batch_next(d, &b))
         rows += b.size;
-    bool right = sg_bleu_add(g, &bleu, "a b c", "a b") && t->count == 3 && rows == 2 &&
+    for (sg_subsequence s = {.seed = 1}; sg_subsequence_next(p, &s);)
+        rows += s.rows;
+    bool right = sg_bleu_add(g, &bleu, "a b c", "a b") && t->count == 3 && rows == 6 &&
                  sg_encode(v, "b x", 4, ids) == 2 &&
                  sg_text_map(g, "A", SG_FORM_NFC, SG_CASE_FOLD, sizeof text, text) == 1 &&
                  sg_vocabulary_check(g, v, w);
     sg_tokens_free(t);
+    sg_subsequences_free(p);
+    sg_sequence_free(sequence);
     sg_batches_free(d);
     sg_corpus_free(part);
     sg_corpus_free(c);

@@ -60,41 +60,6 @@ void sg_batches_free(sg_batches *head)
 
 /* ---- order -------------------------------------------------------------------------------- */
 
-/* SplitMix64 (Steele, Lea, Flood 2014): the scrambling of its state. */
-static uint64_t scramble(uint64_t z)
-{
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
-    return z ^ (z >> 31);
-}
-
-static uint64_t draw(uint64_t *state)
-{
-    return scramble(*state += 0x9E3779B97F4A7C15u);
-}
-
-/* Uniform over 0 ... n - 1: what lies in the last, incomplete run of n is drawn again. */
-static uint64_t draw_below(uint64_t *state, uint64_t n)
-{
-    uint64_t r, surplus = (UINT64_MAX % n + 1) % n;
-    do {
-        r = draw(state);
-    } while (r > UINT64_MAX - surplus);
-    return r % n;
-}
-
-static void shuffle(uint64_t *state, int n, int32_t *x)
-{
-    for (int i = 0; i < n; i++)
-        x[i] = i;
-    for (int i = n - 1; i > 0; i--) {
-        uint64_t j = draw_below(state, (uint64_t)i + 1);
-        int32_t swap = x[i];
-        x[i] = x[j];
-        x[j] = swap;
-    }
-}
-
 /* Targets first: a padded step costs more there, where the output layer is. */
 static int by_lengths(const void *a, const void *b)
 {
@@ -108,8 +73,8 @@ static int by_lengths(const void *a, const void *b)
 static void arrange(batches *d, uint64_t seed, int64_t epoch)
 {
     int n = d->head.pairs;
-    uint64_t state = scramble(scramble(seed + 1) ^ (uint64_t)epoch);
-    shuffle(&state, n, d->order);
+    uint64_t state = sg__text_epoch(seed, epoch);
+    sg__text_shuffle(&state, n, d->order);
     int64_t pool = (int64_t)d->size * d->pool;
     for (int64_t start = 0; start < n; start += pool) {
         int32_t *part = d->order + start;
@@ -122,7 +87,7 @@ static void arrange(batches *d, uint64_t seed, int64_t epoch)
         for (int i = 0; i < m; i++)
             part[i] = d->keys[i].pair;
     }
-    shuffle(&state, d->head.batches, d->batch);
+    sg__text_shuffle(&state, d->head.batches, d->batch);
 }
 
 /* ---- making ------------------------------------------------------------------------------- */

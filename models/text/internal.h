@@ -1,6 +1,7 @@
 /*
  * What the files of models/text share: growing byte buffers, a hash table of byte strings, code
- * points. Whatever can fail raises its error in the context and returns false (or -1, or NULL).
+ * points, random orders. Whatever can fail raises its error in the context and returns false (or
+ * -1, or NULL).
  */
 #ifndef SG_TEXT_INTERNAL_H
 #define SG_TEXT_INTERNAL_H
@@ -80,6 +81,12 @@ bool sg__text_is_reserved(const char *token);
 /* Appends the ids of a text as int32_t; `tokens` is scratch. */
 bool sg__text_encode(sg_context *g, const sg_vocabulary *v, const char *text, sg__bytes *tokens,
                      sg__bytes *ids);
+
+/* Random numbers of an epoch: the state that they are drawn from, one of 0 ... n - 1, all of them
+ * in some order. */
+uint64_t sg__text_epoch(uint64_t seed, int64_t epoch);
+uint64_t sg__text_draw_below(uint64_t *state, uint64_t n);
+void sg__text_shuffle(uint64_t *state, int n, int32_t *x); /* x[n] */
 
 /* A whole file, uncompressed, without byte order mark: valid UTF-8 without NUL, in which every line
  * ends with LF. */

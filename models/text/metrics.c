@@ -125,3 +125,8 @@ double sg_perplexity(const sg_nll *n)
 {
     return n->tokens > 0 ? exp(n->sum / (double)n->tokens) : (double)NAN;
 }
+
+double sg_bits_per_token(const sg_nll *n)
+{
+    return n->tokens > 0 ? n->sum / (double)n->tokens / log(2) : (double)NAN;
+}
