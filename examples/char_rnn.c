@@ -35,8 +35,9 @@ typedef struct settings {
 
 typedef struct learner {
     language model;
-    language_sampler s;
-    language_text valid;
+    sg_subsequences *train;
+    sg_subsequence at;
+    const sg_sequence *valid;
 } learner;
 
 enum { SCORED_ROWS = 10 }; /* of what is held out, if it is longer */
@@ -44,10 +45,10 @@ enum { SCORED_ROWS = 10 }; /* of what is held out, if it is longer */
 static bool next(void *user, program_loss *l)
 {
     learner *k = user;
-    if (!language_next(&k->s))
+    if (!sg_subsequence_next(k->train, &k->at))
         return false;
-    sg_tensor *sum = language_loss(&k->model, &k->s);
-    l->tokens = (int64_t)k->s.rows * k->s.length;
+    sg_tensor *sum = language_loss(&k->model, &k->at);
+    l->tokens = k->at.tokens;
     l->loss = sg_div(sum, sg_like(sum, (double)l->tokens));
     return true;
 }
@@ -56,28 +57,27 @@ static double score(void *user, progress *p)
 {
     learner *k = user;
     sg_nll nll = language_score(&k->model, k->valid, SCORED_ROWS);
-    double nats = nll.sum / (double)nll.tokens;
-    progress_metric(p, "bits", nats / log(2));
-    return nats;
+    progress_metric(p, "bits", sg_bits_per_token(&nll));
+    return nll.sum / (double)nll.tokens;
 }
 
 /* Trains on a text, of which the last part is held out if there is no other to stop by, and saves
  * the model; returns it. */
-static language learn(sg_context *g, const program *p, const sg_vocabulary *v, language_text text,
-                      language_text valid)
+static language learn(sg_context *g, const program *p, const sg_vocabulary *v,
+                      const sg_sequence *text, const sg_sequence *valid)
 {
     settings *s = p->settings;
-    learner k = {.valid = valid};
-    fprintf(stderr, "%lld characters, %lld held out, %d kinds\n", (long long)text.count - 1,
-            (long long)valid.count - 1, sg_vocabulary_size(v) - SG_RESERVED);
+    learner k = {.at.seed = (uint64_t)s->t.seed, .valid = valid};
+    fprintf(stderr, "%lld characters, %lld held out, %d kinds\n", (long long)text->count - 1,
+            (long long)valid->count - 1, sg_vocabulary_size(v) - SG_RESERVED);
     k.model = language_make(g, s->c, v);
-    k.s = language_sample(g, text, s->t.batch, s->time, s->sampling == 1, (uint64_t)s->t.seed);
-    program_train(
-        g, &s->t,
-        (lesson){&k, k.s.steps, false, next, k.valid.count > SCORED_ROWS ? score : NULL, "nats"});
+    k.train = sg_subsequences_make(g, text, s->t.batch, s->time, .random = s->sampling == 1);
+    program_train(g, &s->t,
+                  (lesson){&k, k.train->batches, false, next,
+                           valid->count > SCORED_ROWS ? score : NULL, "nats"});
     if (sg_ok(g))
         program_save(g, p);
-    language_sampler_free(&k.s);
+    sg_subsequences_free(k.train);
     return k.model;
 }
 
@@ -197,7 +197,7 @@ static void run_numerals(sg_context *g, const program *p)
     sg_corpus *valid = numerals(g, (uint64_t)s->t.seed + 1, NUMERALS / 20, &nats);
     sg_vocabulary *v =
         sg_vocabulary_build(g, train->size, train->source, .tokenizer.units = SG_UNITS_CHAR);
-    language_text text = language_read(g, train, v), held = language_read(g, valid, v);
+    sg_sequence *text = sg_sequence_of(g, train, v), *held = sg_sequence_of(g, valid, v);
     sg_set_meta(g, "vocabulary", sg_vocabulary_json(v));
     language m = learn(g, p, v, text, held);
     sg_nll nll = sg_ok(g) ? language_score(&m, held, 1) : (sg_nll){0};
@@ -216,8 +216,8 @@ static void run_numerals(sg_context *g, const program *p)
         language_draw_gates(&m, v, "3005 三千零五", stdout,
                             s->gates_plot ? s->gates_plot : "char_rnn.svg");
     }
-    language_text_free(&text);
-    language_text_free(&held);
+    sg_sequence_free(text);
+    sg_sequence_free(held);
     sg_vocabulary_free(v);
     sg_corpus_free(train);
     sg_corpus_free(valid);
@@ -233,15 +233,16 @@ static void run_train(sg_context *g, const program *p)
         s->t.valid ? program_lines(g, s->t.valid, "valid") : sg_corpus_of(g, 0, NULL, NULL);
     sg_vocabulary *v = sg_vocabulary_build(
         g, train->size, train->source, .tokenizer.units = SG_UNITS_CHAR, .min_count = s->min_count);
-    language_text text = language_read(g, train, v);
-    language_text held =
-        s->t.valid ? language_read(g, valid, v) : language_cut(g, &text, 1 - s->t.hold);
+    sg_sequence *text = sg_sequence_of(g, train, v), *other = sg_sequence_of(g, valid, v);
+    language_parts parts = language_cut(text, 1 - s->t.hold);
     sg_set_meta(g, "vocabulary", sg_vocabulary_json(v));
-    language m = sg_ok(g) ? learn(g, p, v, text, held) : (language){.g = g};
+    const sg_sequence *first = s->t.valid ? text : &parts.first,
+                      *held = s->t.valid ? other : &parts.rest;
+    language m = sg_ok(g) ? learn(g, p, v, first, held) : (language){.g = g};
     if (sg_ok(g) && !program_interrupted())
         generate(&m, v, s, stdout);
-    language_text_free(&text);
-    language_text_free(&held);
+    sg_sequence_free(text);
+    sg_sequence_free(other);
     sg_vocabulary_free(v);
     sg_corpus_free(train);
     sg_corpus_free(valid);
@@ -252,10 +253,9 @@ static void run_evaluate(sg_context *g, const program *p)
     settings *s = p->settings;
     int lines;
     sg_nll nll = language_evaluate(g, p, &s->c, s->last, &lines);
-    double nats = nll.sum / (double)nll.tokens;
     if (sg_ok(g))
-        printf("{\"nats\": %.6g, \"bits\": %.6g, \"characters\": %lld}\n", nats, nats / log(2),
-               (long long)nll.tokens);
+        printf("{\"nats\": %.6g, \"bits\": %.6g, \"characters\": %lld}\n",
+               nll.sum / (double)nll.tokens, sg_bits_per_token(&nll), (long long)nll.tokens);
 }
 
 static void run_generate(sg_context *g, const program *p)

@@ -4,110 +4,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- the text ------------------------------------------------------------------------------- */
-
-language_text language_read(sg_context *g, const sg_corpus *c, const sg_vocabulary *v)
+/* The first token only begins the sequence; so does the last of the first part for the rest. */
+language_parts language_cut(const sg_sequence *text, double share)
 {
-    language_text t = {0};
-    int64_t count = 1;
-    for (int i = 0; i < c->size && sg_ok(g); i++)
-        count += sg_encode(v, c->source[i], 0, NULL) + 1;
-    if (!sg_ok(g))
-        return t;
-    t.ids = malloc((size_t)count * sizeof *t.ids);
-    if (!t.ids) {
-        sg_fail(g, SG_NO_MEMORY, "no memory for %lld tokens", (long long)count);
-        return t;
+    language_parts p = {0};
+    if (text->count > 0) {
+        int64_t first = (int64_t)((double)(text->count - 1) * share);
+        p.first = (sg_sequence){.count = first + 1, .ids = text->ids};
+        p.rest = (sg_sequence){.count = text->count - first, .ids = text->ids + first};
     }
-    t.ids[t.count++] = SG_STOP;
-    for (int i = 0; i < c->size && sg_ok(g); i++) {
-        int n = sg_encode(v, c->source[i], (int)(count - t.count), t.ids + t.count);
-        t.count += n > 0 ? n : 0;
-        t.ids[t.count++] = SG_STOP;
-    }
-    return t;
-}
-
-language_text language_cut(sg_context *g, language_text *t, double share)
-{
-    /* Without the first token, which only begins the sequence; so does the last of the first part
-     * for the rest. */
-    int64_t first = t->count ? (int64_t)((double)(t->count - 1) * share) + 1 : 0;
-    language_text rest = {.count = t->count ? t->count - first + 1 : 0};
-    rest.ids = malloc((size_t)rest.count * sizeof *rest.ids + 1);
-    if (!rest.ids)
-        sg_fail(g, SG_NO_MEMORY, "no memory for %lld tokens", (long long)rest.count);
-    else if (rest.count)
-        memcpy(rest.ids, t->ids + first - 1, (size_t)rest.count * sizeof *rest.ids);
-    rest.count = rest.ids ? rest.count : 0;
-    t->count = first;
-    return rest;
-}
-
-void language_text_free(language_text *t)
-{
-    free(t->ids);
-    *t = (language_text){0};
-}
-
-/* ---- subsequences --------------------------------------------------------------------------- */
-
-language_sampler language_sample(sg_context *g, language_text text, int rows, int time, bool random,
-                                 uint64_t seed)
-{
-    language_sampler s = {.text = text, .rows = rows, .time = time, .random = random, .seed = seed};
-    int64_t most = text.count > 0 ? text.count - 1 : 0, row = most / rows;
-    s.steps = random ? (most - time + 1) / time / rows : (row + time - 1) / time;
-    if (sg_ok(g) && s.steps <= 0)
-        sg_fail(g, SG_BAD_ARGUMENT, "a text of %lld tokens is too short for %d rows of %d",
-                (long long)most, rows, time);
-    size_t n = sg_ok(g) ? (size_t)rows * (size_t)time : 0, all = n ? (size_t)(most / time) : 0;
-    s.x = malloc(2 * n * sizeof *s.x + 1);
-    s.order = malloc(all * sizeof *s.order + 1);
-    s.y = s.x ? s.x + n : NULL;
-    if (!s.x || !s.order)
-        sg_fail(g, SG_NO_MEMORY, "no memory for %d subsequences of %d", rows, time);
-    s.steps = sg_ok(g) ? s.steps : 0;
-    return s;
-}
-
-void language_sampler_free(language_sampler *s)
-{
-    free(s->x);
-    free(s->order);
-    *s = (language_sampler){0};
-}
-
-/* Where row b of the next batch begins. A random epoch cuts the text at an offset of its own, so
- * that the cuts lie elsewhere each time. */
-static int64_t place(language_sampler *s, int b)
-{
-    if (!s->random)
-        return b * ((s->text.count - 1) / s->rows) + s->next * s->time;
-    return s->offset + (int64_t)s->order[s->next * s->rows + b] * s->time;
-}
-
-bool language_next(language_sampler *s)
-{
-    if (s->next == s->steps) {
-        s->next = 0;
-        return false;
-    }
-    int64_t row = (s->text.count - 1) / s->rows, left = row - s->next * s->time;
-    if (s->random && s->next == 0) {
-        s->offset = (int64_t)(program_draw(&s->seed) % (uint64_t)s->time);
-        program_shuffle(&s->seed, (int)((s->text.count - 1 - s->offset) / s->time), s->order);
-    }
-    s->first = s->random || s->next == 0;
-    s->length = s->random || left > s->time ? s->time : (int)left;
-    size_t n = (size_t)s->length;
-    for (int b = 0; b < s->rows; b++) {
-        const int32_t *from = s->text.ids + place(s, b);
-        memcpy(s->x + (size_t)b * n, from, n * sizeof *s->x);
-        memcpy(s->y + (size_t)b * n, from + 1, n * sizeof *s->y);
-    }
-    s->next++;
-    return true;
+    return p;
 }
 
 /* ---- the model ------------------------------------------------------------------------------ */
@@ -173,12 +79,12 @@ sg_tensor *language_logits(language *m, const int32_t *x, int rows, int time)
     return logits;
 }
 
-sg_tensor *language_loss(language *m, const language_sampler *s)
+sg_tensor *language_loss(language *m, const sg_subsequence *b)
 {
-    if (s->first)
+    if (b->first)
         language_forget(m);
-    sg_tensor *logits = language_logits(m, s->x, s->rows, s->length);
-    sg_tensor *y = sg_input(m->g, SG_I32, SG_SHAPE(s->rows, s->length), s->y);
+    sg_tensor *logits = language_logits(m, b->in, b->rows, b->time);
+    sg_tensor *y = sg_input(m->g, SG_I32, SG_SHAPE(b->rows, b->time), b->out);
     sg_push(m->g, "loss", "");
     sg_tensor *loss = sg_sum(sg_cross_entropy(logits, y), SG_ALL_AXES, false);
     sg_pop(m->g);
@@ -187,16 +93,17 @@ sg_tensor *language_loss(language *m, const language_sampler *s)
 
 /* Rows would each begin with a state of zeros, and drop a few tokens: one row is exact, more are
  * faster. */
-sg_nll language_score(language *m, language_text text, int rows)
+sg_nll language_score(language *m, const sg_sequence *text, int rows)
 {
     enum { TIME = 50 };
     sg_nll nll = {0};
-    language_sampler s = language_sample(m->g, text, rows, TIME, false, 0);
-    while (sg_ok(m->g) && language_next(&s)) {
-        sg_nll_add(&nll, sg_item(language_loss(m, &s)), (int64_t)rows * s.length);
+    sg_subsequences *all = sg_subsequences_make(m->g, text, rows, TIME);
+    sg_subsequence b = {0};
+    while (sg_ok(m->g) && sg_subsequence_next(all, &b)) {
+        sg_nll_add(&nll, sg_item(language_loss(m, &b)), b.tokens);
         sg_reset(m->g);
     }
-    language_sampler_free(&s);
+    sg_subsequences_free(all);
     language_forget(m);
     return nll;
 }
@@ -262,11 +169,11 @@ sg_nll language_evaluate(sg_context *g, const program *p, language_config *c, do
     sg_vocabulary *v;
     language m = language_load(g, p, c, &v);
     sg_corpus *test = program_lines(g, p->t->test, "test");
-    language_text all = language_read(g, test, v), text = language_cut(g, &all, 1 - share);
-    sg_nll nll = language_score(&m, text, 1);
+    sg_sequence *text = sg_sequence_of(g, test, v);
+    language_parts parts = language_cut(text, 1 - share);
+    sg_nll nll = language_score(&m, &parts.rest, 1);
     *lines = test->size;
-    language_text_free(&all);
-    language_text_free(&text);
+    sg_sequence_free(text);
     sg_vocabulary_free(v);
     sg_corpus_free(test);
     return nll;

@@ -5,11 +5,11 @@
  *     P(w_1 … w_n) = Π P(w_t | w_1 … w_{t-1}),   P(w_t | …) = softmax(h_{t-1} W + b)[w_t]
  *
  * A text is one long sequence, longer than can be learnt from at once. Its subsequences are sampled
- * in one of two ways:
- *   - sequential 顺序分区: the text is cut into as many rows as a batch has; a row's stretches
+ * in one of two ways, both by sg_subsequences_make:
+ *   - sequential 顺序分区: the text is cut into as many rows as a batch has; a row's subsequences
  *     follow each other, and the state at the end of one is the beginning of the next, as a number:
  *     gradients stop there (truncated backpropagation through time 截断的时间反向传播);
- *   - random 随机采样: stretches from random places, each from a state of zeros.
+ *   - random 随机采样: subsequences from random places, each from a state of zeros.
  */
 #ifndef EXAMPLES_LANGUAGE_H
 #define EXAMPLES_LANGUAGE_H
@@ -17,35 +17,11 @@
 #include "examples/cells.h"
 #include "examples/program.h"
 
-/* ---- the text ------------------------------------------------------------------------------- */
-
-/* Lines as one sequence of ids: SG_STOP, which stands for the end of a line, then every line and
- * its SG_STOP. All tokens but the first are to be predicted. */
-typedef struct language_text {
-    int32_t *ids;
-    int64_t count;
-} language_text;
-language_text language_read(sg_context *g, const sg_corpus *c, const sg_vocabulary *v);
-/* The first `share` of a text, in place; and what remains of it, a copy. */
-language_text language_cut(sg_context *g, language_text *t, double share);
-void language_text_free(language_text *t);
-
-typedef struct language_sampler {
-    language_text text; /* not owned */
-    int rows, time;
-    bool random;
-    uint64_t seed;
-    /* one batch of stretches: y[i] is the token after x[i], both [rows, length] */
-    int32_t *x, *y;
-    int length; /* `time`; shorter at the end of sequential rows */
-    bool first; /* from a state of zeros */
-    int64_t steps, next, offset;
-    int *order;
-} language_sampler;
-language_sampler language_sample(sg_context *g, language_text text, int rows, int time, bool random,
-                                 uint64_t seed);
-bool language_next(language_sampler *s); /* false at the end of an epoch; then it begins anew */
-void language_sampler_free(language_sampler *s);
+/* A text in two: the first `share` of what is to be predicted, and the rest. */
+typedef struct language_parts {
+    sg_sequence first, rest; /* of the text's ids */
+} language_parts;
+language_parts language_cut(const sg_sequence *text, double share);
 
 /* ---- the model ------------------------------------------------------------------------------ */
 
@@ -64,7 +40,7 @@ typedef struct language {
     sg_tensor *table;
     sg_cell layer[LANGUAGE_LAYERS];
     sg_affine out;                   /* of one that is tied: w is NULL, see language_out */
-    sg_state state[LANGUAGE_LAYERS]; /* carried from stretch to stretch; NULLs are zeros */
+    sg_state state[LANGUAGE_LAYERS]; /* carried from one subsequence to the next; NULLs are zeros */
 } language;
 
 language language_make(sg_context *g, language_config c, const sg_vocabulary *v);
@@ -73,11 +49,11 @@ void language_forget(language *m);         /* back to a state of zeros */
 /* Logits of the next tokens, [rows, time, vocabulary], going on from the state, which moves on by
  * the next evaluation. */
 sg_tensor *language_logits(language *m, const int32_t *x, int rows, int time);
-/* The summed loss of the sampler's stretches, to be divided by rows * length. */
-sg_tensor *language_loss(language *m, const language_sampler *s);
+/* The summed loss of a batch of subsequences, to be divided by its tokens. */
+sg_tensor *language_loss(language *m, const sg_subsequence *b);
 
 /* Over a whole text as one sequence, nothing left out. */
-sg_nll language_score(language *m, language_text text, int rows);
+sg_nll language_score(language *m, const sg_sequence *text, int rows);
 
 /* Draws the gates of all layers over a text from a line's beginning, to a stream and an SVG, or
  * NULL: of each gate the mean over its units, and the first few of them. */

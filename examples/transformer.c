@@ -23,7 +23,6 @@
  *
  * The blocks are made in models/attention/transformer.c; this program is about their use.
  */
-#include "examples/language.h"
 #include "examples/pairs.h"
 #include "examples/translator.h"
 
@@ -177,34 +176,36 @@ static void draw_heads(const net *n, const char *source, const char *target, FIL
 
 typedef struct writer {
     const net *n;
-    language_sampler s, valid;
+    sg_subsequences *train, *valid;
+    sg_subsequence at;
 } writer;
 
-/* The summed loss of stretches of text, all of their tokens at once. */
-static sg_tensor *text_loss(const net *n, const language_sampler *s)
+/* The summed loss of subsequences of a text, all of their tokens at once. */
+static sg_tensor *text_loss(const net *n, const sg_subsequence *b)
 {
-    sg_tensor *x = look_up(n, n->decoder.table, s->x, s->rows, s->length);
+    sg_tensor *x = look_up(n, n->decoder.table, b->in, b->rows, b->time);
     sg_tensor *logits = sg_apply(out_of(n), sg_transform(&n->decoder.transformer, x));
-    sg_tensor *y = sg_input(n->t.g, SG_I32, SG_SHAPE(s->rows, s->length), s->y);
+    sg_tensor *y = sg_input(n->t.g, SG_I32, SG_SHAPE(b->rows, b->time), b->out);
     return sg_sum(sg_cross_entropy(logits, y), SG_ALL_AXES, false);
 }
 
 static bool next(void *user, program_loss *l)
 {
     writer *w = user;
-    if (!language_next(&w->s))
+    if (!sg_subsequence_next(w->train, &w->at))
         return false;
-    l->tokens = (int64_t)w->s.rows * w->s.length;
-    l->loss = text_loss(w->n, &w->s);
+    l->tokens = w->at.tokens;
+    l->loss = text_loss(w->n, &w->at);
     l->loss = sg_div(l->loss, sg_like(l->loss, (double)l->tokens));
     return true;
 }
 
-static sg_nll text_score(const net *n, language_sampler *s)
+static sg_nll text_score(const net *n, sg_subsequences *text)
 {
     sg_nll nll = {0};
-    while (sg_ok(n->t.g) && language_next(s)) {
-        sg_nll_add(&nll, sg_item(text_loss(n, s)), (int64_t)s->rows * s->length);
+    sg_subsequence b = {0};
+    while (sg_ok(n->t.g) && sg_subsequence_next(text, &b)) {
+        sg_nll_add(&nll, sg_item(text_loss(n, &b)), b.tokens);
         sg_reset(n->t.g);
     }
     return nll;
@@ -213,7 +214,7 @@ static sg_nll text_score(const net *n, language_sampler *s)
 static double score(void *user, progress *p)
 {
     writer *w = user;
-    sg_nll nll = text_score(w->n, &w->valid);
+    sg_nll nll = text_score(w->n, w->valid);
     (void)p;
     return nll.sum / (double)nll.tokens;
 }
@@ -222,17 +223,18 @@ static void learn_text(net *n, const program *p, const sg_corpus *train, const s
 {
     settings *s = p->settings;
     sg_context *g = n->t.g;
-    language_text text = language_read(g, train, n->t.target);
-    language_text held = language_read(g, valid ? valid : train, n->t.target);
-    writer w = {.n = n};
-    w.s = language_sample(g, text, s->t.batch, s->time, true, (uint64_t)s->t.seed);
-    w.valid = language_sample(g, held, 1, s->time, false, 0);
+    sg_sequence *text = sg_sequence_of(g, train, n->t.target);
+    sg_sequence *held = sg_sequence_of(g, valid ? valid : train, n->t.target);
+    writer w = {.n = n, .at.seed = (uint64_t)s->t.seed};
+    w.train = sg_subsequences_make(g, text, s->t.batch, s->time, .random = true);
+    w.valid = sg_subsequences_make(g, held, 1, s->time);
     if (sg_ok(g))
-        program_train(g, &s->t, (lesson){&w, w.s.steps, true, next, valid ? score : NULL, NULL});
-    language_sampler_free(&w.s);
-    language_sampler_free(&w.valid);
-    language_text_free(&text);
-    language_text_free(&held);
+        program_train(g, &s->t,
+                      (lesson){&w, w.train->batches, true, next, valid ? score : NULL, NULL});
+    sg_subsequences_free(w.train);
+    sg_subsequences_free(w.valid);
+    sg_sequence_free(text);
+    sg_sequence_free(held);
 }
 
 /* ---- learning ------------------------------------------------------------------------------- */
@@ -333,15 +335,15 @@ static void load(net *n, const program *p)
 
 static void evaluate_text(net *n, const sg_corpus *c)
 {
-    language_text text = language_read(n->t.g, c, n->t.target);
-    language_sampler s = language_sample(n->t.g, text, 1, n->s.time, false, 0);
-    sg_nll nll = text_score(n, &s);
+    sg_sequence *text = sg_sequence_of(n->t.g, c, n->t.target);
+    sg_subsequences *all = sg_subsequences_make(n->t.g, text, 1, n->s.time);
+    sg_nll nll = text_score(n, all);
     double nats = nll.sum / (double)nll.tokens;
     if (sg_ok(n->t.g))
         printf("{\"perplexity\": %.6g, \"nats\": %.6g, \"tokens\": %lld}\n", exp(nats), nats,
                (long long)nll.tokens);
-    language_sampler_free(&s);
-    language_text_free(&text);
+    sg_subsequences_free(all);
+    sg_sequence_free(text);
 }
 
 static void run_evaluate(sg_context *g, const program *p)

@@ -32,8 +32,9 @@ typedef struct settings {
 /* The model with what it learns from. */
 typedef struct learner {
     language model;
-    language_sampler s;
-    language_text valid;
+    sg_subsequences *train;
+    sg_subsequence at;
+    const sg_sequence *valid;
 } learner;
 
 /* ---- training 训练 --------------------------------------------------------------------------- */
@@ -43,12 +44,12 @@ typedef struct learner {
 static bool next(void *user, program_loss *l)
 {
     learner *k = user;
-    if (!language_next(&k->s))
+    if (!sg_subsequence_next(k->train, &k->at))
         return false;
-    sg_tensor *sum = language_loss(&k->model, &k->s);
-    l->loss = sg_div(sum, sg_like(sum, k->s.rows));
-    l->factor = k->s.length;
-    l->tokens = (int64_t)k->s.rows * k->s.length;
+    sg_tensor *sum = language_loss(&k->model, &k->at);
+    l->loss = sg_div(sum, sg_like(sum, k->at.rows));
+    l->factor = k->at.time;
+    l->tokens = k->at.tokens;
     return true;
 }
 
@@ -67,22 +68,23 @@ static double learn(sg_context *g, const program *p, const sg_corpus *train, con
     settings *s = p->settings;
     sg_vocabulary *v =
         sg_vocabulary_build(g, train->size, train->source, .min_count = s->min_count);
-    language_text text = language_read(g, train, v);
-    learner k = {.valid = language_read(g, valid, v)};
-    fprintf(stderr, "%lld tokens, a vocabulary of %d\n", (long long)text.count - 1,
+    sg_sequence *text = sg_sequence_of(g, train, v), *held = sg_sequence_of(g, valid, v);
+    learner k = {.at.seed = (uint64_t)s->t.seed, .valid = held};
+    fprintf(stderr, "%lld tokens, a vocabulary of %d\n", (long long)text->count - 1,
             sg_vocabulary_size(v) - SG_RESERVED);
     k.model = language_make(g, s->c, v);
-    k.s = language_sample(g, text, s->t.batch, s->time, s->sampling == 1, (uint64_t)s->t.seed);
-    program_train(g, &s->t,
-                  (lesson){&k, k.s.steps, true, next, k.valid.count > 10 ? score : NULL, NULL});
+    k.train = sg_subsequences_make(g, text, s->t.batch, s->time, .random = s->sampling == 1);
+    program_train(
+        g, &s->t,
+        (lesson){&k, k.train->batches, true, next, held->count > 10 ? score : NULL, NULL});
     if (sg_ok(g)) {
         sg_set_meta(g, "vocabulary", sg_vocabulary_json(v));
         program_save(g, p);
     }
-    sg_nll nll = k.valid.count > 1 ? language_score(&k.model, k.valid, 1) : (sg_nll){0};
-    language_sampler_free(&k.s);
-    language_text_free(&k.valid);
-    language_text_free(&text);
+    sg_nll nll = held->count > 1 ? language_score(&k.model, held, 1) : (sg_nll){0};
+    sg_subsequences_free(k.train);
+    sg_sequence_free(held);
+    sg_sequence_free(text);
     sg_vocabulary_free(v);
     return sg_perplexity(&nll);
 }

@@ -101,7 +101,7 @@ Test(examples, word_lm, .init = begin, .fini = end)
     MESSAGES(
         {"word_lm train", "word_lm: a file is needed: --train FILE"},
         {"word_lm train --train absent", "absent"},
-        {"word_lm train --train s --sampling random --time 9000", "too short for 20 rows of 9000"},
+        {"word_lm train --train s --sampling random --time 9000", "too few for 20 rows of 9000"},
         {"word_lm evaluate --model s --test s", "s: is"},
         {"word_lm evaluate --model absent --test s", "absent"},
         {"word_lm paint", "word_lm: no command \"paint\""},
@@ -315,7 +315,7 @@ Test(examples, char_rnn, .init = begin, .fini = end)
     run(text, "char_rnn generate --model a --prompt 疑 --top-k 1 --length 4; "
               "char_rnn generate --model a --prompt 床 --top-p 0.1 --length 5");
     cr_expect_str_eq(text, "疑是地上霜\n床前明月光\n", "of as many characters as there are to be");
-    MESSAGES({"char_rnn train --train poem --batch 2000", "too short for 2000 rows"},
+    MESSAGES({"char_rnn train --train poem --batch 2000", "too few for 2000 rows"},
              {"char_rnn generate --model poem", "poem: is"},
              {"char_rnn evaluate --model a", "a file is needed: --test FILE"});
 }
