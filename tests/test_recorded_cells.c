@@ -1,5 +1,5 @@
-/* Cells, their options and wrappers, layers of them: against recordings of tests/oracle/cells.py,
- * in single and in double precision, values and gradients. */
+/* Cells, their options and wrappers, layers of them, what they are fed and leave behind: against
+ * recordings of tests/oracle/cells.py, in single and in double precision, values and gradients. */
 #include "models/models.h"
 #include "tests/oracle/cells.h"
 #include "tests/recorded.h"
@@ -69,6 +69,92 @@ Test(recorded_cells, of_all_kinds)
     for (size_t i = 0; i < COUNT(rows); i++)
         for (int d = SG_F32; d <= SG_F64; d++)
             check_cell((sg_dtype)d, &rows[i]);
+}
+
+/* ---- one to many, stretches of a text ------------------------------------------------------- */
+
+static const struct fed {
+    recording r;
+    sg_cell (*make)(sg_cell_options);
+    sg_gru_reset reset;
+    bool first_only;
+} fed_rows[] = {
+    {RECORDING(rnn_from_first), sg_rnn_, 0, true},
+    {RECORDING(rnn_from_all), sg_rnn_, 0, false},
+    {RECORDING(gru_from_first), sg_gru_, SG_RESET_AFTER, true},
+    {RECORDING(gru_from_all), sg_gru_, SG_RESET_AFTER, false},
+    {RECORDING(lstm_from_first), sg_lstm_, 0, true},
+    {RECORDING(lstm_from_all), sg_lstm_, 0, false},
+};
+
+static void check_from_one(sg_dtype d, const struct fed *row)
+{
+    tape t = open_tape(d, row->r);
+    sg_cell p = row->make((sg_cell_options){
+        .g = t.g, .name = "cell", .in = IN, .hidden = HIDDEN, .reset = row->reset, .dtype = d});
+    sg_tensor *x = leaf(&t, SG_SHAPE(BATCH, IN));
+    sg_state final;
+    leaf_parameters(&t);
+    sg_tensor *y = sg_unroll(p, sg_from_one(x, TIME, row->first_only), .final = &final);
+    all_agree_(&t, 1 + p.states, (sg_tensor *[]){y, final.h, final.c});
+}
+
+Test(recorded_cells, from_one)
+{
+    for (size_t i = 0; i < COUNT(fed_rows); i++)
+        for (int d = SG_F32; d <= SG_F64; d++)
+            check_from_one((sg_dtype)d, &fed_rows[i]);
+}
+
+/* The loss of one stretch, after those before it. A reset lies between two, behind which all is
+ * drawn once more. */
+static void check_carried(sg_dtype d, int stretch)
+{
+    static const recording r[] = {RECORDING(carried_0), RECORDING(carried_1)};
+    tape t = open_tape(d, r[stretch]);
+    sg_cell p = sg_lstm(t.g, "cell", IN, HIDDEN, .dtype = d);
+    sg_state s = {NULL};
+    sg_tensor *y = NULL;
+    for (int k = 0; k <= stretch; k++) {
+        if (k) {
+            sg_carry(1, &s);
+            sg_eval(y);
+            sg_reset(t.g);
+        }
+        t.state = 1;
+        t.n = 0;
+        sg_tensor *x = leaf(&t, SG_SHAPE(BATCH, 2 * TIME, IN));
+        leaf_parameters(&t);
+        x = sg_slice(x, 1, k * TIME, (k + 1) * TIME, 1);
+        y = sg_unroll(p, x, .initial = s, .final = &s);
+    }
+    all_agree(&t, sg_mean(sg_square(y), SG_ALL_AXES, false), y, s.h, s.c);
+}
+
+Test(recorded_cells, states_are_carried)
+{
+    for (int stretch = 0; stretch < 2; stretch++)
+        for (int d = SG_F32; d <= SG_F64; d++)
+            check_carried((sg_dtype)d, stretch);
+}
+
+/* ---- layers --------------------------------------------------------------------------------- */
+
+/* y = f(x W + b) */
+Test(recorded_cells, single_layer)
+{
+    static const recording r[] = {[SG_TANH] = RECORDING(layer_tanh),
+                                  [SG_RELU] = RECORDING(layer_relu),
+                                  [SG_IDENTITY] = RECORDING(layer_identity),
+                                  [SG_SIGMOID] = RECORDING(layer_sigmoid)};
+    for (size_t f = 0; f < COUNT(r); f++)
+        for (int d = SG_F32; d <= SG_F64; d++) {
+            tape t = open_tape((sg_dtype)d, r[f]);
+            sg_affine a = sg_linear(t.g, "layer", IN, HIDDEN, .dtype = (sg_dtype)d);
+            sg_tensor *x = leaf(&t, SG_SHAPE(BATCH, IN));
+            leaf_parameters(&t);
+            all_agree(&t, sg_activate(sg_apply(a, x), (sg_activation)f));
+        }
 }
 
 static void check_layers(sg_dtype d, bool gru)

@@ -3,7 +3,8 @@
 
 Needs torch, keras, jax, dm-haiku, onnx, onnxruntime; not run by the tests. Each cell over a
 sequence from given states: y, the final h and c, and gradients. Where a package has the cell, the
-package computes it. Where none has it, it is written here from its paper.
+package computes it. Where none has it, it is written here from its paper. And what a cell is fed
+and leaves behind: one input for many steps, states for the next stretch; a layer without time.
 """
 
 import haiku
@@ -26,7 +27,7 @@ def cell(gates, **more):
     return {"cell." + name: shape for name, shape in {**shapes, **more}.items()}
 
 
-def recording(name, f, parameters, states=1, **options):
+def recording(name, f, parameters, states=1, x=X, **options):
     """f(x, states, parameters by name without `cell.`) gives y and the final states."""
 
     def run(*given):
@@ -35,7 +36,7 @@ def recording(name, f, parameters, states=1, **options):
         y, *final = f(inputs[0], inputs[1:], p)
         return [y, *final]
 
-    record(name, named(parameters, run), [X] + [STATE] * states, parameters, **options)
+    record(name, named(parameters, run), [x] + [STATE] * states, parameters, **options)
 
 
 def parts(w, n):
@@ -226,7 +227,54 @@ def highway(x, states, p):
     return y * t + x * (1 - t), h
 
 
+# ---- one to many, stretches of a text -----------------------------------------------------------
+
+
+def by_torch_layer(kind, p):
+    """With the first of torch's two biases only; a GRU has both."""
+    zero = torch.zeros_like(p["b"])
+    weights = {"weight_ih_l0": p["wx"].T, "weight_hh_l0": p["wh"].T}
+    weights |= {"bias_ih_l0": p["b"], "bias_hh_l0": p.get("bh", zero)}
+    module = kind(IN, HIDDEN, batch_first=True)
+
+    def run(*given):
+        y, final = functional_call(module, weights, given)
+        return y, final if kind is nn.LSTM else (final,)
+
+    return run
+
+
+def from_one(kind, first_only):
+    """x at the first step only, with zeros behind it, or at every step."""
+
+    def f(x, states, p):
+        later = torch.zeros_like(x) if first_only else x
+        y, final = by_torch_layer(kind, p)(torch.stack([x] + [later] * (TIME - 1), 1))
+        return [y, *(s[0] for s in final)]
+
+    return f
+
+
+def carried(stretch):
+    """Truncated backpropagation through time: of x's stretches of TIME steps, the loss of one, and
+    its gradients, which end where it begins."""
+
+    def f(x, states, p):
+        state, run = None, by_torch_layer(nn.LSTM, p)
+        for part in x.split(TIME, 1)[: stretch + 1]:
+            before = state and tuple(s.detach() for s in state)
+            y, state = run(part, before)
+        return [y.square().mean(), y, *(s[0] for s in state)]
+
+    return f
+
+
 # ---- layers -------------------------------------------------------------------------------------
+
+
+def single(f):
+    """y = f(x W + b)"""
+    return lambda x, p: [f(nn.functional.linear(x, p["layer.w"].T, p["layer.b"]))]
 
 
 def stacked(kind, gates):
@@ -296,6 +344,16 @@ def main():
     recording("residual", residual, after)
     gate = {"gate.w": (IN, HIDDEN), "gate.b": (HIDDEN,)}
     recording("highway", highway, after | {"cell." + k: v for k, v in gate.items()})
+    for kind, parameters in [(nn.RNN, cell(1)), (nn.GRU, after), (nn.LSTM, cell(4))]:
+        for when in ["first", "all"]:
+            name = f"{kind.__name__.lower()}_from_{when}"
+            recording(name, from_one(kind, when == "first"), parameters, 0, (BATCH, IN))
+    for stretch in range(2):
+        recording(f"carried_{stretch}", carried(stretch), cell(4), 0, (BATCH, 2 * TIME, IN))
+    affine = {"layer.w": (IN, HIDDEN), "layer.b": (HIDDEN,)}
+    for f in [torch.tanh, torch.sigmoid, torch.relu, nn.Identity()]:
+        name = getattr(f, "__name__", "identity")
+        record(f"layer_{name}", named(affine, single(f)), [(BATCH, IN)], affine)
     stacked(nn.RNN, 1)
     stacked(nn.GRU, 3)
     merged("sum", "sum")
