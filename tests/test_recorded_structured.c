@@ -1,4 +1,4 @@
-/* Tree-LSTMs, conditional random fields, CTC's beam search: against recordings of
+/* Tree-LSTMs, conditional random fields, what CTC's probabilities say: against recordings of
  * tests/oracle/structured.py, in single and in double precision. */
 #include "models/models.h"
 #include "tests/oracle/structured.h"
@@ -63,18 +63,19 @@ Test(recorded_structured, crf)
 
 /* ---- CTC ------------------------------------------------------------------------------------ */
 
-static void check_ctc(sg_dtype d, int width, const int *labels, const double *scores)
+static void check_ctc(sg_dtype d, int width, int time, const int *times, const int *labels,
+                      const double *scores)
 {
     tape t = open_tape(d, (recording){.name = "ctc"});
-    sg_tensor *x = drawn(&t, SG_SHAPE(BATCH, TIME, CLASSES));
-    sg_hypotheses h = sg_ctc_decode(sg_mul(x, sg_like(x, 4)), lengths, 0, width);
+    sg_tensor *x = drawn(&t, SG_SHAPE(BATCH, time, CLASSES));
+    sg_hypotheses h = sg_ctc_decode(sg_mul(x, sg_like(x, 4)), times, 0, width);
     cr_assert(h.ids, "%s", sg_errmsg(t.g));
-    for (int k = 0; k < BEST; k++)
+    for (int k = 0; k < (width ? BEST : 1); k++)
         for (int b = 0; b < BATCH; b++) {
             int at = b * h.best + k, n = 0;
-            const int *ids = labels + (k * BATCH + b) * TIME;
+            const int *ids = labels + (k * BATCH + b) * time;
             double log_p = scores[k * BATCH + b];
-            for (; n < TIME && ids[n] >= 0; n++)
+            for (; n < time && ids[n] >= 0; n++)
                 cr_expect(n < h.lengths[at] && h.ids[at * h.most + n] == ids[n],
                           "beam of %d, row %d, %d-th: label %d", width, b, k, n);
             cr_expect(h.lengths[at] == n, "beam of %d, row %d, %d-th: %d labels", width, b, k,
@@ -87,7 +88,13 @@ static void check_ctc(sg_dtype d, int width, const int *labels, const double *sc
 Test(recorded_structured, ctc_prefixes)
 {
     for (int d = SG_F32; d <= SG_F64; d++) {
-        check_ctc((sg_dtype)d, 2, ctc_narrow, ctc_narrow_scores);
-        check_ctc((sg_dtype)d, 64, ctc_wide, ctc_wide_scores);
+        check_ctc((sg_dtype)d, 2, TIME, lengths, ctc_narrow, ctc_narrow_scores);
+        check_ctc((sg_dtype)d, 64, TIME, lengths, ctc_wide, ctc_wide_scores);
     }
+}
+
+Test(recorded_structured, ctc_greedy)
+{
+    for (int d = SG_F32; d <= SG_F64; d++)
+        check_ctc((sg_dtype)d, 0, LONG, ctc_long_lengths, ctc_greedy, ctc_greedy_scores);
 }

@@ -8,6 +8,7 @@ enum {
     TIME = 4,
     CLASSES = 3,
     BEST = 2,
+    LONG = 16,
 };
 
 static const double tree_child_sum[] = {
@@ -81,4 +82,15 @@ static const int ctc_wide[] = {
 static const double ctc_wide_scores[] = {
     -0.4167400669888, -0.2400215604395, -0.001428195989592, -1.94426849359, -2.258056762326,
     -6.93892819599,
+};
+/* Labels of the most probable alignments, -1 behind them; log p of these */
+static const int ctc_long_lengths[] = {
+    16, 9, 0,
+};
+static const int ctc_greedy[] = {
+    1, 2, 1, 2, 1, 1, 2, 2, -1, -1, -1, -1, -1, -1, -1, -1, 1, 1, 1, 2, -1, -1, -1, -1, -1, -1, -1,
+    -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+};
+static const double ctc_greedy_scores[] = {
+    -3.708226681972, -1.412931333962, 0,
 };

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Writes what tests/test_recorded_structured.c compares with: python3 structured.py > structured.h
 
-Needs torch, pytorch-crf, pytorch-tree-lstm, keras, jax; not run by the tests. Tree-LSTMs, a
-conditional random field, CTC's prefix beam search.
+Needs torch, pytorch-crf, pytorch-tree-lstm, keras, jax, fast-ctc-decode; not run by the tests.
+Tree-LSTMs, a conditional random field, CTC's prefix beam search and its best alignment.
 """
 
+import fast_ctc_decode
 import numpy
 import torch
 import torchcrf
@@ -16,6 +17,7 @@ from recording import Draw, array, head, keras_in_double, named, record
 IN, HIDDEN, NODES = 2, 2, 6
 BATCH, TIME, CLASSES, BEST = 3, 4, 3, 2
 LENGTHS = [4, 2, 1]
+LONG, LONG_LENGTHS = 16, [16, 9, 0]
 keras = keras_in_double()
 
 # ---- trees --------------------------------------------------------------------------------------
@@ -107,11 +109,29 @@ def ctc():
         labels, log_p = (torch.tensor(numpy.array(x)) for x in found)
         array(f"ctc_{name}", [labels], "int")
         array(f"ctc_{name}_scores", [log_p.T])
+    greedy(jax_nn)
+
+
+def greedy(jax_nn):
+    """By Keras, and the same labels by fast-ctc-decode, in single precision."""
+    p = (4 * Draw()(BATCH, LONG, CLASSES)).softmax(-1)
+    found = jax_nn.ctc_decode(p.log().numpy(), numpy.array(LONG_LENGTHS), "greedy", mask_index=0)
+    labels, costs = (torch.tensor(numpy.array(x)) for x in found)
+    for row, n, ours in zip(p, LONG_LENGTHS, labels[0].tolist()):
+        ids = "".join(str(k) for k in ours if k >= 0)
+        theirs = fast_ctc_decode.viterbi_search(row[:n].float().numpy(), "012")[0] if n else ""
+        assert ids == theirs, (ids, theirs)
+    best = "".join(map(str, p[0].argmax(-1).tolist()))
+    assert any(2 * k in best and f"{k}0{k}" in best for k in "12"), best
+    print("/* Labels of the most probable alignments, -1 behind them; log p of these */")
+    array("ctc_long_lengths", [torch.tensor(LONG_LENGTHS)], "int")
+    array("ctc_greedy", [labels], "int")
+    array("ctc_greedy_scores", [-costs])
 
 
 def main():
     head("structured.py", [torch, keras], IN=IN, HIDDEN=HIDDEN, NODES=NODES, BATCH=BATCH,
-         TIME=TIME, CLASSES=CLASSES, BEST=BEST)  # fmt: skip
+         TIME=TIME, CLASSES=CLASSES, BEST=BEST, LONG=LONG)  # fmt: skip
     trees()
     crf()
     ctc()
