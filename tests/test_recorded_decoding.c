@@ -1,5 +1,6 @@
-/* Beam search, its options and penalties, and what sampling keeps: against recordings of
- * tests/oracle/decoding.py, over the same model, a table of what comes after each token. */
+/* Beam search, its options and penalties, scores of given tokens, and what sampling keeps: against
+ * recordings of tests/oracle/decoding.py, over the same model, a table of what comes after each
+ * token. And the schedules of scheduled sampling. */
 #include "models/models.h"
 #include "tests/oracle/decoding.h"
 #include "tests/recorded.h"
@@ -44,11 +45,12 @@ static void check_search(sg_dtype d, size_t row)
     tape t = open_tape(d, (recording){.name = searches[row].name});
     model m;
     sg_stepper s = stepper(&t, &m, 1);
-    int best = searches[row].best;
-    sg_hypotheses h = sg_search(&s, searches[row].most, searches[row].least, searches[row].width,
-                                best, .length_penalty = searches[row].length_penalty,
-                                .coverage_penalty = searches[row].coverage_penalty,
-                                .no_repeat = searches[row].no_repeat);
+    int best = searches[row].best, begun = searches[row].begun;
+    sg_hypotheses h = sg_search(
+        &s, searches[row].most, searches[row].least, searches[row].width, best,
+        .length_penalty = searches[row].length_penalty,
+        .coverage_penalty = searches[row].coverage_penalty, .no_repeat = searches[row].no_repeat,
+        .prefix = begun ? searches[row].prefix : NULL, .prefix_time = begun);
     cr_assert(h.ids, "%s: %s", t.name, sg_errmsg(t.g));
     for (int k = 0; k < best; k++) {
         const int *ids = searches[row].ids + k * MOST;
@@ -74,6 +76,27 @@ Test(recorded_decoding, searches)
             check_search((sg_dtype)d, row);
 }
 
+static void check_given(sg_dtype d, bool stop)
+{
+    tape t = open_tape(d, (recording){.name = "given"});
+    model m;
+    sg_stepper s = stepper(&t, &m, GIVEN);
+    const double *expected = stop ? given_scores_to_stop : given_scores;
+    const double *scores = sg_score_of(&s, given_ids, GIVEN_TIME, given_lengths, stop);
+    cr_assert(scores, "%s", sg_errmsg(t.g));
+    for (int b = 0; b < GIVEN; b++)
+        cr_expect(fabs(scores[b] - expected[b]) < tolerance(d), "row %d: %.15g, not %.15g", b,
+                  scores[b], expected[b]);
+    sg_close(t.g);
+}
+
+Test(recorded_decoding, scores_of_given_tokens)
+{
+    for (int stop = 0; stop < 2; stop++)
+        for (int d = SG_F32; d <= SG_F64; d++)
+            check_given((sg_dtype)d, stop);
+}
+
 /* What is cut off never comes, the rest as often as it should, within four standard deviations. */
 Test(recorded_decoding, samples)
 {
@@ -95,4 +118,14 @@ Test(recorded_decoding, samples)
         }
         sg_close(t.g);
     }
+}
+
+Test(recorded_decoding, rates_of_scheduled_sampling)
+{
+    for (size_t row = 0; row < COUNT(truths); row++)
+        for (size_t i = 0; i < COUNT(truth_steps); i++) {
+            double rate = sg_truth_rate(&truths[row].schedule, truth_steps[i]);
+            cr_expect(fabs(rate - truths[row].rates[i]) < 1e-10, "row %zu, step %d: %.15g", row,
+                      (int)truth_steps[i], rate);
+        }
 }

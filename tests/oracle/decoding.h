@@ -68,6 +68,34 @@ static const double both_scores[] = {
     -2.242710604093, -3.052389687716, -3.764622053574, -1.824532321859, -2.705952779696,
     -2.800643757597, -3.118726642141, -3.244260158386,
 };
+static const int begun_1_ids[] = {
+    3, 1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+};
+static const double begun_1_scores[] = {
+    -11.99271060409, -11.99271060409,
+};
+static const int begun_2_ids[] = {
+    2, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, 2, 2, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+};
+static const double begun_2_scores[] = {
+    -6.982309216517, -7.694541582374, -6.982309216517, -7.694541582374,
+};
+static const int begun_4_ids[] = {
+    1, 4, 3, -1, -1, -1, -1, -1, -1, -1, -1, -1, 1, 4, 1, -1, -1, -1, -1, -1, -1, -1, -1, -1, 1, 4,
+    1, 3, -1, -1, -1, -1, -1, -1, -1, -1, 1, 4, 1, 2, -1, -1, -1, -1, -1, -1, -1, -1,
+};
+static const double begun_4_scores[] = {
+    -5.372892039148, -5.946669228113, -6.364847510348, -7.174526593971, -5.372892039148,
+    -5.946669228113, -6.364847510348, -7.174526593971,
+};
+static const int begun_all_ids[] = {
+    4, 1, 3, -1, -1, -1, -1, -1, -1, -1, -1, -1, 4, 1, 2, -1, -1, -1, -1, -1, -1, -1, -1, -1, 4, 1,
+    -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, 4, 1, 1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+};
+static const double begun_all_scores[] = {
+    -4.763517039148, -5.573196122771, -4.345338756914, -6.602919228113, -4.226256929507,
+    -4.496677743258, -4.512650340947, -5.808276444718,
+};
 static const struct {
     const char *name;
     int width, best, most, least, no_repeat;
@@ -75,15 +103,34 @@ static const struct {
     /* [best, MOST], -1 behind the words; log p of them all, then as adjusted */
     const int *ids;
     const double *scores;
+    int begun, prefix[2]; /* the first words, as they are given */
 } searches[] = {
-    {"greedy", 1, 1, 12, 0, 0, 0.0, 0.0, greedy_ids, greedy_scores},
-    {"beam_2", 2, 2, 12, 0, 0, 0.0, 0.0, beam_2_ids, beam_2_scores},
-    {"beam_4", 4, 4, 12, 0, 0, 0.0, 0.0, beam_4_ids, beam_4_scores},
-    {"least", 4, 4, 12, 4, 0, 0.0, 0.0, least_ids, least_scores},
-    {"no_bigrams", 4, 4, 12, 5, 2, 0.0, 0.0, no_bigrams_ids, no_bigrams_scores},
-    {"length", 400, 4, 4, 0, 0, 1.0, 0.0, length_ids, length_scores},
-    {"coverage", 400, 4, 4, 0, 0, 0.0, 0.75, coverage_ids, coverage_scores},
-    {"both", 400, 4, 4, 0, 0, 0.6, 0.5, both_ids, both_scores},
+    {"greedy", 1, 1, 12, 0, 0, 0.0, 0.0, greedy_ids, greedy_scores, 0, {0}},
+    {"beam_2", 2, 2, 12, 0, 0, 0.0, 0.0, beam_2_ids, beam_2_scores, 0, {0}},
+    {"beam_4", 4, 4, 12, 0, 0, 0.0, 0.0, beam_4_ids, beam_4_scores, 0, {0}},
+    {"least", 4, 4, 12, 4, 0, 0.0, 0.0, least_ids, least_scores, 0, {0}},
+    {"no_bigrams", 4, 4, 12, 5, 2, 0.0, 0.0, no_bigrams_ids, no_bigrams_scores, 0, {0}},
+    {"length", 400, 4, 4, 0, 0, 1.0, 0.0, length_ids, length_scores, 0, {0}},
+    {"coverage", 400, 4, 4, 0, 0, 0.0, 0.75, coverage_ids, coverage_scores, 0, {0}},
+    {"both", 400, 4, 4, 0, 0, 0.6, 0.5, both_ids, both_scores, 0, {0}},
+    {"begun_1", 1, 1, 12, 0, 0, 0.0, 0.0, begun_1_ids, begun_1_scores, 2, {3, 1}},
+    {"begun_2", 2, 2, 12, 0, 0, 0.0, 0.0, begun_2_ids, begun_2_scores, 1, {2}},
+    {"begun_4", 4, 4, 12, 0, 0, 0.0, 0.0, begun_4_ids, begun_4_scores, 2, {1, 4}},
+    {"begun_all", 400, 4, 4, 0, 0, 0.6, 0.5, begun_all_ids, begun_all_scores, 2, {4, 1}},
+};
+
+enum { GIVEN = 4, GIVEN_TIME = 4 };
+static const int given_ids[] = {
+    1, 2, 2, 4, 4, 3, 1, 0, 0, 0, 0, 0, 3, 0, 0, 0,
+};
+static const int given_lengths[] = {
+    4, 3, 0, 1,
+};
+static const double given_scores[] = {
+    -5.248997053574, -9.849686567948, -0, -4.660701850659,
+};
+static const double given_scores_to_stop[] = {
+    -9.004178488628, -10.95101703915, -0.8325768506593, -4.813255132894,
 };
 
 static const double kept_0[] = {
@@ -113,4 +160,17 @@ static const struct {
     {2.0, 0, 0.75, kept_2},
     {3.0, 4, 0.9, kept_3},
     {0.5, 4, 0.9, kept_4},
+};
+
+static const int64_t truth_steps[] = {0, 1, 10, 50, 100, 1000};
+static const struct {
+    sg_truth schedule;
+    double rates[6];
+} truths[] = {
+    {{SG_TRUTH_LINEAR, 1.0, 0.01, 0.25}, {1, 0.99, 0.9, 0.5, 0.25, 0.25}},
+    {{SG_TRUTH_LINEAR, 0.875, 0.001, 0.0}, {0.875, 0.874, 0.865, 0.825, 0.775, 0}},
+    {{SG_TRUTH_EXPONENTIAL, 0.99, 0.0, 0.0}, {1, 0.99, 0.9043820750088, 0.6050060671375, 0.3660323412732, 4.317124741071e-05}},
+    {{SG_TRUTH_EXPONENTIAL, 0.5, 0.0, 0.0}, {1, 0.5, 0.0009765625, 8.881784197001e-16, 0, 0}},
+    {{SG_TRUTH_INVERSE_SIGMOID, 10.0, 0.0, 0.0}, {0.9090909090909, 0.9004814130076, 0.7862697284804, 0.06312606892414, 0.0004537932757964, 0}},
+    {{SG_TRUTH_INVERSE_SIGMOID, 100.0, 0.0, 0.0}, {0.990099009901, 0.9900004983127, 0.9890690959914, 0.9837802064788, 0.9735365333213, 0.004519474593338}},
 };
