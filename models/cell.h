@@ -82,6 +82,12 @@ typedef struct sg_cell_options {
     int end_;
 } sg_cell_options;
 
+/* From PyTorch, of layer l, where ' is a transpose, and gates come in the same order:
+ *     wx, wh, wr   weight_ih_l', weight_hh_l', weight_hr_l'
+ *     b            bias_ih_l + bias_hh_l; of a GRU bias_ih_l, with bh = bias_hh_l, SG_RESET_AFTER
+ *     backward     the same ones of …_reverse
+ * (sg_linear: w = weight', b = bias. sg_embedding: weight, as it is.) */
+
 /* h = f(x Wx + b + h Wh) (Elman 1990). Parameters NAME.wx, .b, .wh; wh starts orthogonal. */
 #define sg_rnn(...) sg_rnn_((sg_cell_options){__VA_ARGS__, .end_ = 0})
 SG_API sg_cell sg_rnn_(sg_cell_options o);

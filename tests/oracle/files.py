@@ -2,7 +2,7 @@
 """Writes what tests/test_recorded_files.c reads: python3 files.py > files.h
 
 Needs torch, safetensors, gensim; not run by the tests. Files of other programs, byte by byte: word
-vectors as gensim writes them; a state dict of PyTorch, and what its model computes.
+vectors as gensim writes them; state dicts of PyTorch, and what their models compute.
 """
 
 import os
@@ -16,6 +16,7 @@ from torch import nn
 from recording import Draw, array, head
 
 WORDS, SIZE, HIDDEN, BATCH, TIME = 5, 2, 3, 2, 3
+UNITS, FEATURES, HEADS, WIDE = 2, 4, 2, 3  # of layers
 IDS = [[1, 4, 0], [3, 3, 2]]
 
 
@@ -65,12 +66,42 @@ def state_dict():
     array("state_expected", [logits] + [p.grad for _, p in sorted(model.named_parameters())])
 
 
+def layer(name, module, x, values):
+    """A layer of PyTorch's own, of which no parameter is 0 or 1, over a drawn x."""
+    for p in module.float().parameters():
+        nn.init.uniform_(p, -1, 1)
+    file(name, safetensors.torch.save(module.state_dict()))
+    names = sorted(module.state_dict())
+    print(f"static const char *const {name}_names[] = {{")
+    print("\n".join(f'    "{n}",' for n in names) + "\n};")
+    module.double()
+    draw = Draw()
+    x = draw(*x).requires_grad_()
+    values = values(module, x)
+    sum((v * draw(*v.shape)).sum() for v in values).backward()
+    array(f"{name}_expected", [*values, x.grad] + [module.get_parameter(n).grad for n in names])
+
+
+def layers():
+    print("/* x is drawn; values, gradients of x and in the order of the names. */")
+
+    def lstm(module, x):
+        y, (h, c) = module(x)
+        return [y, h, c]
+
+    module = nn.LSTM(SIZE, UNITS, num_layers=2, bidirectional=True, batch_first=True)
+    layer("lstm", module, (BATCH, TIME, SIZE), lstm)
+    module = nn.TransformerEncoderLayer(FEATURES, HEADS, WIDE, 0, "relu", batch_first=True)
+    layer("encoder", module, (BATCH, TIME, FEATURES), lambda module, x: [module(x)])
+
+
 def main():
     torch.manual_seed(22)
     head("files.py", [torch, safetensors, gensim], WORDS=WORDS, SIZE=SIZE, HIDDEN=HIDDEN,
-         BATCH=BATCH, TIME=TIME)  # fmt: skip
+         BATCH=BATCH, TIME=TIME, UNITS=UNITS, FEATURES=FEATURES, HEADS=HEADS, WIDE=WIDE)  # fmt: skip
     word_vectors()
     state_dict()
+    layers()
 
 
 if __name__ == "__main__":
