@@ -97,7 +97,9 @@ SG_API sg_attended sg_pool_by_attention(const sg_attention_pool *a, sg_tensor *h
 /* ---- many heads ----------------------------------------------------------------------------- */
 
 /* softmax(q k' / sqrt(d)) v of each head, of d = size / heads features, joined, times Wo (Vaswani
- * et al. 2017). */
+ * et al. 2017). From PyTorch's MultiheadAttention, ' a transpose: qkv = in_proj_weight',
+ * in_proj_bias; to another sequence q is their first `size` columns, kv the rest; out =
+ * out_proj.weight', .bias. */
 typedef struct sg_heads {
     int heads;
     sg_affine qkv;   /* [size, 3 size]: of attention of a sequence to itself; */
@@ -126,8 +128,9 @@ SG_API sg_heads sg_make_heads_(sg_heads_options o);
 SG_API sg_attended sg_attend_heads(const sg_heads *a, sg_tensor *x, sg_tensor *memory,
                                    sg_tensor *mask);
 
-/* x [.., time, d] at positions start, start + 1, …: pairs of features i, i + d/2 turned by the
- * angle position / 10000^(2i/d). q . k then depends on the distance of their positions only. */
+/* x [.., time, d] at positions start, start + 1, …: pairs of features i, i + d/2 (as in GPT-NeoX
+ * and LLaMA; Su et al. have 2i, 2i + 1) turned by the angle position / 10000^(2i/d). q . k then
+ * depends on the distance of their positions only. */
 SG_API sg_tensor *sg_rotate(sg_tensor *x, int64_t start);
 /* [time, size]: sin(position / 10000^(2i/size)) at feature 2i, cos at 2i + 1. */
 SG_API sg_tensor *sg_sinusoids(sg_context *g, sg_dtype dtype, int64_t start, int64_t time,
@@ -157,6 +160,9 @@ typedef struct sg_transformer_options {
     int end_;
 } sg_transformer_options;
 
+/* From PyTorch's layers: self, cross = self_attn, multihead_attn; widen, narrow = linear1, linear2;
+ * norm[0], norm[2] = norm1, norm2 of TransformerEncoderLayer; norm[0], norm[1], norm[2] = norm1,
+ * norm2, norm3 of TransformerDecoderLayer; post_norm = !norm_first. */
 typedef struct sg_block {
     sg_heads self, cross;
     sg_affine widen, narrow;

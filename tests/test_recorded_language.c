@@ -1,5 +1,5 @@
-/* Language models by Transformers, and positions: against recordings of tests/oracle/language.py,
- * in single and in double precision, values and gradients. */
+/* Language models by Transformers, heads that turn, positions: against recordings of
+ * tests/oracle/language.py, in single and in double precision, values and gradients. */
 #include "models/models.h"
 #include "tests/oracle/language.h"
 #include "tests/recorded.h"
@@ -29,6 +29,23 @@ Test(recorded_language, models)
     for (int d = SG_F32; d <= SG_F64; d++) {
         check_model((sg_dtype)d, false);
         check_model((sg_dtype)d, true);
+    }
+}
+
+/* The halves of each head's features are the pairs, as in LLaMA's attention, which sees the past
+ * only. */
+Test(recorded_language, positions_that_turn)
+{
+    for (int d = SG_F32; d <= SG_F64; d++) {
+        tape t = open_tape((sg_dtype)d, (recording)RECORDING(turned));
+        sg_tensor *x = leaf(&t, SG_SHAPE(BATCH, HEADS, TIME, TURNED / HEADS));
+        all_agree(&t, sg_rotate(x, START));
+
+        t = open_tape((sg_dtype)d, (recording)RECORDING(turned_heads));
+        sg_heads a = sg_make_heads(t.g, "m", TURNED, HEADS, .rotary = true, .dtype = (sg_dtype)d);
+        x = leaf(&t, SG_SHAPE(1, TIME, TURNED));
+        leaf_parameters(&t);
+        all_agree(&t, sg_attend_heads(&a, x, NULL, sg_causal_mask(t.g, TIME, TIME)).context);
     }
 }
 
