@@ -35,7 +35,8 @@ typedef struct tape {
 
 static inline tape open_tape(sg_dtype d, recording r)
 {
-    return (tape){sg_open(), d, r.name, r.expected, r.expected + r.count, 1, {NULL}, 0};
+    const double *end = r.expected ? r.expected + r.count : NULL;
+    return (tape){sg_open(), d, r.name, r.expected, end, 1, {NULL}, 0};
 }
 
 static inline double tolerance(sg_dtype d)
