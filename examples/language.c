@@ -171,7 +171,9 @@ sg_nll language_evaluate(sg_context *g, const program *p, language_config *c, do
     sg_corpus *test = program_lines(g, p->t->test, "test");
     sg_sequence *text = sg_sequence_of(g, test, v);
     language_parts parts = language_cut(text, 1 - share);
-    sg_nll nll = language_score(&m, &parts.rest, 1);
+    sg_nll nll = {0};
+    if (program_some(g, p, parts.rest.count - 1))
+        nll = language_score(&m, &parts.rest, 1);
     *lines = test->size;
     sg_sequence_free(text);
     sg_vocabulary_free(v);
