@@ -21,9 +21,7 @@ typedef struct sg_state {
  * inputs of all time steps at once: step gets xw = x_t wx + b (x_t itself where wx is NULL). Fill
  * in such a struct to have a cell of your own, with step, g, hidden and states at least (sg_begin
  * wants `in`, too); everything below works with it, and whatever stands behind `user` may be set
- * for it, too. States of zeros are of the type of the first there is of wh, wx, b, extra, bh, else
- * f32.
- */
+ * for it, too. States of zeros are of the type of wh, or else of wx, b, extra, bh, or else f32. */
 typedef struct sg_cell sg_cell;
 typedef struct sg_gates sg_gates;
 struct sg_cell {
@@ -97,11 +95,11 @@ SG_API sg_cell sg_rnn_(sg_cell_options o);
  * peepholes I, F = sigmoid(… + peep*c), O = sigmoid(… + peep*C). */
 #define sg_lstm(...) sg_lstm_((sg_cell_options){__VA_ARGS__, .end_ = 0})
 SG_API sg_cell sg_lstm_(sg_cell_options o);
-/* In the order R Z N (PyTorch's), H by `update` (Cho et al. 2014): with SG_RESET_BEFORE, which has
- * the parameter NAME.whn, R, Z = sigmoid(x Wx + b + h Wh), N = H~ = tanh(x Wxn + bn + (R*h) Whn);
- * with SG_RESET_AFTER, where Whn is a part of wh, and a second bias NAME.bh, R, Z = sigmoid(x Wx +
- * b
- * + h Wh + bh), N = tanh(x Wxn + bn + R*(h Whn + bhn)). */
+/* In the order R Z N (PyTorch's), H by `update` (Cho et al. 2014).
+ *     SG_RESET_BEFORE: R, Z = sigmoid(x Wx + b + h Wh), N = H~ = tanh(x Wxn + bn + (R*h) Whn),
+ *                      where Whn is the parameter NAME.whn;
+ *     SG_RESET_AFTER:  R, Z = sigmoid(x Wx + b + h Wh + bh), where Whn is a part of wh,
+ *                      N = tanh(x Wxn + bn + R*(h Whn + bhn)), with a second bias, NAME.bh. */
 #define sg_gru(...) sg_gru_((sg_cell_options){__VA_ARGS__, .end_ = 0})
 SG_API sg_cell sg_gru_(sg_cell_options o);
 /* The minimal gated unit (Zhou et al. 2016): F = sigmoid(x Wxf + bf + h Wh), N = tanh(x Wxn + bn +

@@ -37,9 +37,8 @@ SG_API sg_tensor *sg_apply(sg_affine a, sg_tensor *x); /* [..., in] -> [..., out
 typedef enum { SG_TANH, SG_RELU, SG_IDENTITY, SG_SIGMOID, SG_GELU } sg_activation;
 SG_API sg_tensor *sg_activate(sg_tensor *x, sg_activation f);
 
-/* Layer normalization over the last axis (Ba et al. 2016): (x - mean) / sqrt(variance + 1e-5) *
- * gain
- * + bias, with parameters NAME.gain, of 1, and NAME.bias, of 0. */
+/* Layer normalization over the last axis (Ba et al. 2016): y = gain * (x - mean) / sqrt(variance +
+ * 1e-5) + bias, with parameters NAME.gain, of 1, and NAME.bias, of 0. */
 typedef struct sg_norm {
     sg_tensor *gain, *bias; /* [size] */
 } sg_norm;
@@ -55,8 +54,7 @@ typedef struct sg_embedding_options {
     int end_;
 } sg_embedding_options;
 /* A table E, the parameter NAME [count, size]: sg_take(E, ids) looks rows up, the same as one-hot
- * rows times E. sg_freeze leaves it as it is, sg_vectors_fill begins with the vectors of others.
- */
+ * rows times E. sg_freeze leaves it as it is, sg_vectors_fill begins with others' vectors. */
 #define sg_embedding(...) sg_embedding_((sg_embedding_options){__VA_ARGS__, .end_ = 0})
 SG_API sg_tensor *sg_embedding_(sg_embedding_options o);
 /* An output layer that shares its weights with a table [count, size] (Press & Wolf 2017): y = x E'

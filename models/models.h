@@ -87,11 +87,14 @@ typedef struct sg_seq2seq_options {
     int end_;
 } sg_seq2seq_options;
 
-/* A bidirectional encoder of `layers` layers, each direction with hidden / 2 units (so `hidden`,
- * the size of the decoder and of what is attended to, is even); a decoder of as many layers, each
- * of which begins with the summary of the encoder's layer beside it; attention over the states of
- * the encoder's top layer from those of the decoder's. With the token y_{t-1}, and without
- * attention c_t = c:
+/* Options that would do nothing are errors: those of attention with no_attention, join of one
+ * source, merge of one direction, fuse without extra.
+ *
+ * A bidirectional encoder of `layers` layers, each direction with hidden / 2 units (so `hidden`,
+ * the size of the decoder and of what is attended to, is even, unless `merge` or `one_way` say
+ * otherwise); a decoder of as many layers, each of which begins with the summary of the encoder's
+ * layer beside it; attention over the states of the encoder's top layer from those of the
+ * decoder's. With the token y_{t-1}, and without attention c_t = c:
  *     Bahdanau: c_t = attend(s_{t-1}), s_t = f([y_{t-1}; c_t], s_{t-1});
  *     Luong (`post`): s_t = f(y_{t-1}, s_{t-1}), c_t = attend(s_t);
  *     r_t = tanh([c_t; s_t] Wr + br), p(y_t) = softmax(r_t Wo + bo)
