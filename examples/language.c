@@ -1,7 +1,6 @@
 /* See language.h. */
 #include "examples/language.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 /* The first token only begins the sequence; so does the last of the first part for the rest. */

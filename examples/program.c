@@ -1,5 +1,5 @@
 /* See program.h. */
-#define _DEFAULT_SOURCE /* access, sigaction */
+#define _DEFAULT_SOURCE /* access, and signals that interrupt no reading or writing */
 #include "examples/program.h"
 #include "examples/profile.h"
 
@@ -418,14 +418,14 @@ static void draw_curves(run *r)
 {
     const sg_curve curves[] = {{"train", r->train.n, r->train.x, r->train.y},
                                {r->l.score_name, r->valid.n, r->valid.x, r->valid.y}};
-    sg_context *g =
-        sg_open(); /* of its own, so that an error does not keep the model from a file */
-    if (r->t->plot && r->train.n)
+    if (r->t->plot && r->train.n) {
+        sg_context *g = sg_open(); /* its own: an error does not keep the model from being saved */
         sg_plot_curves(g, r->valid.n ? 2 : 1, curves, .x_name = "step", .y_name = "loss",
                        .svg = r->t->plot);
-    if (!sg_ok(g))
-        fail_beside("%s", sg_errmsg(g));
-    sg_close(g);
+        if (!sg_ok(g))
+            fail_beside("%s", sg_errmsg(g));
+        sg_close(g);
+    }
     curve *both[] = {&r->train, &r->valid};
     for (int i = 0; i < 2; i++) {
         free(both[i]->x);

@@ -286,6 +286,7 @@ typedef struct learner {
     const sg_corpus *valid;
     sg_batches *d;
     sg_batch b;
+    sg_truth truth; /* of scheduled sampling */
     int64_t step;
 } learner;
 
@@ -302,8 +303,7 @@ static bool next(void *user, program_loss *l)
     const translator_training *o = &k->too;
     if (!sg_batch_next(k->d, &k->b))
         return false;
-    sg_truth truth = truth_of(o);
-    double rate = o->sampling ? sg_truth_rate(&truth, k->step++) : 1;
+    double rate = o->sampling ? sg_truth_rate(&k->truth, k->step++) : 1;
     sg_loss loss = k->t->loss(k->t->model, &k->b, o->smoothing, rate);
     l->loss = loss.mean;
     l->tokens = loss.tokens;
@@ -330,12 +330,10 @@ void translator_train(const translator *t, const training *how, translator_train
 {
     static const char *const names[] = {"valid_loss", "valid_inexact", "valid_100-bleu"};
     learner k = {.t = t, .how = how, .too = too, .s = s, .valid = valid};
-    sg_truth truth = truth_of(&too);
-    if (isnan(sg_truth_rate(&truth, 0)))
+    k.truth = truth_of(&too);
+    if (isnan(sg_truth_rate(&k.truth, 0)))
         sg_fail(t->g, SG_BAD_ARGUMENT,
-                "--truth %g: exponential takes less than 1, inverse-sigmoid "
-                "1 or more",
-                too.k);
+                "--truth %g: exponential takes less than 1, inverse-sigmoid 1 or more", too.k);
     k.d = translator_batches(t, train, how->batch, too.max_length, false);
     k.b.seed = (uint64_t)how->seed;
     program_train(t->g, how,

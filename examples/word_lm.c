@@ -21,7 +21,6 @@
 #include "examples/language.h"
 
 #include <math.h>
-#include <stdlib.h>
 
 typedef struct settings {
     training t;
